@@ -1,0 +1,15 @@
+// The subcommands of `convoy`, one file each, in one explicit table (main.cpp).
+#pragma once
+
+#include "apps/settings.h"
+
+namespace convoy {
+
+// Each returns the exit code; errors are thrown.
+int run_train(const GivenOptions& given);
+int run_eval(const GivenOptions& given);
+int run_summary(const GivenOptions& given);
+int run_info(const GivenOptions& given);
+int run_data_list(const GivenOptions& given);
+
+}  // namespace convoy

@@ -1,0 +1,13 @@
+// What this machine is: for `convoy info` and the header of a run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace convoy {
+
+std::string cpu_name();        // "Intel(R) Xeon(R) …", or "unknown CPU"
+int64_t memory_in_bytes();     // physical, 0 when unknown
+
+
+}  // namespace convoy

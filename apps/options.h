@@ -1,0 +1,25 @@
+// The options of all subcommands, in one explicit table: name, help, default, and the way from text to value and back.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+
+#include "apps/settings.h"
+
+namespace convoy {
+
+struct OptionRow {
+  std::string name;   // "--batch"
+  std::string value;  // what stands for the value in the help: "N", "on|off"
+  std::string group;  // heading in the help
+  std::string help;
+  std::function<void(Settings&, const std::string& text)> set;   // throws Error(usage) naming the option and the text
+  std::function<nlohmann::ordered_json(const Settings&)> get;    // the value for config.json; null when unset
+};
+
+std::span<const OptionRow> option_table();
+const OptionRow& find_option(const std::string& name);
+
+}  // namespace convoy

@@ -1,0 +1,150 @@
+#include "apps/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+#include <string_view>
+#include <vector>
+
+namespace convoy {
+namespace {
+
+constexpr auto kRepaintEvery = std::chrono::milliseconds(100);
+constexpr auto kPlainLineEvery = std::chrono::seconds(10);
+constexpr int64_t kLongestBar = 30, kShortestBar = 6;
+
+std::string environment(const char* name) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? "" : text;
+}
+
+// The first that is set of LC_ALL, LC_CTYPE and LANG decides, as in the C library.
+bool terminal_is_unicode() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const std::string locale = environment(name);
+    if (!locale.empty()) return locale.find("UTF-8") != std::string::npos || locale.find("utf8") != std::string::npos;
+  }
+  return false;
+}
+
+int64_t terminal_columns() {
+  winsize size = {};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::string clock_text(double seconds) {
+  const int64_t all = static_cast<int64_t>(seconds + 0.5);
+  if (all >= 3600) return fmt::format("{}:{:02}:{:02}", all / 3600, all / 60 % 60, all % 60);
+  return fmt::format("{}:{:02}", all / 60, all % 60);
+}
+
+std::string repeat(std::string_view piece, int64_t times) {
+  std::string text;
+  for (int64_t i = 0; i < times; ++i) text += piece;
+  return text;
+}
+
+// A part of the live line. When space is short the field with the largest rank goes first.
+struct Field {
+  std::string text;
+  int rank;
+};
+
+int64_t width_of(const std::vector<Field>& fields) {
+  int64_t width = 0;
+  for (const Field& field : fields) width += static_cast<int64_t>(field.text.size()) + 2;
+  return std::max<int64_t>(0, width - 2);
+}
+
+void drop_until_fits(std::vector<Field>& fields, int64_t columns) {
+  while (fields.size() > 1 && width_of(fields) > columns) {
+    fields.erase(std::max_element(fields.begin(), fields.end(), [](const Field& a, const Field& b) { return a.rank < b.rank; }));
+  }
+}
+
+}  // namespace
+
+Progress::Progress(int64_t total_steps, int64_t steps_per_epoch)
+    : total_steps_(total_steps),
+      steps_per_epoch_(steps_per_epoch),
+      live_(isatty(STDERR_FILENO) == 1 && environment("TERM") != "dumb"),
+      color_(environment("NO_COLOR").empty()),
+      unicode_(terminal_is_unicode()),
+      last_shown_(Clock::now()) {}
+
+Progress::~Progress() { wipe(); }
+
+void Progress::step(const StepReport& report) {
+  if (report.epoch != epoch_) {
+    epoch_ = report.epoch;
+    samples_ = correct_ = 0;
+    loss_sum_ = 0;
+  }
+  samples_ += report.samples;
+  correct_ += report.correct;
+  all_samples_ += report.samples;
+  loss_sum_ += static_cast<double>(report.loss) * static_cast<double>(report.samples);
+
+  const int64_t steps_before = (report.epoch - 1) * steps_per_epoch_;
+  const bool last_of_epoch = report.step - steps_before == steps_per_epoch_ || report.step == total_steps_;
+  const Clock::time_point now = Clock::now();
+  if (now - last_shown_ < (live_ ? Clock::duration(kRepaintEvery) : Clock::duration(kPlainLineEvery)) && !(live_ && last_of_epoch)) return;
+  last_shown_ = now;
+  show(report.step - steps_before, report);
+}
+
+void Progress::show(int64_t step_in_epoch, const StepReport& report) {
+  const int64_t steps_in_epoch = std::min(steps_per_epoch_, total_steps_ - (report.step - step_in_epoch));
+  const int64_t epochs = (total_steps_ + steps_per_epoch_ - 1) / steps_per_epoch_;
+  const double rate = report.seconds > 0 ? static_cast<double>(all_samples_) / report.seconds : 0;
+  const double rest = report.seconds / static_cast<double>(report.step) * static_cast<double>(total_steps_ - report.step);
+  std::vector<Field> fields{
+      {fmt::format("epoch {}/{}", report.epoch, epochs), 0},
+      {fmt::format("{}/{}", step_in_epoch, steps_in_epoch), 4},
+      {fmt::format("{:.0f} samples/s", rate), 5},
+      {fmt::format("ETA {}", clock_text(rest)), 3},
+      {fmt::format("loss {:.4f}", loss_sum_ / static_cast<double>(samples_)), 1},
+      {fmt::format("acc {:.1f}%", 100.0 * static_cast<double>(correct_) / static_cast<double>(samples_)), 2},
+  };
+  if (!live_) {
+    std::string text = fields.front().text;
+    for (size_t i = 1; i < fields.size(); ++i) text += "  " + fields[i].text;
+    return line(text);
+  }
+
+  // The last column stays free: some terminals wrap when it is written.
+  const int64_t columns = terminal_columns() - 1;
+  drop_until_fits(fields, columns);
+  std::string text = fields.front().text.substr(0, static_cast<size_t>(columns));
+  const int64_t bar = std::min(kLongestBar, columns - width_of(fields) - 2);
+  if (bar >= kShortestBar) {
+    const int64_t done = bar * step_in_epoch / steps_in_epoch;
+    const char* const piece = unicode_ ? "━" : "#";
+    const char* const rest_piece = unicode_ && color_ ? "━" : unicode_ ? "─" : ".";
+    text += fmt::format("  {}{}{}{}{}", color_ ? "\x1b[32m" : "", repeat(piece, done), color_ ? "\x1b[90m" : "", repeat(rest_piece, bar - done),
+                        color_ ? "\x1b[0m" : "");
+  }
+  for (size_t i = 1; i < fields.size(); ++i) text += "  " + fields[i].text;
+  fmt::print(stderr, "\r{}\x1b[K", text);
+  std::fflush(stderr);
+  painted_ = true;
+}
+
+void Progress::wipe() {
+  if (painted_) fmt::print(stderr, "\r\x1b[K");
+  std::fflush(stderr);
+  painted_ = false;
+}
+
+void Progress::line(const std::string& text) {
+  wipe();
+  fmt::print("{}\n", text);
+  std::fflush(stdout);
+}
+
+}  // namespace convoy

@@ -1,0 +1,38 @@
+#include "apps/recipes.h"
+
+#include <fmt/format.h>
+
+namespace convoy {
+namespace {
+
+constexpr Recipe kRecipes[] = {
+    {"mnist", "lenet5", "--epochs 5 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off", "99 % in a minute"},
+    {"mnist", "mnist-cnn", "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment off", "the original study"},
+    {"cifar10", "cifar-cnn", "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment on", "the original study"},
+    {"synthetic", "lenet5", "--epochs 1 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off", "a first run"},
+};
+
+}  // namespace
+
+std::span<const Recipe> recipe_table() { return kRecipes; }
+
+const Recipe* find_recipe(std::string_view dataset, std::string_view model) {
+  for (const Recipe& recipe : kRecipes) {
+    if (recipe.dataset == dataset && (model.empty() || recipe.model == model)) return &recipe;
+  }
+  return nullptr;
+}
+
+DatasetForm form_of(std::string_view dataset) {
+  return dataset == "cifar10" ? DatasetForm{{32, 32, 3}, 10} : DatasetForm{{28, 28, 1}, 10};
+}
+
+std::string recipe_help() {
+  std::string text = "Recipes: the defaults of a data set and model; options that you give overrule them.\n";
+  for (const Recipe& recipe : kRecipes) {
+    text += fmt::format("  --dataset {} --model {} ({}):\n    {}\n", recipe.dataset, recipe.model, recipe.why, recipe.options);
+  }
+  return text + "  Anything else: the defaults above; --augment as the data set has it.\n";
+}
+
+}  // namespace convoy

@@ -1,0 +1,50 @@
+// `convoy summary`: the layers of a model.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/commands.h"
+#include "apps/layer_table.h"
+#include "apps/number_text.h"
+#include "apps/recipes.h"
+#include "layers/models.h"
+
+namespace convoy {
+
+int run_summary(const GivenOptions& given) {
+  GivenOptions wanted = given;
+  // A model alone is shown on the data set that it is meant for.
+  if (!given.contains("--dataset")) {
+    const auto model = given.find("--model");
+    wanted["--dataset"] = "mnist";
+    for (const Recipe& recipe : recipe_table()) {
+      if (model != given.end() && model->second == recipe.model) {
+        wanted["--dataset"] = recipe.dataset;
+        break;
+      }
+    }
+  }
+  const Settings settings = resolve(wanted);
+  const DatasetForm form = form_of(settings.dataset);
+  const std::unique_ptr<Module> net = make_model(settings.model, form.input, form.classes);
+  const LayerTable table = tabulate(*net, form.input);
+
+  size_t names = 5, layers = 5, shapes = 6;
+  for (const LayerRow& row : table.rows) {
+    names = std::max(names, row.name.size());
+    layers = std::max(layers, row.description.size());
+    shapes = std::max(shapes, row.output.text().size());
+  }
+  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", settings.model, settings.dataset, form.input.h, form.input.w, form.input.c, form.classes);
+  fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "name", names, "layer", layers, "output", shapes, "parameters", "multiply-adds");
+  for (const LayerRow& row : table.rows) {
+    fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", row.name, names, row.description, layers, row.output, shapes, grouped(row.parameters),
+               grouped(row.multiply_adds));
+  }
+  fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "total", names, "", layers, "", shapes, grouped(table.parameters),
+             grouped(table.multiply_adds));
+  fmt::print("\nShapes and multiply-adds are of one sample's forward pass; a training step costs about three times as many.\n");
+  return 0;
+}
+
+}  // namespace convoy

@@ -1,0 +1,116 @@
+#include "apps/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "apps/nonfinite.h"
+#include "apps/optimizers.h"
+#include "autograd/schedule.h"
+#include "data/loader.h"
+#include "tensor/error.h"
+
+namespace convoy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+LoaderOptions loader_options(const Settings& settings) {
+  const DatasetRow& row = find_dataset_row(settings.dataset);
+  return {.batch = settings.batch,
+          .shuffle = settings.shuffle,
+          .crop_pad = settings.augment ? row.crop_pad : 0,
+          .flip = settings.augment && row.flip,
+          .seed = static_cast<uint64_t>(settings.seed),
+          .workers = settings.workers};
+}
+
+ScheduleOptions schedule_options(const Settings& settings, int64_t total) {
+  return {.lr = settings.lr,
+          .total_steps = total,
+          .warmup_steps = settings.warmup_steps,
+          .step_every = settings.step_every > 0 ? settings.step_every : std::max<int64_t>(1, (total + 2) / 3),
+          .step_factor = settings.step_factor};
+}
+
+std::vector<Variable> trainable(const Module& net) {
+  std::vector<Variable> variables;
+  for (const NamedVariable& parameter : net.parameters()) variables.push_back(parameter.variable);
+  return variables;
+}
+
+// Forward, loss, backward and update on one batch. Fills loss, samples and correct of the report, which has step, epoch and lr.
+void train_step(Module& net, Optimizer& optimizer, const Batch& batch, const Settings& settings, StepReport& report) {
+  step_randomness() = {.seed = static_cast<uint64_t>(settings.seed), .step = static_cast<uint32_t>(report.step), .first_sample = 0};
+  optimizer.clear_grad();
+  const Variable logits = net(Variable(batch.images));
+  const Variable loss = softmax_cross_entropy(logits, batch.labels, settings.label_smoothing);
+  report.loss = loss.value().item();
+  report.samples = batch.labels.size(0);
+  report.correct = count_correct(logits.value(), batch.labels);
+  if (!std::isfinite(report.loss)) {
+    fail(ErrorKind::numeric, "step {} (epoch {}): the loss is {}: {}; try a --lr below {}", report.step, report.epoch, report.loss,
+         first_nonfinite(net, batch.images), settings.lr);
+  }
+  loss.backward();
+  optimizer.step(report.lr);
+}
+
+}  // namespace
+
+int64_t total_steps(const Settings& settings, int64_t samples) {
+  const int64_t per_epoch = (samples + settings.batch - 1) / settings.batch;
+  const int64_t all = per_epoch * settings.epochs;
+  return settings.steps > 0 ? std::min(settings.steps, all) : all;
+}
+
+TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings, const TrainingEvents& events) {
+  CHECK(data.train.size() > 0 && data.test.size() > 0, "train: {} training and {} test images, neither may be 0", data.train.size(),
+        data.test.size());
+  const int64_t total = total_steps(settings, data.train.size());
+  const Schedule& schedule = find_schedule(settings.schedule);
+  const ScheduleOptions rates = schedule_options(settings, total);
+  const std::unique_ptr<Optimizer> optimizer = find_optimizer(settings.optimizer).make(trainable(net), settings);
+  Loader loader(data.train, loader_options(settings));
+
+  TrainingResult result;
+  while (result.steps < total) {
+    const Clock::time_point start = Clock::now();
+    const double seconds_before = result.seconds;
+    double loss_sum = 0;
+    int64_t samples = 0, correct = 0;
+    ++result.epochs;
+    net.set_training(true);
+    loader.start_epoch(result.epochs - 1);
+    while (result.steps < total) {
+      const std::optional<Batch> batch = loader.next();
+      if (!batch) break;
+      StepReport report{.step = result.steps + 1, .epoch = result.epochs, .lr = schedule.rate(rates, result.steps)};
+      train_step(net, *optimizer, *batch, settings, report);
+      report.seconds = result.seconds = seconds_before + seconds_since(start);
+      ++result.steps;
+      result.samples += report.samples;
+      samples += report.samples;
+      correct += report.correct;
+      loss_sum += static_cast<double>(report.loss) * static_cast<double>(report.samples);
+      events.on_step(report);
+      result.stopped = events.stop_requested();
+      if (result.stopped) return result;
+    }
+    const std::optional<Evaluation> evaluation = evaluate(net, data.test, settings.batch, settings.workers, events.stop_requested);
+    result.stopped = !evaluation;
+    if (result.stopped) return result;
+    result.evaluation = *evaluation;
+    events.on_epoch({.step = result.steps,
+                     .epoch = result.epochs,
+                     .train_loss = loss_sum / static_cast<double>(samples),
+                     .train_accuracy = 100.0 * static_cast<double>(correct) / static_cast<double>(samples),
+                     .evaluation = *evaluation,
+                     .seconds = result.seconds - seconds_before});
+  }
+  return result;
+}
+
+}  // namespace convoy

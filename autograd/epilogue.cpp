@@ -1,0 +1,30 @@
+#include "autograd/epilogue.h"
+
+#include "tensor/kernels.h"
+
+namespace convoy {
+
+Tensor value_or_none(const Variable& variable) { return variable.defined() ? variable.value() : Tensor(); }
+
+Tensor bias_relu_backward(const Tensor& y, const Variable& bias, const Tensor& dy) {
+  const Kernels& k = kernels(dy.device());
+  const int64_t columns = dy.size(dy.rank() - 1), rows = columns == 0 ? 0 : dy.count() / columns;
+  if (!y.defined()) {
+    bias.add_grad([&](Tensor& dbias, bool accumulate) {
+      k.column_sum(current_stream(), rows, columns, dy.data<float>(), accumulate, dbias.data<float>());
+    });
+    return dy;
+  }
+  Tensor dz = Tensor::empty(dy.shape(), DType::f32, dy.device());
+  const auto run = [&](bool accumulate, float* dbias) {
+    k.bias_relu_backward(current_stream(), rows, columns, y.data<float>(), dy.data<float>(), dz.data<float>(), accumulate, dbias);
+  };
+  if (bias.requires_grad()) {
+    bias.add_grad([&](Tensor& dbias, bool accumulate) { run(accumulate, dbias.data<float>()); });
+  } else {
+    run(false, nullptr);
+  }
+  return dz;
+}
+
+}  // namespace convoy

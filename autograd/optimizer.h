@@ -1,0 +1,61 @@
+// Optimizers: update parameters from their gradients, PyTorch's formulas and defaults, all parameters in one pass over memory.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "autograd/variable.h"
+#include "tensor/kernels.h"
+
+namespace convoy {
+
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+class Optimizer {
+ public:
+  // Throws Error(usage) for a parameter that requires no gradient.
+  explicit Optimizer(std::vector<Variable> parameters);
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  // One update with learning rate `lr`. A parameter without a gradient is left alone.
+  virtual void step(float lr) = 0;
+  void clear_grad();
+
+  // Moments and counters for checkpoints, named by the parameter's position ("3.momentum", "3.first", "3.second") and "steps", the i32
+  // counters [parameters]. In a fixed order; the tensors share storage with the optimizer's own, so loading is copy_from().
+  virtual std::vector<NamedTensor> state() = 0;
+
+ protected:
+  // The pieces of an update of parameters [begin, end); a parameter without a gradient gets no piece.
+  std::span<const ParameterSlice> slices(size_t begin, size_t end);
+
+  std::vector<Variable> parameters_;
+  std::vector<Tensor> first_, second_;  // moments, zero at first; empty where the method has none
+
+ private:
+  std::vector<ParameterSlice> slices_;  // kept, so that a step allocates nothing
+};
+
+struct SgdOptions {
+  float momentum = 0, weight_decay = 0;
+  bool nesterov = false;
+};
+
+struct AdamOptions {
+  float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, weight_decay = 0;
+  bool decoupled = false;  // AdamW
+};
+
+// Throw Error(usage) for options out of range.
+std::unique_ptr<Optimizer> make_sgd(std::vector<Variable> parameters, const SgdOptions& options);
+std::unique_ptr<Optimizer> make_adam(std::vector<Variable> parameters, const AdamOptions& options);
+
+}  // namespace convoy

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""PyTorch's training step on the CPU: the same networks, batch, loss and optimizer as bench_train_step, on noise in memory.
+
+    python3 peer_torch.py --model cifar-cnn --batch 64 --threads 2 --layout nhwc     # one JSON line
+
+Its best setting differs by network, so train_step.py tries both layouts; --compile is there to be tried too. It also needs the malloc settings
+that train_step.py gives it: glibc's defaults hand large buffers back to the kernel at every step.
+"""
+import argparse
+import json
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+def mnist_cnn():
+    return nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Flatten(), nn.Linear(21632, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+def cifar_cnn():
+    layers, channels = [], 3
+    for width in (32, 64, 128):
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+        channels = width
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2048, 512), nn.ReLU(), nn.Linear(512, 10))
+
+
+class BasicBlock(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        same = stride == 1 and inputs == outputs
+        self.downsample = nn.Identity() if same else nn.Sequential(
+            nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.downsample(x))
+
+
+def resnet18():
+    layers, channels = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()], 64
+    for width, stride in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
+        layers.append(BasicBlock(channels, width, stride))
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+
+
+MODELS = {"mnist-cnn": (mnist_cnn, (1, 28, 28)), "cifar-cnn": (cifar_cnn, (3, 32, 32)), "resnet18": (resnet18, (3, 32, 32))}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=MODELS, default="mnist-cnn")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--seconds", type=float, default=4)
+    a = parser.parse_args()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(0)
+
+    build, shape = MODELS[a.model]
+    memory_format = torch.channels_last if a.layout == "nhwc" else torch.contiguous_format
+    net = build().to(memory_format=memory_format).train()
+    batches = [(torch.rand(a.batch, *shape).mul_(2).sub_(1).to(memory_format=memory_format), torch.randint(0, 10, (a.batch,)))
+               for _ in range(8)]
+    optimizer = (torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9) if a.model == "resnet18"
+                 else torch.optim.Adam(net.parameters(), lr=1e-3, fused=True))
+    model = torch.compile(net) if a.compile else net
+
+    def step(x, y):
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    for i in range(20 if a.compile else 6):
+        step(*batches[i % 8])
+    times, begin = [], time.perf_counter()
+    while time.perf_counter() - begin < a.seconds or len(times) < 5:
+        start = time.perf_counter()
+        step(*batches[len(times) % 8])
+        times.append(time.perf_counter() - start)
+    times.sort()
+
+    def rate(quantile):
+        return round(a.batch / times[int((len(times) - 1) * quantile)], 1)
+    print(json.dumps({"model": a.model, "batch": a.batch, "threads": a.threads, "version": torch.__version__,
+                      "samples_per_second": rate(0.5), "p10": rate(0.9), "p90": rate(0.1), "steps": len(times)}))
+
+
+if __name__ == "__main__":
+    main()

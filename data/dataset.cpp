@@ -1,0 +1,93 @@
+#include "data/dataset.h"
+
+#include <fmt/ranges.h>
+
+#include <string>
+#include <vector>
+
+#include "data/cifar10.h"
+#include "data/mnist.h"
+#include "data/places.h"
+#include "data/synthetic.h"
+
+namespace convoy {
+namespace {
+
+constexpr DatasetRow kTable[] = {
+    {.name = "mnist",
+     .help = "handwritten digits, 28x28 grey, 60000 + 10000 images",
+     .folder = kMnistFolder,
+     .files = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each plain or .gz",
+     .find = find_mnist,
+     .load = load_mnist,
+     .crop_pad = 2,
+     .flip = false,
+     .augment_by_default = false},
+    {.name = "cifar10",
+     .help = "photographs of ten classes, 32x32 RGB, 50000 + 10000 images",
+     .folder = kCifar10Folder,
+     .files = "cifar-10-binary.tar.gz, or its data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+     .find = find_cifar10,
+     .load = load_cifar10,
+     .crop_pad = 4,
+     .flip = true,
+     .augment_by_default = true},
+    {.name = "synthetic",
+     .help = "digits drawn by code from the seed, 28x28 grey; needs no files",
+     .folder = "",
+     .files = "",
+     .find = [](const std::filesystem::path&) { return std::filesystem::path("built in"); },
+     .load = load_synthetic,
+     .crop_pad = 2,
+     .flip = false,
+     .augment_by_default = false},
+};
+
+[[noreturn]] void fail_not_found(const DatasetRow& row, const std::filesystem::path& data) {
+  std::vector<std::string> places;
+  for (const auto& place : places_to_search(data, row.folder)) places.push_back(place.string());
+  fail(ErrorKind::data,
+       "{}: not found; searched {}. Put {} into one of these, or name their folder with --data DIR or $CONVOY_DATA; --dataset synthetic needs no files",
+       row.name, places.empty() ? "nowhere (neither --data, $CONVOY_DATA nor $HOME is set)" : fmt::format("{}", fmt::join(places, ", ")),
+       row.files);
+}
+
+}  // namespace
+
+Dataset Dataset::slice(int64_t begin, int64_t end) const {
+  Dataset part = *this;
+  part.images = images.slice(begin, end);
+  part.labels = labels.slice(begin, end);
+  return part;
+}
+
+std::span<const DatasetRow> dataset_table() { return kTable; }
+
+const DatasetRow& find_dataset_row(std::string_view name) {
+  std::vector<std::string> known;
+  for (const DatasetRow& row : kTable) {
+    if (name == row.name) return row;
+    known.push_back(row.name);
+  }
+  throw unknown_name("dataset", name, known);
+}
+
+DatasetSplits load_dataset(const DatasetRequest& request) {
+  const DatasetRow& row = find_dataset_row(request.name);
+  CHECK(request.holdout >= 0, "holdout: {} images, at least 0 are needed", request.holdout);
+  CHECK(request.limit >= 0, "limit: {} images, at least 0 are needed (0: all)", request.limit);
+  const std::filesystem::path found = row.find(request.data);
+  if (found.empty()) fail_not_found(row, request.data);
+
+  DatasetSplits splits = row.load(found, request.seed);
+  const int64_t size = splits.train.size();
+  CHECK(request.holdout < size, "holdout: {} of {}'s {} training images leave none to train on", request.holdout, row.name, size);
+  if (request.holdout > 0) {
+    splits.test = splits.train.slice(size - request.holdout, size);
+    splits.train = splits.train.slice(0, size - request.holdout);
+  }
+  if (request.limit > 0 && request.limit < splits.train.size()) splits.train = splits.train.slice(0, request.limit);
+  return splits;
+}
+
+}  // namespace convoy

@@ -1,0 +1,64 @@
+// Image data sets in memory, and the table of those that Convoy knows.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace convoy {
+
+// Channel statistics of pixels in [0, 1]: a network sees (pixel / 255 - mean) / std.
+struct Normalisation {
+  std::array<float, 4> mean{}, std{1, 1, 1, 1};
+};
+
+struct Dataset {
+  Tensor images;  // u8 [size, H, W, C] on the CPU, C at most 4
+  Tensor labels;  // i32 [size], each in [0, classes.size())
+  std::vector<std::string> classes;
+  Normalisation normalisation;
+
+  int64_t size() const { return images.size(0); }
+  Dataset slice(int64_t begin, int64_t end) const;  // shares memory
+};
+
+struct DatasetSplits {
+  Dataset train, test;
+  std::vector<std::string> warnings;  // "test_batch.bin: 1000 of the official 10000 records"
+};
+
+struct DatasetRow {
+  const char* name;  // "mnist", "cifar10", "synthetic"
+  const char* help;
+  const char* folder;  // its usual folder name, "" when it needs no files
+  const char* files;   // what to put there, for messages
+  // Where it was found, or an empty path when it is not here. `data` is the user's --data, may be empty: then $CONVOY_DATA and the user cache
+  // ($XDG_CACHE_HOME/convoy or ~/.cache/convoy) are searched, each as DIR/<usual folder name> and DIR itself.
+  std::filesystem::path (*find)(const std::filesystem::path& data);
+  DatasetSplits (*load)(const std::filesystem::path& found, uint64_t seed);
+  int crop_pad;  // what --augment on does
+  bool flip;
+  bool augment_by_default;
+};
+
+std::span<const DatasetRow> dataset_table();
+const DatasetRow& find_dataset_row(std::string_view name);  // throws unknown_name
+
+struct DatasetRequest {
+  std::string name{};
+  std::filesystem::path data{};  // --data, may be empty
+  uint64_t seed = 1;           // synthetic digits are drawn from it
+  int64_t holdout = 0;         // the last so many training images become `test`, which is then a validation set
+  int64_t limit = 0;           // use only the first so many training images (after the holdout); 0: all
+};
+
+// Finds, loads, checks and cuts. Throws Error(data) with the file and the fault; when nothing is found, names the places searched and the cure.
+DatasetSplits load_dataset(const DatasetRequest& request);
+
+}  // namespace convoy

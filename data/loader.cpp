@@ -1,0 +1,185 @@
+#include "data/loader.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <limits>
+#include <mutex>
+#include <numeric>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tensor/error.h"
+#include "tensor/kernels.h"
+
+namespace convoy {
+namespace {
+
+constexpr int kMaxWorkers = 256;
+
+// What an epoch visits, in order. Fixed once made, so workers may read it without a lock.
+struct Epoch {
+  uint32_t number = 0;
+  std::vector<int32_t> order;  // [size]
+};
+
+// Fisher and Yates' shuffle of 0 ... size-1, drawn from (seed, epoch).
+std::vector<int32_t> shuffled(int64_t size, uint64_t seed, uint32_t epoch) {
+  std::vector<int32_t> order(static_cast<size_t>(size));
+  std::iota(order.begin(), order.end(), 0);
+  const RandomKey key{.seed = seed, .stream = RandomStream::shuffle, .step = epoch};
+  Random4 words{};
+  for (int64_t i = 0; i + 1 < size; ++i) {
+    if (i % 4 == 0) words = philox(key, static_cast<uint64_t>(i / 4));
+    const int64_t other = i + random_below(words.v[i % 4], static_cast<uint32_t>(size - i));
+    std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(other)]);
+  }
+  return order;
+}
+
+}  // namespace
+
+// Workers take batch numbers in order and put results into a ring of slots; next() empties the ring in order. A worker takes batch b only when
+// b < delivered_ + slots, so slot b % slots is free by then. Everything below the line is guarded by mutex_.
+class Loader::Impl {
+ public:
+  Impl(Dataset dataset, const LoaderOptions& options) : dataset_(std::move(dataset)), options_(options) {
+    CHECK(options.batch >= 1, "loader: batch {}, at least 1 is needed", options.batch);
+    CHECK(0 <= options.workers && options.workers <= kMaxWorkers, "loader: {} workers, 0 to {} are possible", options.workers, kMaxWorkers);
+    CHECK(options.crop_pad >= 0, "loader: crop padding {}, at least 0 is needed", options.crop_pad);
+    const Tensor &images = dataset_.images, &labels = dataset_.labels;
+    CHECK(images.defined() && images.rank() == 4 && images.dtype() == DType::u8 && images.size(3) <= 4,
+          "loader: images {} {} are not u8 [size,H,W,C] with C at most 4", name_of(images.dtype()), images.shape());
+    CHECK(labels.defined() && labels.dtype() == DType::i32 && labels.shape() == Shape({images.size(0)}),
+          "loader: labels {} {} are not i32 [size] for images {}", name_of(labels.dtype()), labels.shape(), images.shape());
+    CHECK(size() <= std::numeric_limits<int32_t>::max(), "loader: {} images, more than 2^31 - 1", size());
+    slots_.resize(options.workers == 0 ? 0 : 2 * static_cast<size_t>(options.workers) + 2);
+    for (int worker = 0; worker < options.workers; ++worker) threads_.emplace_back([this] { work(); });
+  }
+
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    may_take_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  int64_t size() const { return dataset_.size(); }
+  int64_t batches() const { return size() / options_.batch + (size() % options_.batch != 0); }
+
+  void start_epoch(int64_t number, int64_t first_batch) {
+    CHECK(number >= 0, "loader: epoch {}, at least 0 is needed", number);
+    CHECK(0 <= first_batch && first_batch <= batches(), "loader: first batch {} is outside an epoch of {}", first_batch, batches());
+    auto epoch = std::make_shared<Epoch>();
+    epoch->number = static_cast<uint32_t>(number);
+    if (options_.shuffle) {
+      epoch->order = shuffled(size(), options_.seed, epoch->number);
+    } else {
+      epoch->order.resize(static_cast<size_t>(size()));
+      std::iota(epoch->order.begin(), epoch->order.end(), 0);
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      epoch_ = std::move(epoch);
+      taken_ = delivered_ = first_batch;
+      std::fill(slots_.begin(), slots_.end(), Slot{});
+    }
+    may_take_.notify_all();
+  }
+
+  std::optional<Batch> next() {
+    std::unique_lock lock(mutex_);
+    CHECK(epoch_ != nullptr, "loader: next() before start_epoch()");
+    if (delivered_ == batches()) return std::nullopt;
+    if (threads_.empty()) return make(*epoch_, delivered_++, current_stream());
+    Slot& slot = slots_[static_cast<size_t>(delivered_) % slots_.size()];
+    may_deliver_.wait(lock, [&] { return slot.full; });
+    const Slot result = std::exchange(slot, Slot{});
+    ++delivered_;
+    lock.unlock();
+    may_take_.notify_one();
+    if (result.error) std::rethrow_exception(result.error);
+    return result.batch;
+  }
+
+ private:
+  struct Slot {
+    bool full = false;
+    Batch batch;
+    std::exception_ptr error;
+  };
+
+  void work() {
+    const Stream stream{};  // one thread: the workers are the parallelism
+    std::unique_lock lock(mutex_);
+    while (true) {
+      may_take_.wait(lock, [&] {
+        return stopping_ || (epoch_ != nullptr && taken_ < batches() && taken_ < delivered_ + static_cast<int64_t>(slots_.size()));
+      });
+      if (stopping_) return;
+      const std::shared_ptr<const Epoch> epoch = epoch_;
+      const int64_t number = taken_++;
+      lock.unlock();
+      Slot result;
+      result.full = true;
+      try {
+        result.batch = make(*epoch, number, stream);
+      } catch (...) {
+        result.error = std::current_exception();
+      }
+      lock.lock();
+      if (epoch_ != epoch) continue;  // start_epoch() dropped what was under way
+      slots_[static_cast<size_t>(number) % slots_.size()] = std::move(result);
+      may_deliver_.notify_one();
+    }
+  }
+
+  // Batch `number` of the epoch: n = options.batch samples, or what is left.
+  Batch make(const Epoch& epoch, int64_t number, const Stream& stream) const {
+    const int64_t first = number * options_.batch, n = std::min(options_.batch, size() - first);
+    const int32_t* index = epoch.order.data() + first;
+    const Tensor& images = dataset_.images;
+    ImageBatchShape shape{.n = n,
+                          .h = images.size(1),
+                          .w = images.size(2),
+                          .c = images.size(3),
+                          .crop_pad = options_.crop_pad,
+                          .flip = options_.flip,
+                          .key = {.seed = options_.seed, .stream = RandomStream::augment, .step = epoch.number}};
+    for (int64_t c = 0; c < shape.c; ++c) {
+      shape.mean[c] = dataset_.normalisation.mean[static_cast<size_t>(c)];
+      shape.inverse_std[c] = 1 / dataset_.normalisation.std[static_cast<size_t>(c)];
+    }
+    Batch batch{.images = Tensor::empty({n, shape.h, shape.w, shape.c}, DType::f32, Device{}),
+                .labels = Tensor::empty({n}, DType::i32, Device{})};
+    kernels(Device{}).image_batch(stream, shape, images.data<uint8_t>(), index, batch.images.data<float>());
+    const int32_t* labels = dataset_.labels.data<int32_t>();
+    std::transform(index, index + n, batch.labels.data<int32_t>(), [&](int32_t i) { return labels[i]; });
+    return batch;
+  }
+
+  const Dataset dataset_;
+  const LoaderOptions options_;
+  std::vector<std::thread> threads_;
+
+  // ---
+  std::mutex mutex_;
+  std::condition_variable may_take_, may_deliver_;
+  std::shared_ptr<const Epoch> epoch_;  // null before the first start_epoch()
+  int64_t taken_ = 0, delivered_ = 0;   // the next batch to take, and to deliver
+  std::vector<Slot> slots_;             // empty without workers
+  bool stopping_ = false;
+};
+
+Loader::Loader(Dataset dataset, const LoaderOptions& options) : impl_(std::make_unique<Impl>(std::move(dataset), options)) {}
+Loader::~Loader() = default;
+
+int64_t Loader::batches_per_epoch() const { return impl_->batches(); }
+int64_t Loader::size() const { return impl_->size(); }
+void Loader::start_epoch(int64_t epoch, int64_t first_batch) { impl_->start_epoch(epoch, first_batch); }
+std::optional<Batch> Loader::next() { return impl_->next(); }
+
+}  // namespace convoy

@@ -1,0 +1,50 @@
+// Loader: shuffled, augmented, normalised batches, prepared ahead by worker threads. What batch i of epoch e holds is a pure function of
+// (seed, e, i): the number of workers changes nothing but speed.
+//
+//   Loader loader(train, {.batch = 64, .shuffle = true, .seed = 1, .workers = 2});
+//   loader.start_epoch(0);
+//   while (auto batch = loader.next()) step(*batch);
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "data/dataset.h"
+
+namespace convoy {
+
+struct LoaderOptions {
+  int64_t batch = 64;     // the last batch of an epoch holds what is left
+  bool shuffle = false;   // a new permutation each epoch, from the seed; off: the file's order
+  int crop_pad = 0;       // > 0: random crop from the image padded by this
+  bool flip = false;      // random horizontal flip
+  uint64_t seed = 1;
+  int workers = 0;        // 0: batches are made in next(), on the calling thread
+};
+
+struct Batch {
+  Tensor images;  // f32 [n, H, W, C]
+  Tensor labels;  // i32 [n]
+};
+
+class Loader {
+ public:
+  Loader(Dataset dataset, const LoaderOptions& options);  // keeps a handle on the data; throws for batch < 1 or workers < 0
+  ~Loader();                                              // stops and joins the workers
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  int64_t batches_per_epoch() const;
+  int64_t size() const;  // samples per epoch
+
+  // Begins epoch `epoch` at batch `first_batch`, dropping whatever is still queued.
+  void start_epoch(int64_t epoch, int64_t first_batch = 0);
+  // The next batch in order, or nothing at the end of the epoch. An error in a worker is thrown here.
+  std::optional<Batch> next();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace convoy

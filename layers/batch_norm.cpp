@@ -1,0 +1,31 @@
+#include "layers/initialise.h"
+#include "layers/layers.h"
+
+namespace convoy {
+
+BatchNorm2d::BatchNorm2d(int64_t channels, float momentum, float epsilon) : channels_(channels) {
+  CHECK(channels > 0, "BatchNorm2d: {} channels; must be positive", channels);
+  weight_ = add_parameter("weight", {channels});
+  bias_ = add_parameter("bias", {channels});
+  fill_constant(weight_.value(), 1.0f);
+  state_.running_mean = add_buffer("running_mean", Tensor::zeros({channels}));
+  state_.running_variance = add_buffer("running_var", Tensor::zeros({channels}));
+  fill_constant(state_.running_variance, 1.0f);
+  state_.momentum = momentum;
+  state_.epsilon = epsilon;
+}
+
+std::string BatchNorm2d::describe() const { return fmt::format("BatchNorm2d({})", channels_); }
+
+void BatchNorm2d::reset_parameters(const RandomKey&) {
+  fill_constant(weight_.value(), 1.0f);
+  fill_constant(bias_.value(), 0.0f);
+  fill_constant(state_.running_mean, 0.0f);
+  fill_constant(state_.running_variance, 1.0f);
+}
+
+Variable BatchNorm2d::forward_then(const Variable& x, Activation then) {
+  return batch_norm(x, weight_, bias_, state_, training(), then == Activation::relu);
+}
+
+}  // namespace convoy

@@ -1,0 +1,39 @@
+#include "layers/layers.h"
+#include "layers/window_text.h"
+
+namespace convoy {
+namespace {
+
+Window stride_or_size(Window stride, Window size) { return stride.h == 0 && stride.w == 0 ? size : stride; }
+
+void check_pool(const char* layer, Window size, Window stride, Window pad) {
+  CHECK(size.h > 0 && size.w > 0, "{}: window {} must be positive", layer, text_of(size));
+  CHECK(stride.h > 0 && stride.w > 0, "{}: stride {} must be positive", layer, text_of(stride));
+  CHECK(pad.h >= 0 && pad.w >= 0 && 2 * pad.h <= size.h && 2 * pad.w <= size.w,
+        "{}: pad {} must be between 0 and half the window {}", layer, text_of(pad), text_of(size));
+}
+
+std::string describe_pool(const char* layer, Window size, Window stride, Window pad) {
+  std::string text = fmt::format("{}({}", layer, text_of(size));
+  if (stride.h != size.h || stride.w != size.w) text += ", stride " + short_text_of(stride);
+  if (pad.h != 0 || pad.w != 0) text += ", pad " + short_text_of(pad);
+  return text + ")";
+}
+
+}  // namespace
+
+MaxPool2d::MaxPool2d(Window size, Window stride, Window pad)
+    : size_(size), stride_(stride_or_size(stride, size)), pad_(pad) {
+  check_pool("MaxPool2d", size_, stride_, pad_);
+}
+
+std::string MaxPool2d::describe() const { return describe_pool("MaxPool2d", size_, stride_, pad_); }
+
+AveragePool2d::AveragePool2d(Window size, Window stride, Window pad)
+    : size_(size), stride_(stride_or_size(stride, size)), pad_(pad) {
+  check_pool("AveragePool2d", size_, stride_, pad_);
+}
+
+std::string AveragePool2d::describe() const { return describe_pool("AveragePool2d", size_, stride_, pad_); }
+
+}  // namespace convoy

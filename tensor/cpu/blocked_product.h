@@ -1,0 +1,135 @@
+// The one loop nest behind every product and convolution: C [m,n] = A [m,k] * B [k,n], cut into blocks that fit the caches.
+//
+//   for each task (a split of k, a range of rows, a range of columns), in parallel
+//     for each stretch of k                                  the A block is packed: kMaxRows x kMaxDepth, in L2
+//       for each block of columns                            the B block is packed, or was packed before: in L2
+//         for each tile of rows, for each panel of columns   multiply_tile(): the A tile stays in L1
+//
+// This is the scheme of Goto and van de Geijn (2008) with B as the vector operand. What A and B are is the business of the `Product`: a matrix, or
+// the im2col matrix of an image that exists only one packed block at a time.
+//
+// Cuts depend on m, n, k alone, and every element of C is summed in the same order wherever its tile lies, so the bits do not depend on
+// the number of threads.
+#pragma once
+
+#include "tensor/cpu/pack.h"
+#include "tensor/cpu/parallel.h"
+
+namespace convoy::CONVOY_ISA {
+
+inline constexpr int64_t kMaxRows = 9 * 14;     // of an A block: a multiple of either tile's rows
+inline constexpr int64_t kMaxColumns = 256;     // of a B block: a multiple of every tile's columns
+inline constexpr int64_t kEnoughTasks = 32;     // more would only cost reuse
+
+
+// How a product is cut. Each split of k writes a C of its own, which the caller then adds up in order.
+struct Blocking {
+  int64_t rows, columns;  // of a task
+  int64_t depth;          // of a packed block
+  int64_t split_depth;    // of a split of k
+  int64_t splits;
+};
+
+inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split) {
+  Blocking cut{};
+  cut.rows = round_up(ceil_divide(m, ceil_divide(larger(m, 1), kMaxRows)), kTileRows);
+  cut.columns = larger(n, 1);
+  cut.splits = 1;
+  int64_t tasks = ceil_divide(larger(m, 1), cut.rows);
+  if (tasks < kEnoughTasks && n > kMaxColumns) {
+    const int64_t parts = smaller(ceil_divide(n, kMaxColumns), ceil_divide(kEnoughTasks, tasks));
+    cut.columns = round_up(ceil_divide(n, parts), kTileColumns);
+    tasks *= ceil_divide(n, cut.columns);
+  }
+  if (may_split && tasks < kEnoughTasks) {
+    cut.splits = larger(1, smaller(ceil_divide(kEnoughTasks, tasks), k / kMaxDepth));
+    tasks *= cut.splits;
+  }
+  if (tasks < kEnoughTasks) {
+    const int64_t parts = ceil_divide(kEnoughTasks, tasks) * ceil_divide(larger(m, 1), cut.rows);
+    cut.rows = round_up(larger(ceil_divide(m, parts), smaller(m, 4 * kTileRows)), kTileRows);
+  }
+  cut.split_depth = ceil_divide(larger(k, 1), cut.splits);
+  cut.depth = ceil_divide(cut.split_depth, ceil_divide(cut.split_depth, kMaxDepth));
+  return cut;
+}
+
+// A packed block as multiply_tile() reads it.
+struct BlockA {
+  const float* data;
+  int64_t stride;  // Layout::columns: floats from step k to k + 1
+};
+struct BlockB {
+  const float* data;
+  int64_t panel_stride;  // floats from one panel of kTileColumns columns to the next
+};
+
+using TileFunction = void (*)(int64_t depth, const float* a, int64_t a_stride, const float* b, const TileOutput& out);
+
+// multiply_tile for 1 … kTileRows rows and 1 or 2 vectors.
+template <Layout layout>
+TileFunction tile_function(int64_t rows, int64_t vectors) {
+#define TILE(R) {multiply_tile<R, 1, layout>, multiply_tile<R, 2, layout>}
+  static constexpr TileFunction table[][2] = {TILE(1), TILE(2), TILE(3), TILE(4), TILE(5), TILE(6),
+#if defined(__AVX512F__)
+                                              TILE(7), TILE(8), TILE(9), TILE(10), TILE(11), TILE(12), TILE(13), TILE(14)
+#endif
+  };
+#undef TILE
+  return table[rows - 1][vectors - 1];
+}
+
+// Runs a product. Product provides
+//   static constexpr Layout kLayout;
+//   int64_t m, n, k;
+//   BlockA block_a(row, rows, step, depth, scratch)     A[row…, step…]; scratch holds kMaxRows * kRowStride floats
+//   BlockB block_b(step, depth, column, columns, scratch)   B[step…, column…]; scratch holds kMaxDepth * kMaxColumns floats
+//   void row_offsets(row, rows, int64_t* out)           where each row of C starts, in floats
+//   float* destination(split)                           where C is for a split of k
+//   Epilogue epilogue; bool accumulate;                 only with one split
+template <class Product>
+void run_product(const Stream& stream, const Product& product, const Blocking& cut) {
+  const int64_t m = product.m, n = product.n, k = product.k;
+  if (m == 0 || n == 0) return;
+  const int64_t row_parts = ceil_divide(m, cut.rows), column_parts = ceil_divide(n, cut.columns);
+  parallel_for(stream, cut.splits * row_parts * column_parts, 1, [&](int64_t task, int64_t) {
+    const int64_t split = task / (row_parts * column_parts);
+    const int64_t row = task / column_parts % row_parts * cut.rows, rows = smaller(cut.rows, m - row);
+    const int64_t column_begin = task % column_parts * cut.columns, column_end = smaller(column_begin + cut.columns, n);
+    const int64_t k_begin = split * cut.split_depth, k_end = smaller(k_begin + cut.split_depth, k);
+    float* const scratch_a = thread_scratch(Scratch::pack_a, kMaxRows * kRowStride);
+    float* const scratch_b = thread_scratch(Scratch::pack_b, kMaxDepth * kMaxColumns);
+    int64_t offsets[kMaxRows];
+    product.row_offsets(row, rows, offsets);
+
+    int64_t step = k_begin;
+    do {  // once even for k == 0: C must be written
+      const int64_t depth = larger(0, smaller(cut.depth, k_end - step));
+      const bool first = step == k_begin, last = step + depth >= k_end;
+      const BlockA a = product.block_a(row, rows, step, depth, scratch_a);
+      for (int64_t column = column_begin; column < column_end; column += kMaxColumns) {
+        const int64_t columns = smaller(kMaxColumns, column_end - column);
+        const BlockB b = product.block_b(step, depth, column, columns, scratch_b);
+        for (int64_t i = 0; i < rows; i += kTileRows) {
+          const int64_t tile_rows = smaller(kTileRows, rows - i);
+          const float* tile_a = a.data + (Product::kLayout == Layout::rows ? i * kRowStride : i);
+          for (int64_t j = 0; j < columns; j += kTileColumns) {
+            const int64_t tile_columns = smaller(kTileColumns, columns - j);
+            const float* bias = product.epilogue.bias;
+            const TileOutput out{.c = product.destination(split) + column + j,
+                                 .row_offset = offsets + i,
+                                 .columns = static_cast<int>(tile_columns),
+                                 .accumulate = !first || product.accumulate,
+                                 .bias = last && bias != nullptr ? bias + column + j : nullptr,
+                                 .relu = last && product.epilogue.relu};
+            tile_function<Product::kLayout>(tile_rows, ceil_divide(tile_columns, kVectorFloats))(
+                depth, tile_a, a.stride, b.data + j / kTileColumns * b.panel_stride, out);
+          }
+        }
+      }
+      step += depth;
+    } while (step < k_end);
+  });
+}
+
+}  // namespace convoy::CONVOY_ISA

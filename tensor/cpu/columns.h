@@ -1,0 +1,66 @@
+// Helpers for kernels over a [rows, columns] matrix that treat every column alike: reductions over the rows,
+// and elementwise work with one parameter per column. Columns are taken in blocks whose accumulators and
+// parameters stay in registers while rows stream by.
+#pragma once
+
+#include "tensor/cpu/isa.h"
+#include "tensor/cpu/parallel.h"
+
+namespace convoy::CONVOY_ISA {
+
+// A full register of columns, and a single column: the two widths every block function is compiled for.
+struct VectorLane {
+  using Value = Vector;
+  static constexpr int kWidth = kVectorFloats;
+  static Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
+  static void store(float* p, const Vector& v) { *reinterpret_cast<Vector*>(p) = v; }
+};
+struct ScalarLane {
+  using Value = float;
+  static constexpr int kWidth = 1;
+  static float load(const float* p) { return *p; }
+  static void store(float* p, float v) { *p = v; }
+};
+
+// Calls body.operator()<Lane, K>(c) for consecutive blocks of K * Lane::kWidth columns starting at c, which
+// together cover all columns.
+template <class Body>
+inline void for_column_blocks(int64_t columns, Body&& body) {
+  int64_t c = 0;
+  for (; c + 4 * kVectorFloats <= columns; c += 4 * kVectorFloats) body.template operator()<VectorLane, 4>(c);
+  for (; c + 2 * kVectorFloats <= columns; c += 2 * kVectorFloats) body.template operator()<VectorLane, 2>(c);
+  for (; c + kVectorFloats <= columns; c += kVectorFloats) body.template operator()<VectorLane, 1>(c);
+  for (; c + 4 <= columns; c += 4) body.template operator()<ScalarLane, 4>(c);
+  for (; c < columns; ++c) body.template operator()<ScalarLane, 1>(c);
+}
+
+// Rows of a matrix cut into pieces, one partial result each; by the shape alone, so sums come out the same on
+// any number of threads.
+struct RowPieces {
+  int64_t rows_per_piece;
+  int64_t count;
+};
+
+inline RowPieces cut_rows(int64_t rows, int64_t columns) {
+  constexpr int64_t kMostPieces = 64, kLeastElements = 8192;
+  const int64_t by_count = (rows + kMostPieces - 1) / kMostPieces;
+  const int64_t by_size = (kLeastElements + columns) / (columns + 1);
+  const int64_t rows_per_piece = by_count > by_size ? by_count : by_size;
+  return {rows_per_piece, (rows + rows_per_piece - 1) / rows_per_piece};
+}
+
+// Rows that fit into 16 KiB, half a first-level cache: what one block function handles at a time.
+inline int64_t rows_per_block(int64_t columns) {
+  constexpr int64_t kBlockFloats = 4096;
+  const int64_t rows = kBlockFloats / (columns + 1);
+  return rows < 4 ? 4 : rows > 256 ? 256 : rows;
+}
+
+// Calls body(row, rows) for the blocks of [begin, end).
+template <class Body>
+inline void for_row_blocks(int64_t begin, int64_t end, int64_t columns, Body&& body) {
+  const int64_t block = rows_per_block(columns);
+  for (int64_t row = begin; row < end; row += block) body(row, end - row < block ? end - row : block);
+}
+
+}  // namespace convoy::CONVOY_ISA

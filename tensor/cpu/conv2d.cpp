@@ -1,0 +1,181 @@
+// Convolution on the CPU as implicit-im2col products: three views of the same sum (docs/convolution.md).
+//
+//   forward          y  [NPQ, K]   = im2col(x) [NPQ, RSC]    * w^T [RSC, K]
+//   backward_input   dx [NHW, C]   = im2col(dy) [NHW, RSK]   * w   [RSK, C]     taps reversed; one product per residue of the stride
+//   backward_weight  dw^T [RSC, K] = im2col(x)^T [RSC, NPQ]  * dy  [NPQ, K]
+#include "tensor/cpu/im2col.h"
+#include "tensor/cpu/rows.h"
+
+namespace convoy::CONVOY_ISA {
+namespace {
+
+// Filters packed once per call: panels of kTileColumns columns, each [k][kTileColumns].
+struct PackedFilters {
+  const float* panels;
+  int64_t panel_stride;
+
+  BlockB block(int64_t step, int64_t column) const {
+    return {panels + column / kTileColumns * panel_stride + step * kTileColumns, panel_stride};
+  }
+};
+
+// C rows from im2col rows, B from packed filters: forward and backward_input.
+struct ImageProduct {
+  static constexpr Layout kLayout = Layout::rows;
+  int64_t m, n, k;
+  Im2col rows;
+  PackedFilters filters;
+  float* c;
+  // Row (image, i, j) of C is pixel (i * step_h, j * step_w) of the output image, [image, height, width, n] from c.
+  int64_t height, width, step_h, step_w;
+  Epilogue epilogue;
+  bool accumulate;
+
+  BlockA block_a(int64_t row, int64_t count, int64_t step, int64_t depth, float* scratch) const {
+    rows.copy_rows(row, count, step, step + depth, scratch, kRowStride);
+    return {scratch, 0};
+  }
+  BlockB block_b(int64_t step, int64_t, int64_t column, int64_t, float*) const { return filters.block(step, column); }
+  void row_offsets(int64_t row, int64_t count, int64_t* out) const {
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t index = row + i, x = index % rows.out_w, y = index / rows.out_w % rows.out_h, image = index / rows.out_w / rows.out_h;
+      out[i] = ((image * height + y * step_h) * width + x * step_w) * n;
+    }
+  }
+  float* destination(int64_t) const { return c; }
+};
+
+// C [RSC, K] from transposed im2col rows, B from dy; one C per split of the pixels.
+struct WeightProduct {
+  static constexpr Layout kLayout = Layout::columns;
+  int64_t m, n, k;
+  Im2col rows;
+  const float* dy;
+  float* partial;
+  Epilogue epilogue = {};
+  bool accumulate = false;
+
+  BlockA block_a(int64_t tap, int64_t taps, int64_t pixel, int64_t pixels, float* scratch) const {
+    rows.copy_rows(pixel, pixels, tap, tap + taps, scratch, taps);
+    return {scratch, taps};
+  }
+  BlockB block_b(int64_t pixel, int64_t pixels, int64_t column, int64_t columns, float* scratch) const {
+    const int64_t panel_stride = pixels * kTileColumns;
+    pack_panels(dy + pixel * n + column, n, pixels, columns, scratch, panel_stride);
+    return {scratch, panel_stride};
+  }
+  void row_offsets(int64_t tap, int64_t taps, int64_t* out) const {
+    for (int64_t i = 0; i < taps; ++i) out[i] = (tap + i) * n;
+  }
+  float* destination(int64_t split) const { return partial + split * m * n; }
+};
+
+Im2col im2col_of(const Conv2dShape& s, const float* x) {
+  return {x, s.h, s.w, s.c, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w, s.p(), s.q()};
+}
+
+// The taps along one axis that reach the input positions start, start + stride, start + 2 stride, …
+struct ResidueTaps {
+  int64_t first;    // smallest such tap
+  int64_t count;    // first, first + stride, …
+  int64_t pad;      // of the stride-1 window over dy that they form, reversed
+  int64_t extent;   // number of input positions of the residue
+};
+
+ResidueTaps residue_taps(int64_t start, int64_t stride, int64_t pad, int64_t window, int64_t size) {
+  const int64_t first = (start + pad) % stride;
+  const int64_t count = first < window ? ceil_divide(window - first, stride) : 0;
+  return {first, count, count - 1 - (start + pad - first) / stride, ceil_divide(size - start, stride)};
+}
+
+// dx at the pixels (h0 + i stride_h, w0 + j stride_w): a stride-1 convolution of dy with the reversed taps that reach them.
+void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t h0, int64_t w0, const float* dy, const float* w,
+                            bool accumulate, float* dx) {
+  const ResidueTaps rows = residue_taps(h0, s.stride_h, s.pad_h, s.r, s.h), columns = residue_taps(w0, s.stride_w, s.pad_w, s.s, s.w);
+  const int64_t m = s.n * rows.extent * columns.extent, k = rows.count * columns.count * s.k;
+  const int64_t panel_stride = k * kTileColumns;
+  float* panels = thread_scratch(Scratch::filters, ceil_divide(s.c, kTileColumns) * panel_stride);
+  parallel_for(stream, rows.count * columns.count, 1, [&](int64_t tap, int64_t) {
+    const int64_t r = rows.first + (rows.count - 1 - tap / columns.count) * s.stride_h;
+    const int64_t t = columns.first + (columns.count - 1 - tap % columns.count) * s.stride_w;
+    pack_panels(w + (r * s.s + t) * s.c, s.taps(), s.k, s.c, panels + tap * s.k * kTileColumns, panel_stride);
+  });
+  const ImageProduct product{.m = m,
+                             .n = s.c,
+                             .k = k,
+                             .rows = {dy, s.p(), s.q(), s.k, rows.count, columns.count, 1, 1, rows.pad, columns.pad, rows.extent,
+                                      columns.extent},
+                             .filters = {panels, panel_stride},
+                             .c = dx + (h0 * s.w + w0) * s.c,
+                             .height = s.h,
+                             .width = s.w,
+                             .step_h = s.stride_h,
+                             .step_w = s.stride_w,
+                             .epilogue = {},
+                             .accumulate = accumulate};
+  run_product(stream, product, choose_blocking(m, s.c, k, false));
+}
+
+// dw [k, taps] = or += the transposed sum over splits, in order, of partial [split, taps, k].
+void add_splits_transposed(const Stream& stream, int64_t taps, int64_t k, int64_t splits, const float* partial, bool accumulate,
+                           float* dw) {
+  constexpr int64_t kTile = 16;
+  parallel_for(stream, taps, kTile, [&](int64_t begin, int64_t end) {
+    for (int64_t column = 0; column < k; column += kTile) {
+      const int64_t columns = smaller(kTile, k - column);
+      float sums[kTile][kTile] = {};
+      for (int64_t split = 0; split < splits; ++split) {
+        for (int64_t tap = begin; tap < end; ++tap) {
+          const float* from = partial + (split * taps + tap) * k + column;
+          for (int64_t j = 0; j < columns; ++j) sums[tap - begin][j] += from[j];
+        }
+      }
+      for (int64_t j = 0; j < columns; ++j) {
+        float* to = dw + (column + j) * taps;
+        for (int64_t tap = begin; tap < end; ++tap) to[tap] = sums[tap - begin][j] + (accumulate ? to[tap] : 0.0f);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void conv2d_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w, const Epilogue& epilogue, float* y) {
+  const int64_t panel_stride = s.taps() * kTileColumns;
+  float* panels = thread_scratch(Scratch::filters, ceil_divide(s.k, kTileColumns) * panel_stride);
+  parallel_for(stream, s.k, kTileColumns, [&](int64_t begin, int64_t end) {
+    pack_panels_transposed(w + begin * s.taps(), s.taps(), s.taps(), end - begin, panels + begin / kTileColumns * panel_stride,
+                           panel_stride);
+  });
+  const ImageProduct product{.m = s.output_pixels(),
+                             .n = s.k,
+                             .k = s.taps(),
+                             .rows = im2col_of(s, x),
+                             .filters = {panels, panel_stride},
+                             .c = y,
+                             .height = s.p(),
+                             .width = s.q(),
+                             .step_h = 1,
+                             .step_w = 1,
+                             .epilogue = epilogue,
+                             .accumulate = false};
+  run_product(stream, product, choose_blocking(product.m, product.n, product.k, false));
+}
+
+void conv2d_backward_input(const Stream& stream, const Conv2dShape& s, const float* dy, const float* w, bool accumulate, float* dx) {
+  for (int64_t h0 = 0; h0 < smaller(s.stride_h, s.h); ++h0) {
+    for (int64_t w0 = 0; w0 < smaller(s.stride_w, s.w); ++w0) {
+      backward_input_residue(stream, s, h0, w0, dy, w, accumulate, dx);
+    }
+  }
+}
+
+void conv2d_backward_weight(const Stream& stream, const Conv2dShape& s, const float* x, const float* dy, bool accumulate, float* dw) {
+  const int64_t taps = s.taps(), pixels = s.output_pixels();
+  const Blocking cut = choose_blocking(taps, s.k, pixels, true);
+  float* partial = thread_scratch(Scratch::partial, cut.splits * taps * s.k);
+  run_product(stream, WeightProduct{.m = taps, .n = s.k, .k = pixels, .rows = im2col_of(s, x), .dy = dy, .partial = partial}, cut);
+  add_splits_transposed(stream, taps, s.k, cut.splits, partial, accumulate, dw);
+}
+
+}  // namespace convoy::CONVOY_ISA

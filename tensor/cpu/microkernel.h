@@ -1,0 +1,96 @@
+// The innermost loop of every product and convolution: a tile of C in registers, one outer product per step of k.
+//
+// A tile has R <= kTileRows rows and V <= 2 vectors of columns. Each step loads V vectors of B and, row by row, broadcasts one
+// element of A: R*V fused multiply-adds for R + V loads. The tile sizes keep R*V accumulators, V vectors of B and one broadcast within the
+// register file: 14*2 + 3 of 32 (AVX-512), 6*2 + 3 of 16 (AVX2, SSE).
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/cpu/isa.h"
+#include "tensor/kernels.h"
+
+namespace convoy::CONVOY_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int kTileRows = 14;
+#else
+inline constexpr int kTileRows = 6;
+#endif
+inline constexpr int kTileColumns = 2 * kVectorFloats;
+
+// Longest stretch of k in one packed block of A, and the distance between the packed rows: not a multiple of 4 KiB, so that the rows of a
+// tile do not compete for the same cache sets.
+inline constexpr int64_t kMaxDepth = 320;
+inline constexpr int64_t kRowStride = kMaxDepth + 16;
+
+// How a block of A lies in memory: element (i, k) at a[i * kRowStride + k], or at a[k * stride + i].
+enum class Layout { rows, columns };
+
+// Where a tile goes: row i at c + row_offset[i]. `bias` points at the tile's first column.
+struct TileOutput {
+  float* c;
+  const int64_t* row_offset;
+  int columns;       // valid columns, at most V * kVectorFloats
+  bool accumulate;   // += instead of =
+  const float* bias; // null: none
+  bool relu;
+};
+
+inline Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
+inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
+inline Vector broadcast(float x) { return x - Vector{}; }
+inline Vector relu(Vector v) { return v > 0 ? v : (v != v ? v : Vector{}); }
+
+// C tile [R, columns] = or += A [R, depth] * B [depth, V vectors], then bias and ReLU. `b` is packed: step k at b + k * kTileColumns.
+template <int R, int V, Layout layout>
+[[gnu::noinline]] void multiply_tile(int64_t depth, const float* a, int64_t a_stride, const float* b, const TileOutput& out) {
+  Vector sum[R][V] = {};
+  for (int64_t k = 0; k < depth; ++k) {
+    Vector column[V];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) column[v] = load(b + v * kVectorFloats);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const Vector row = broadcast(layout == Layout::rows ? a[i * kRowStride] : a[i]);
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) sum[i][v] += row * column[v];
+    }
+    a += layout == Layout::rows ? 1 : a_stride;
+    b += kTileColumns;
+  }
+
+  if (out.columns == V * kVectorFloats) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        float* c = out.c + out.row_offset[i] + v * kVectorFloats;
+        Vector value = sum[i][v];
+        if (out.accumulate) value += load(c);
+        if (out.bias != nullptr) value += load(out.bias + v * kVectorFloats);
+        if (out.relu) value = relu(value);
+        store(c, value);
+      }
+    }
+    return;
+  }
+  float tile[R][V * kVectorFloats];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) store(tile[i] + v * kVectorFloats, sum[i][v]);
+  }
+  for (int i = 0; i < R; ++i) {
+    float* c = out.c + out.row_offset[i];
+    for (int j = 0; j < out.columns; ++j) {
+      float value = tile[i][j];
+      if (out.accumulate) value += c[j];
+      if (out.bias != nullptr) value += out.bias[j];
+      if (out.relu) value = Relu::value(value);
+      c[j] = value;
+    }
+  }
+}
+
+}  // namespace convoy::CONVOY_ISA

@@ -1,0 +1,60 @@
+// Compiled without ThreadSanitizer, because libgomp's own synchronisation is invisible to it; what OpenMP guarantees (everything
+// before a region happens before its chunks, and those before everything after it) is told to the sanitizer by hand.
+#include "tensor/cpu/parallel.h"
+
+#include <cstdlib>
+
+#include "tensor/error.h"
+
+#ifdef CONVOY_TSAN
+#include <sanitizer/tsan_interface.h>
+#else
+namespace {
+inline void __tsan_acquire(void*) {}
+inline void __tsan_release(void*) {}
+}  // namespace
+#endif
+
+namespace convoy {
+
+void run_chunks(const Stream& stream, int64_t chunks, void (*run)(void*, int64_t), void* context) {
+  if (stream.threads == 1 || chunks <= 1) {
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) run(context, chunk);
+    return;
+  }
+  const int threads = static_cast<int>(chunks < stream.threads ? chunks : stream.threads);
+  char began = 0, ended = 0;
+  __tsan_release(&began);
+#pragma omp parallel num_threads(threads)
+  {
+    __tsan_acquire(&began);
+#pragma omp for schedule(dynamic) nowait
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) run(context, chunk);
+    __tsan_release(&ended);
+  }
+  __tsan_acquire(&ended);
+}
+
+namespace {
+
+struct ScratchMemory {
+  float* memory = nullptr;
+  int64_t floats = 0;
+  ~ScratchMemory() { std::free(memory); }
+};
+
+}  // namespace
+
+float* thread_scratch(Scratch slot, int64_t floats) {
+  thread_local ScratchMemory memories[static_cast<int>(Scratch::count)];
+  ScratchMemory& scratch = memories[static_cast<int>(slot)];
+  if (scratch.floats < floats) {
+    std::free(scratch.memory);
+    scratch.floats = (floats + 1023) / 1024 * 1024;
+    scratch.memory = static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(scratch.floats) * sizeof(float)));
+    if (scratch.memory == nullptr) std::abort();
+  }
+  return scratch.memory;
+}
+
+}  // namespace convoy

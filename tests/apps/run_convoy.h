@@ -1,0 +1,61 @@
+// Runs the built `convoy` command as a user would, in a folder of its own.
+#pragma once
+
+#include <csignal>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace convoy {
+
+struct Outcome {
+  int exit_code = -1;  // 128 + signal when a signal ended it
+  std::string out, error;
+};
+
+// A fresh folder under the system's temporary one; removed with its content at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  std::vector<std::string> names() const;  // what lies in it, sorted
+
+ private:
+  std::filesystem::path path_;
+};
+
+// A `convoy` process with `folder` as its working directory and no data sets to be found but those that `environment` or options name.
+class Process {
+ public:
+  Process(const TemporaryFolder& folder, const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment = {});
+  ~Process();  // kills it if it still runs
+  void send(int signal);
+  Outcome wait();
+
+ private:
+  std::filesystem::path out_, error_;
+  pid_t id_ = -1;
+};
+
+Outcome run_convoy(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
+                   const std::map<std::string, std::string>& environment = {});
+
+std::string read_text(const std::filesystem::path& path);
+
+// The objects of a metrics.jsonl whose "event" is `event`, or all of them.
+std::vector<nlohmann::json> read_events(const std::filesystem::path& run, const std::string& event = "");
+
+// The lines of a metrics.jsonl that tell of steps, byte for byte.
+std::string step_lines(const std::filesystem::path& run);
+
+// Arguments of a training of about a second, on 200 synthetic digits, followed by `more`.
+std::vector<std::string> small_training(const std::vector<std::string>& more);
+
+}  // namespace convoy

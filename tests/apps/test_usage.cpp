@@ -1,0 +1,145 @@
+// Wrong use: one clear line, the documented exit code, nothing left behind.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/apps/run_convoy.h"
+
+namespace convoy {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+struct Mistake {
+  Arguments arguments;
+  int exit_code;
+  std::string told;  // part of the line on stderr
+};
+
+void expect_refused(const Mistake& mistake, const std::map<std::string, std::string>& environment = {}) {
+  SCOPED_TRACE(nlohmann::json(mistake.arguments).dump());
+  const TemporaryFolder folder;
+  const Outcome outcome = run_convoy(folder, mistake.arguments, environment);
+  EXPECT_EQ(outcome.exit_code, mistake.exit_code);
+  EXPECT_EQ(outcome.error.rfind("convoy: ", 0), 0u) << outcome.error;
+  EXPECT_NE(outcome.error.find(mistake.told), std::string::npos) << outcome.error;
+  EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
+  EXPECT_TRUE(folder.names().empty()) << "left behind: " << folder.names().front();
+}
+
+TEST(usage, unknown_names_are_refused_with_the_nearest_one) {
+  for (const Mistake& mistake : std::vector<Mistake>{
+           {{"trian"}, 2, "unknown command 'trian', did you mean 'train'?"},
+           {{"data", "lst"}, 2, "did you mean 'list'?"},
+           {{"--versoin"}, 2, "did you mean '--version'?"},
+           {{"train", "--modle", "lenet5"}, 2, "unknown option '--modle', did you mean '--model'?"},
+           {{"train", "--epoch=3"}, 2, "unknown option '--epoch', did you mean '--epochs'?"},
+           {{"eval", "--weight-decay", "1"}, 2, "unknown option '--weight-decay'"},
+           {{"train", "3"}, 2, "unknown argument '3'"},
+           {{"train", "--dataset", "minst"}, 2, "did you mean 'mnist'?"},
+           {{"train", "--dataset", "synthetic", "--model", "resnt18"}, 2, "did you mean 'resnet18'?"},
+           {{"train", "--schedule", "cosin"}, 2, "did you mean 'cosine'?"},
+           {{"train", "--optimizer", "adm"}, 2, "did you mean 'adam'?"},
+           {{"summary", "--model", "lenet"}, 2, "did you mean 'lenet5'?"},
+       }) {
+    expect_refused(mistake);
+  }
+}
+
+TEST(usage, numbers_that_make_no_sense_are_refused) {
+  for (const Mistake& mistake : std::vector<Mistake>{
+           {{"train", "--batch", "0"}, 2, "--batch: 0 is too small, the least is 1"},
+           {{"train", "--batch", "-1"}, 2, "--batch: -1 is too small"},
+           {{"train", "--batch", "64x"}, 2, "--batch: '64x' is not a whole number"},
+           {{"train", "--batch", "6.4"}, 2, "--batch: '6.4' is not a whole number"},
+           {{"train", "--batch", ""}, 2, "--batch: '' is not a whole number"},
+           {{"train", "--batch", "99999999999999999999"}, 2, "out of range"},
+           {{"train", "--epochs", "0"}, 2, "--epochs: 0 is too small"},
+           {{"train", "--steps", "0"}, 2, "--steps: 0 is too small"},
+           {{"train", "--limit", "0"}, 2, "--limit: 0 is too small"},
+           {{"train", "--log-every", "0"}, 2, "--log-every: 0 is too small"},
+           {{"train", "--threads", "0"}, 2, "--threads: 0 is too small"},
+           {{"train", "--threads", "100000"}, 2, "--threads: 100000 is too large"},
+           {{"train", "--workers", "-1"}, 2, "--workers: -1 is too small"},
+           {{"train", "--seed", "-1"}, 2, "--seed: -1 is too small"},
+           {{"train", "--holdout", "-1"}, 2, "--holdout: -1 is too small"},
+           {{"train", "--lr", "nan"}, 2, "--lr: nan is not"},
+           {{"train", "--lr", "inf"}, 2, "--lr: inf is not"},
+           {{"train", "--lr", "0"}, 2, "--lr: 0 is not"},
+           {{"train", "--lr", "1e99"}, 2, "--lr: 1e99 is out of range"},
+           {{"train", "--momentum", "1"}, 2, "--momentum: 1 is not in [0, 1)"},
+           {{"train", "--label-smoothing", "-0.1"}, 2, "--label-smoothing: -0.1 is not in [0, 1)"},
+           {{"train", "--weight-decay", "-1"}, 2, "--weight-decay: -1 is not"},
+           {{"train", "--step-factor", "0"}, 2, "--step-factor: 0 is not"},
+           {{"train", "--augment", "yes"}, 2, "--augment: 'yes' is neither on nor off"},
+       }) {
+    expect_refused(mistake);
+  }
+}
+
+TEST(usage, incomplete_and_contradictory_command_lines_are_refused) {
+  for (const Mistake& mistake : std::vector<Mistake>{
+           {{}, 2, "a command is missing after 'convoy', one of: train"},
+           {{"data"}, 2, "a command is missing after 'convoy data', one of: list"},
+           {{"train", "--lr"}, 2, "--lr: takes exactly one value"},
+           {{"train", "--lr", "1", "--lr", "2"}, 2, "--lr: takes exactly one value"},
+           {{"train", "--momentum", "0.5"}, 2, "--momentum: has no effect with --optimizer adam"},
+           {{"train", "--step-every", "5"}, 2, "--step-every: has no effect with --schedule"},
+           {{"eval"}, 2, "--init"},
+           {{"train", "--dataset", "synthetic", "--model", "conv 8 3x3; flatten; linear 11"}, 2, "10"},
+       }) {
+    expect_refused(mistake);
+  }
+}
+
+TEST(usage, missing_and_damaged_inputs_are_told_with_exit_code_3) {
+  const TemporaryFolder inputs;
+  std::ofstream(inputs / "weights.safetensors") << "nonsense";
+  std::filesystem::create_directory(inputs / "mnist");
+  std::ofstream(inputs / "mnist/train-images-idx3-ubyte") << "nonsense";
+  const std::string weights = (inputs / "weights.safetensors").string();
+  for (const Mistake& mistake : std::vector<Mistake>{
+           {{"train", "--dataset", "mnist"}, 3, "mnist: not found"},
+           {{"train", "--data", inputs.path().string()}, 3, "mnist"},
+           {{"train", "--dataset", "cifar10", "--data", "/nowhere"}, 3, "/nowhere"},
+           {small_training({"--init", "nowhere.safetensors"}), 3, "nowhere.safetensors"},
+           {small_training({"--init", weights}), 3, "weights.safetensors"},
+           {{"eval", "--dataset", "synthetic", "--init", weights}, 3, "weights.safetensors"},
+       }) {
+    expect_refused(mistake);
+  }
+}
+
+TEST(usage, outputs_that_cannot_be_written_are_told_before_training_with_exit_code_5) {
+  for (const Mistake& mistake : std::vector<Mistake>{
+           {small_training({"--save", "no/such/folder/weights"}), 5, "no/such/folder/weights: cannot be written"},
+           {small_training({"--save", "."}), 5, "is a folder"},
+           {small_training({"--run", "/proc/run"}), 5, "/proc/run"},
+           {small_training({"--run", "/dev/null"}), 5, "is not a folder"},
+       }) {
+    expect_refused(mistake);
+  }
+}
+
+TEST(usage, an_unknown_instruction_set_is_a_device_error) {
+  expect_refused({small_training({}), 6, "no 'sse9'"}, {{"CONVOY_ISA", "sse9"}});
+}
+
+TEST(usage, help_lists_every_option_with_the_choices_and_the_exit_codes) {
+  const TemporaryFolder folder;
+  const Outcome general = run_convoy(folder, {"--help"}), train = run_convoy(folder, {"train", "--help"});
+  EXPECT_EQ(general.exit_code, 0);
+  EXPECT_EQ(train.exit_code, 0);
+  for (const char* word : {"train", "eval", "summary", "info", "data", "Exit codes", "130"}) {
+    EXPECT_NE(general.out.find(word), std::string::npos) << word;
+  }
+  for (const char* word : {"--model", "--dataset", "--data", "--epochs", "--batch", "--lr", "--optimizer", "--momentum", "--nesterov",
+                           "--weight-decay", "--schedule", "--warmup-steps", "--step-every", "--step-factor", "--label-smoothing", "--seed",
+                           "--threads", "--workers", "--augment", "--shuffle", "--holdout", "--limit", "--steps", "--log-every", "--run",
+                           "--init", "--save", "resnet18", "cifar10", "one-cycle", "adamw", "maxpool"}) {
+    EXPECT_NE(train.out.find(word), std::string::npos) << word;
+  }
+}
+
+}  // namespace
+}  // namespace convoy

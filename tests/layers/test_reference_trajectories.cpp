@@ -1,0 +1,226 @@
+// Twenty optimizer steps of four networks against what PyTorch computes in float64 (tests/reference_data), on
+// every instruction set.
+//
+// The networks start from the formula `uniform` below, so nothing but the expected results is stored. A
+// file's `index` counts in PyTorch's layouts. `fp32_deviation` is how far PyTorch's own float32 run is from
+// its float64 run; a float32 engine may be 20 times as far.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "autograd/optimizer.h"
+#include "layers/models.h"
+#include "layers/weights.h"
+
+namespace convoy {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr double kAllowedDeviations = 20;
+
+// n values in [0, 1): element i is the top 24 bits of splitmix64's (i+1)-th output from `seed`, over 2^24.
+std::vector<float> uniform(uint64_t seed, int64_t n) {
+  std::vector<float> values(static_cast<size_t>(n));
+  for (size_t i = 0; i < values.size(); ++i) {
+    uint64_t z = seed + (i + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    z ^= z >> 31;
+    values[i] = static_cast<float>(z >> 40) / 16777216.0f;
+  }
+  return values;
+}
+
+class StridedCnn : public Module {
+ public:
+  std::string describe() const override { return "StridedCnn()"; }
+
+ protected:
+  Variable forward(const Variable& x) override {
+    Variable y = bn1_(conv1_(x), Activation::relu);
+    y = bn2_(conv2_(y), Activation::relu);
+    y = average_pool2d(conv3_(y, Activation::relu), {2, 2}, {2, 2}, {0, 0});
+    return fc1_(flatten(y));
+  }
+
+ private:
+  Conv2d& conv1_ = add<Conv2d>(
+      "conv1", Conv2dOptions{.in = 3, .out = 7, .kernel = {5, 5}, .stride = {2, 2}, .pad = {2, 2}});
+  BatchNorm2d& bn1_ = add<BatchNorm2d>("bn1", 7);
+  Conv2d& conv2_ =
+      add<Conv2d>("conv2", Conv2dOptions{.in = 7, .out = 13, .stride = {2, 2}, .pad = {1, 1}, .bias = false});
+  BatchNorm2d& bn2_ = add<BatchNorm2d>("bn2", 13);
+  Conv2d& conv3_ = add<Conv2d>("conv3", Conv2dOptions{.in = 13, .out = 19, .kernel = {1, 1}});
+  Linear& fc1_ = add<Linear>("fc1", 19 * 2 * 2, 10, ImageExtent{2, 2, 19});
+};
+
+std::unique_ptr<Module> build(const Json& spec) {
+  const ImageExtent input{spec["input"][1], spec["input"][2], spec["input"][0]};
+  if (spec["net"] == "strided_cnn") return std::make_unique<StridedCnn>();
+  return make_model(spec["net"] == "mnist_cnn" ? "mnist-cnn" : "cifar-cnn", input, 10);
+}
+
+// Parameter j, in order of appearance: uniform in +-1/sqrt(fan_in); batch norm weights 0.5 + u and biases u -
+// 0.5.
+void initialise_by_formula(Module& net, uint64_t seed) {
+  double fan_in = 1;  // of the layer, from its weight
+  uint64_t j = 0;
+  for (NamedVariable& entry : net.parameters()) {
+    const bool is_norm = entry.name.starts_with("bn"), is_weight = entry.name.ends_with("weight");
+    const Shape& shape = entry.variable.shape();
+    if (is_weight) fan_in = static_cast<double>(shape.count()) / static_cast<double>(shape[0]);
+    std::vector<float> values = uniform(seed * 1000 + j++, shape.count());
+    for (float& value : values) {
+      const double u = value;
+      if (is_norm)
+        value = static_cast<float>(is_weight ? 0.5 + u : u - 0.5);
+      else
+        value = static_cast<float>((u - 0.5) * 2.0 / std::sqrt(fan_in));
+    }
+    const Tensor file = Tensor::from(values, to_file_layout(entry.variable.value(), entry.layout).shape());
+    entry.variable.value().copy_from(from_file_layout(file, entry.layout, shape));
+  }
+}
+
+struct FormulaBatch {
+  Tensor images;  // [n, h, w, c] in [-1, 1)
+  Tensor labels;  // [n] in [0, 10)
+};
+
+FormulaBatch batch_by_formula(const Json& spec, int64_t step, int64_t n) {
+  const int64_t c = spec["input"][0], h = spec["input"][1], w = spec["input"][2];
+  const uint64_t seed = spec["seed"].get<uint64_t>() * 1000, number = static_cast<uint64_t>(step);
+  std::vector<float> values = uniform(seed + 500 + number, n * c * h * w);
+  for (float& value : values) value = value * 2 - 1;
+  // Images are laid out in files as filters are: channels first.
+  FormulaBatch batch{
+      from_file_layout(Tensor::from(values, {n, c, h, w}), {.kind = FileLayout::Kind::filter}, {n, h, w, c}),
+      Tensor::empty({n}, DType::i32)};
+  const std::vector<float> draws = uniform(seed + 700 + number, n);
+  for (int64_t i = 0; i < n; ++i)
+    batch.labels.data<int32_t>()[i] = static_cast<int32_t>(std::floor(10.0 * draws[static_cast<size_t>(i)]));
+  return batch;
+}
+
+std::unique_ptr<Optimizer> build_optimizer(const Module& net, const Json& spec) {
+  std::vector<Variable> parameters;
+  for (const NamedVariable& entry : net.parameters()) parameters.push_back(entry.variable);
+  if (spec["kind"] == "adam") return make_adam(std::move(parameters), {});
+  return make_sgd(std::move(parameters), {.momentum = spec.value("momentum", 0.0f),
+                                          .weight_decay = spec.value("weight_decay", 0.0f),
+                                          .nesterov = spec.value("nesterov", false)});
+}
+
+double root_mean_square(const Json& expected) {
+  double count = 1;
+  for (const Json& extent : expected["shape"]) count *= extent.get<double>();
+  return expected["l2"].get<double>() / std::sqrt(count);
+}
+
+// The sampled elements of one tensor, within `tolerance` times `scale`; its sum, too.
+void expect_samples(const std::string& name, const Tensor& memory, const FileLayout& layout,
+                    const Json& expected, double tolerance, double scale) {
+  const Tensor file = to_file_layout(memory, layout);
+  const auto extents = file.shape().extents();
+  ASSERT_EQ(std::vector<int64_t>(extents.begin(), extents.end()),
+            expected["shape"].get<std::vector<int64_t>>())
+      << name;
+  for (size_t i = 0; i < expected["index"].size(); ++i)
+    EXPECT_NEAR(file.data<float>()[expected["index"][i].get<int64_t>()], expected["value"][i].get<double>(),
+                tolerance * scale)
+        << name << " at " << expected["index"][i];
+  double sum = 0;
+  for (int64_t i = 0; i < file.count(); ++i) sum += file.data<float>()[i];
+  EXPECT_NEAR(sum, expected["sum"].get<double>(), tolerance * scale * static_cast<double>(file.count()))
+      << name;
+}
+
+// Biases of convolutions in front of a batch norm have no effect, so their exact gradient is zero and what is
+// computed is rounding noise of the size of the weight gradient's; that one's scale is theirs.
+double gradient_scale(const Json& gradients, const std::string& name) {
+  constexpr double kZero = 1e-9;  // as the reference's own measure of deviation has it
+  const double own = root_mean_square(gradients[name]);
+  if (own > kZero) return own;
+  return root_mean_square(gradients[name.substr(0, name.rfind('.')) + ".weight"]);
+}
+
+void expect_logits(const Tensor& logits, const Json& expected, double tolerance) {
+  double squares = 0, count = 0;
+  for (const Json& row : expected)
+    for (const Json& value : row) squares += value.get<double>() * value.get<double>(), ++count;
+  const double scale = std::sqrt(squares / count);
+  for (size_t i = 0; i < expected.size(); ++i)
+    for (size_t j = 0; j < expected[i].size(); ++j)
+      EXPECT_NEAR(logits.data<float>()[i * expected[i].size() + j], expected[i][j].get<double>(),
+                  tolerance * scale)
+          << "logit " << j << " of image " << i;
+}
+
+void follow_trajectory(const std::string& name) {
+  std::ifstream in(std::string(CONVOY_TEST_FILES) + "/reference_data/" + name + ".json");
+  const Json reference = Json::parse(in);
+  const Json& spec = reference["case"];
+  const Json& deviation = reference["fp32_deviation"];
+  const double loss_tolerance = kAllowedDeviations * deviation["loss"].get<double>();
+  const double gradient_tolerance = kAllowedDeviations * deviation["first_gradient"].get<double>();
+  const double final_tolerance = kAllowedDeviations * deviation["final"].get<double>();
+
+  const auto net = build(spec);
+  initialise_by_formula(*net, spec["seed"]);
+  const auto optimizer = build_optimizer(*net, spec["optimizer"]);
+  for (int64_t step = 0; step < spec["steps"]; ++step) {
+    const FormulaBatch batch = batch_by_formula(spec, step, spec["batch"]);
+    optimizer->clear_grad();
+    const Variable logits = (*net)(Variable(batch.images));
+    const Variable loss = softmax_cross_entropy(logits, batch.labels);
+    loss.backward();
+    if (step == 0) {
+      expect_logits(logits.value(), reference["first_logits"], gradient_tolerance);
+      for (const NamedVariable& entry : net->parameters())
+        expect_samples("gradient of " + entry.name, entry.variable.grad(), entry.layout,
+                       reference["first_gradient"][entry.name], gradient_tolerance,
+                       gradient_scale(reference["first_gradient"], entry.name));
+    }
+    const double expected = reference["loss"][static_cast<size_t>(step)];
+    EXPECT_NEAR(loss.value().item(), expected, loss_tolerance * expected) << "loss of step " << step;
+    optimizer->step(spec["optimizer"]["lr"].get<float>());
+  }
+
+  for (const auto& list : {net->parameters(), net->buffers()})
+    for (const NamedVariable& entry : list) {
+      const Json& expected_final = reference["final"][entry.name];
+      expect_samples(entry.name, entry.variable.value(), entry.layout, expected_final, final_tolerance,
+                     root_mean_square(expected_final));
+    }
+  net->set_training(false);
+  const NoGrad no_grad;
+  expect_logits((*net)(Variable(batch_by_formula(spec, 900, 2).images)).value(), reference["eval_logits"],
+                final_tolerance);
+}
+
+class ReferenceTrajectory : public testing::TestWithParam<const char*> {
+ protected:
+  ReferenceTrajectory() : best_(kernels(Device{})) {}
+  void TearDown() override { set_cpu_kernels(best_); }
+  const Kernels& best_;
+};
+
+TEST_P(ReferenceTrajectory, is_followed_on_every_instruction_set) {
+  for (const Kernels* table : cpu_kernel_tables()) {
+    SCOPED_TRACE(table->name);
+    set_cpu_kernels(*table);
+    follow_trajectory(GetParam());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, ReferenceTrajectory,
+                         testing::Values("mnist_cnn_adam", "cifar_cnn_adam", "cifar_cnn_sgd",
+                                         "strided_cnn_sgd"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace convoy

@@ -1,0 +1,105 @@
+// What the kernel tests share: a fixture that runs every test on each instruction set of this CPU, a deterministic source of shapes and
+// values, and comparisons.
+//
+// Tolerances. With u = 2^-24 (half a unit in the last place of 1), a sum of n terms in single precision, in any order and with or without
+// fused multiply-add, is off by at most about n * u * sum |term| (Higham, "Accuracy and Stability of Numerical Algorithms", 4.2). The tests
+// compute sum |term| with the double reference on absolute values, and add a few u for each operation outside the sum.
+#pragma once
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <initializer_list>
+#include <random>
+#include <vector>
+
+#include "tensor/kernels.h"
+#include "tests/reference.h"
+#include "tests/tensor/guarded.h"
+
+namespace convoy {
+
+using reference::Values;
+using reference::widen;
+
+constexpr double kRoundoff = 0x1p-24;
+
+class EveryIsa : public testing::TestWithParam<const Kernels*> {
+ protected:
+  const Kernels& kernels() const { return *GetParam(); }
+  Stream stream{.threads = 2};
+};
+
+#define INSTANTIATE_FOR_EVERY_ISA(suite)                                                                       \
+  INSTANTIATE_TEST_SUITE_P(isa, suite,                                                                         \
+                           testing::ValuesIn(cpu_kernel_tables().begin(), cpu_kernel_tables().end()),          \
+                           [](const testing::TestParamInfo<const Kernels*>& info) { return info.param->name; })
+
+// Pseudo-random shapes and values, the same on every machine (std::mt19937 is fixed by the standard; its distributions are not).
+class Draw {
+ public:
+  explicit Draw(uint32_t seed) : engine_(seed) {}
+
+  int64_t between(int64_t low, int64_t high) { return low + engine_() % static_cast<uint32_t>(high - low + 1); }
+  int64_t pick(std::initializer_list<int64_t> choices) {
+    return choices.begin()[between(0, static_cast<int64_t>(choices.size()) - 1)];
+  }
+  bool coin() { return between(0, 1) == 1; }
+  float real(float low = -1, float high = 1) { return low + (high - low) * unit_float(engine_()); }
+  std::vector<float> reals(int64_t count, float low = -1, float high = 1) {
+    std::vector<float> values(static_cast<size_t>(count));
+    for (float& value : values) value = real(low, high);
+    return values;
+  }
+  std::vector<int32_t> labels(int64_t count, int64_t classes) {
+    std::vector<int32_t> values(static_cast<size_t>(count));
+    for (int32_t& value : values) value = static_cast<int32_t>(between(0, classes - 1));
+    return values;
+  }
+
+ private:
+  std::mt19937 engine_;
+};
+
+inline Values absolute(Values values) {
+  for (double& value : values) value = std::fabs(value);
+  return values;
+}
+
+// tolerance[i] = factor * u * magnitude[i]
+inline Values roundoff(double factor, Values magnitude) {
+  for (double& value : magnitude) value *= factor * kRoundoff;
+  return magnitude;
+}
+
+// Fails, showing the first offender, unless |actual - expected| <= tolerance everywhere. NaN is close to NaN only.
+inline void expect_within(const std::vector<float>& actual, const Values& expected, const Values& tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  ASSERT_EQ(actual.size(), tolerance.size());
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double value = static_cast<double>(actual[i]);
+    if (std::isnan(value) && std::isnan(expected[i])) continue;
+    if (value == expected[i]) continue;
+    ASSERT_LE(std::fabs(value - expected[i]), tolerance[i])
+        << "element " << i << " of " << actual.size() << ": " << value << " instead of " << expected[i];
+  }
+}
+
+inline void expect_equal(const std::vector<float>& actual, const Values& expected) {
+  expect_within(actual, expected, Values(expected.size()));
+}
+
+// Calls run(stream, out) with 1, 2, 3 and 5 threads on equal initial contents; every result must have the same bits.
+template <class Run>
+void expect_same_bits_for_any_threads(int64_t count, Run&& run) {
+  std::vector<float> first;
+  for (const int threads : {1, 2, 3, 5}) {
+    std::vector<float> out(static_cast<size_t>(count), 0.25f);
+    run(Stream{.threads = threads}, out.data());
+    if (threads == 1) first = out;
+    ASSERT_EQ(std::memcmp(first.data(), out.data(), out.size() * sizeof(float)), 0) << threads << " threads";
+  }
+}
+
+}  // namespace convoy

@@ -1,0 +1,141 @@
+// The three convolution kernels against the formula in conv_shape.h: any window, stride and padding, uneven in height and width, with channel
+// counts one off the vector widths.
+#include "tests/tensor/kernel_test.h"
+
+namespace convoy {
+namespace {
+
+int64_t image_count(const Conv2dShape& s) { return s.n * s.h * s.w * s.c; }
+int64_t filter_count(const Conv2dShape& s) { return s.k * s.taps(); }
+int64_t result_count(const Conv2dShape& s) { return s.output_pixels() * s.k; }
+
+std::string text(const Conv2dShape& s) {
+  return fmt::format("n {} h {} w {} c {} k {} r {} s {} stride {}x{} pad {}x{}", s.n, s.h, s.w, s.c, s.k, s.r, s.s, s.stride_h, s.stride_w,
+                     s.pad_h, s.pad_w);
+}
+
+// Every extent drawn alone, then shrunk until the reference takes at most about a million multiply-adds.
+Conv2dShape draw_shape(Draw& draw) {
+  Conv2dShape s;
+  s.r = draw.between(1, 5);
+  s.s = draw.coin() ? s.r : draw.between(1, 5);
+  s.stride_h = draw.between(1, 3);
+  s.stride_w = draw.coin() ? s.stride_h : draw.between(1, 3);
+  s.pad_h = draw.between(0, s.r);
+  s.pad_w = draw.coin() ? s.pad_h : draw.between(0, s.s);
+  s.n = draw.pick({0, 1, 1, 2, 2, 3, 3, 5});
+  s.c = draw.pick({0, 1, 1, 2, 3, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 48, 64});
+  s.k = draw.pick({0, 1, 2, 3, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 31, 32, 33, 48, 65});
+  const auto extent = [&](int64_t window, int64_t pad) {
+    const int64_t least = window - 2 * pad > 0 ? window - 2 * pad : 0;
+    return draw.pick({least, least + 1, least + 2, 1 + least * 2, 7 + least, 11 + least, 13 + least});
+  };
+  s.h = extent(s.r, s.pad_h);
+  s.w = draw.coin() && s.h + 2 * s.pad_w >= s.s ? s.h : extent(s.s, s.pad_w);
+  while (s.multiply_adds() > 1'000'000 && s.n > 1) --s.n;
+  while (s.multiply_adds() > 1'000'000) (s.c > s.k ? s.c : s.k) /= 2;
+  return s;
+}
+
+class Conv2d : public EveryIsa {
+ protected:
+  void check_forward(const Conv2dShape& s, Draw& draw) {
+    SCOPED_TRACE("forward " + text(s));
+    const bool with_bias = draw.coin(), relu = draw.coin();
+    const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)), bias = draw.reals(s.k);
+    Guarded<float> y(result_count(s));
+    kernels().conv2d_forward(stream, s, x.data(), w.data(), {.bias = with_bias ? bias.data() : nullptr, .relu = relu}, y.data());
+    const Values wide_bias = with_bias ? widen(bias) : Values{};
+    const Values expected = reference::conv2d_forward(s, widen(x), widen(w), wide_bias, relu);
+    const Values magnitude = reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w)), absolute(wide_bias));
+    expect_within(y.values(), expected, roundoff(static_cast<double>(s.taps()) + 2, magnitude));
+    EXPECT_TRUE(y.intact()) << "wrote outside y";
+  }
+
+  void check_backward_input(const Conv2dShape& s, bool accumulate, Draw& draw) {
+    SCOPED_TRACE(fmt::format("backward_input accumulate {} {}", accumulate, text(s)));
+    const std::vector<float> dy = draw.reals(result_count(s)), w = draw.reals(filter_count(s)), start = draw.reals(image_count(s));
+    Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(image_count(s));
+    kernels().conv2d_backward_input(stream, s, dy.data(), w.data(), accumulate, dx.data());
+    const Values initial = accumulate ? widen(start) : Values{};
+    const Values expected = reference::conv2d_backward_input(s, widen(dy), widen(w), initial);
+    const Values magnitude = reference::conv2d_backward_input(s, absolute(widen(dy)), absolute(widen(w)), absolute(initial));
+    // A pixel lies in at most R*S windows of each of K filters.
+    expect_within(dx.values(), expected, roundoff(static_cast<double>(s.k * s.r * s.s) + 2, magnitude));
+    EXPECT_TRUE(dx.intact()) << "wrote outside dx";
+  }
+
+  void check_backward_weight(const Conv2dShape& s, bool accumulate, Draw& draw) {
+    SCOPED_TRACE(fmt::format("backward_weight accumulate {} {}", accumulate, text(s)));
+    const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s)), start = draw.reals(filter_count(s));
+    Guarded<float> dw = accumulate ? Guarded<float>(start) : Guarded<float>(filter_count(s));
+    kernels().conv2d_backward_weight(stream, s, x.data(), dy.data(), accumulate, dw.data());
+    const Values initial = accumulate ? widen(start) : Values{};
+    const Values expected = reference::conv2d_backward_weight(s, widen(x), widen(dy), initial);
+    const Values magnitude = reference::conv2d_backward_weight(s, absolute(widen(x)), absolute(widen(dy)), absolute(initial));
+    expect_within(dw.values(), expected, roundoff(static_cast<double>(s.output_pixels()) + 2, magnitude));
+    EXPECT_TRUE(dw.intact()) << "wrote outside dw";
+  }
+};
+
+INSTANTIATE_FOR_EVERY_ISA(Conv2d);
+
+TEST_P(Conv2d, forward_matches_reference_on_generated_shapes) {
+  Draw draw(11);
+  for (int i = 0; i < 260 && !HasFailure(); ++i) check_forward(draw_shape(draw), draw);
+}
+
+TEST_P(Conv2d, backward_input_matches_reference_on_generated_shapes) {
+  Draw draw(12);
+  for (int i = 0; i < 260 && !HasFailure(); ++i) check_backward_input(draw_shape(draw), draw.coin(), draw);
+}
+
+TEST_P(Conv2d, backward_weight_matches_reference_on_generated_shapes) {
+  Draw draw(13);
+  for (int i = 0; i < 260 && !HasFailure(); ++i) check_backward_weight(draw_shape(draw), draw.coin(), draw);
+}
+
+// The layers of the models that ship, at a small batch.
+const Conv2dShape kLayers[] = {
+    {.n = 2, .h = 28, .w = 28, .c = 1, .k = 32, .r = 3, .s = 3},
+    {.n = 2, .h = 28, .w = 28, .c = 1, .k = 6, .r = 5, .s = 5, .pad_h = 2, .pad_w = 2},
+    {.n = 2, .h = 32, .w = 32, .c = 3, .k = 32, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.n = 3, .h = 16, .w = 16, .c = 32, .k = 64, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.n = 3, .h = 8, .w = 8, .c = 64, .k = 128, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1},
+    {.n = 5, .h = 8, .w = 8, .c = 64, .k = 128, .r = 1, .s = 1, .stride_h = 2, .stride_w = 2},
+    {.n = 2, .h = 9, .w = 9, .c = 64, .k = 96, .r = 1, .s = 1},
+};
+
+TEST_P(Conv2d, all_directions_match_reference_on_model_layers) {
+  Draw draw(14);
+  for (const Conv2dShape& s : kLayers) {
+    check_forward(s, draw);
+    for (const bool accumulate : {false, true}) {
+      check_backward_input(s, accumulate, draw);
+      check_backward_weight(s, accumulate, draw);
+    }
+  }
+}
+
+TEST_P(Conv2d, gives_the_same_bits_on_any_number_of_threads) {
+  Draw draw(15);
+  for (const Conv2dShape& s : kLayers) {
+    SCOPED_TRACE(text(s));
+    const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)), dy = draw.reals(result_count(s)),
+                             bias = draw.reals(s.k);
+    expect_same_bits_for_any_threads(result_count(s), [&](const Stream& on, float* y) {
+      kernels().conv2d_forward(on, s, x.data(), w.data(), {.bias = bias.data(), .relu = true}, y);
+    });
+    for (const bool accumulate : {false, true}) {
+      expect_same_bits_for_any_threads(image_count(s), [&](const Stream& on, float* dx) {
+        kernels().conv2d_backward_input(on, s, dy.data(), w.data(), accumulate, dx);
+      });
+      expect_same_bits_for_any_threads(filter_count(s), [&](const Stream& on, float* dw) {
+        kernels().conv2d_backward_weight(on, s, x.data(), dy.data(), accumulate, dw);
+      });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace convoy

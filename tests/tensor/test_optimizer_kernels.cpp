@@ -1,0 +1,143 @@
+// The optimizer kernels against the formulas in kernels.h, several parameters of odd sizes in one call.
+#include "tests/tensor/kernel_test.h"
+
+namespace convoy {
+namespace {
+
+constexpr int64_t kSizes[] = {1, 0, 17, 16383, 3, 16384, 16385, 40'009, 64};
+
+// Parameters with gradients and moments, in guarded memory.
+struct Parameters {
+  std::vector<Guarded<float>> value, gradient, first, second;
+  std::vector<ParameterSlice> slices;
+
+  Parameters(Draw& draw, bool with_first, bool with_second) {
+    for (const int64_t size : kSizes) {
+      value.emplace_back(draw.reals(size));
+      gradient.emplace_back(draw.reals(size));
+      first.emplace_back(draw.reals(size));
+      second.emplace_back(draw.reals(size, 0, 1));
+    }
+    for (size_t i = 0; i < value.size(); ++i) {
+      slices.push_back({.count = kSizes[i],
+                        .value = value[i].data(),
+                        .gradient = gradient[i].data(),
+                        .first = with_first ? first[i].data() : nullptr,
+                        .second = with_second ? second[i].data() : nullptr});
+    }
+  }
+
+  bool intact() const {
+    for (const auto* group : {&value, &gradient, &first, &second}) {
+      for (const Guarded<float>& array : *group) {
+        if (!array.intact()) return false;
+      }
+    }
+    return true;
+  }
+
+  // value, first and second of all parameters, one after the other.
+  std::vector<float> all() const {
+    std::vector<float> joined;
+    for (const auto* group : {&value, &first, &second}) {
+      for (const Guarded<float>& array : *group) {
+        const std::vector<float> values = array.values();
+        joined.insert(joined.end(), values.begin(), values.end());
+      }
+    }
+    return joined;
+  }
+};
+
+class OptimizerKernels : public EveryIsa {};
+INSTANTIATE_FOR_EVERY_ISA(OptimizerKernels);
+
+TEST_P(OptimizerKernels, sgd_step_matches_reference_in_every_variant) {
+  Draw draw(71);
+  for (int variant = 0; variant < 16; ++variant) {
+    const bool momentum = variant & 1;
+    const SgdStep step{.lr = 0.1f,
+                       .momentum = momentum ? 0.9f : 0.0f,
+                       .weight_decay = variant & 2 ? 0.01f : 0.0f,
+                       .nesterov = momentum && (variant & 4) != 0,
+                       .first_step = (variant & 8) != 0};
+    SCOPED_TRACE(fmt::format("variant {}", variant));
+    Parameters p(draw, momentum, false);
+    const Parameters before = p;  // copies the values; its slices are not used
+    kernels().sgd_step(stream, step, p.slices);
+    for (size_t i = 0; i < p.value.size(); ++i) {
+      Values value = widen(before.value[i].values()), buffer = momentum ? widen(before.first[i].values()) : Values{};
+      reference::sgd_step(step, value, widen(before.gradient[i].values()), buffer);
+      // All values are at most 3, and at most six roundings deep.
+      if (momentum) expect_within(p.first[i].values(), buffer, roundoff(8, Values(buffer.size(), 3)));
+      expect_within(p.value[i].values(), value, roundoff(8, Values(value.size(), 3)));
+    }
+    EXPECT_TRUE(p.intact());
+  }
+}
+
+TEST_P(OptimizerKernels, sgd_first_step_ignores_what_the_buffer_held) {
+  std::vector<float> value = {1}, gradient = {2}, buffer = {NAN};
+  const ParameterSlice slice{.count = 1, .value = value.data(), .gradient = gradient.data(), .first = buffer.data()};
+  kernels().sgd_step(stream, {.lr = 0.5f, .momentum = 0.9f, .first_step = true}, {&slice, 1});
+  EXPECT_EQ(buffer[0], 2);
+  EXPECT_EQ(value[0], 0);
+}
+
+TEST_P(OptimizerKernels, adam_step_matches_reference_in_every_variant) {
+  Draw draw(72);
+  for (int variant = 0; variant < 8; ++variant) {
+    const int t = variant & 1 ? 1 : 1000;
+    const AdamStep step{.lr = 1e-2f,
+                        .weight_decay = variant & 2 ? 0.01f : 0.0f,
+                        .decoupled = (variant & 4) != 0,
+                        .correction1 = static_cast<float>(1 - std::pow(0.9, t)),
+                        .correction2 = static_cast<float>(1 - std::pow(0.999, t))};
+    SCOPED_TRACE(fmt::format("variant {}", variant));
+    Parameters p(draw, true, true);
+    const Parameters before = p;
+    kernels().adam_step(stream, step, p.slices);
+    for (size_t i = 0; i < p.value.size(); ++i) {
+      const Values start = widen(before.value[i].values());
+      Values value = start, first = widen(before.first[i].values()), second = widen(before.second[i].values());
+      reference::adam_step(step, value, widen(before.gradient[i].values()), first, second);
+      expect_within(p.first[i].values(), first, roundoff(6, Values(first.size(), 1)));
+      expect_within(p.second[i].values(), second, roundoff(6, Values(second.size(), 1)));
+      // The update is lr / correction1 * first / root: six roundings in first (of values up to 1), eight in the rest.
+      Values tolerance(value.size());
+      for (size_t j = 0; j < value.size(); ++j) {
+        const double root = std::sqrt(second[j] / static_cast<double>(step.correction2)) + static_cast<double>(step.epsilon);
+        const double rate = static_cast<double>(step.lr) / static_cast<double>(step.correction1) / root;
+        tolerance[j] = kRoundoff * (rate * (6 + 10 * std::fabs(first[j])) + 3 * std::fabs(start[j]));
+        // An error of 6u in second matters where second itself is small.
+        tolerance[j] += rate * std::fabs(first[j]) * 3 * kRoundoff / second[j];
+      }
+      expect_within(p.value[i].values(), value, tolerance);
+    }
+    EXPECT_TRUE(p.intact());
+  }
+}
+
+TEST_P(OptimizerKernels, no_parameters_are_no_work) {
+  kernels().adam_step(stream, {}, {});
+  kernels().sgd_step(stream, {}, {});
+}
+
+TEST_P(OptimizerKernels, gives_the_same_bits_on_any_number_of_threads) {
+  std::vector<float> first_sgd, first_adam;
+  for (const int threads : {1, 2, 3, 5}) {
+    Draw draw(73);
+    Parameters sgd(draw, true, false), adam(draw, true, true);
+    kernels().sgd_step({.threads = threads}, {.lr = 0.1f, .momentum = 0.9f, .weight_decay = 0.1f, .nesterov = true}, sgd.slices);
+    kernels().adam_step({.threads = threads}, {.lr = 0.1f, .weight_decay = 0.1f, .correction1 = 0.3f, .correction2 = 0.2f}, adam.slices);
+    if (threads == 1) {
+      first_sgd = sgd.all();
+      first_adam = adam.all();
+    }
+    EXPECT_EQ(sgd.all(), first_sgd) << threads << " threads";
+    EXPECT_EQ(adam.all(), first_adam) << threads << " threads";
+  }
+}
+
+}  // namespace
+}  // namespace convoy

@@ -1,0 +1,142 @@
+// Max and average pooling, forward and backward, against the naive reference.
+#include "tests/tensor/kernel_test.h"
+
+namespace convoy {
+namespace {
+
+int64_t image_count(const Pool2dShape& s) { return s.n * s.h * s.w * s.c; }
+int64_t result_count(const Pool2dShape& s) { return s.n * s.p() * s.q() * s.c; }
+
+std::string text(const Pool2dShape& s) {
+  return fmt::format("n {} h {} w {} c {} r {} s {} stride {}x{} pad {}x{}", s.n, s.h, s.w, s.c, s.r, s.s, s.stride_h, s.stride_w, s.pad_h,
+                     s.pad_w);
+}
+
+// Half of the shapes have windows side by side (the fast path), with and without pixels left over.
+Pool2dShape draw_shape(Draw& draw) {
+  Pool2dShape s;
+  s.n = draw.pick({0, 1, 1, 2, 3});
+  s.c = draw.pick({0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 67});
+  s.r = draw.between(1, 4);
+  s.s = draw.between(1, 4);
+  s.stride_h = s.r;
+  s.stride_w = s.s;
+  if (draw.coin()) {
+    s.stride_h = draw.between(1, 4);
+    s.stride_w = draw.between(1, 4);
+    s.pad_h = draw.between(0, s.r / 2);
+    s.pad_w = draw.between(0, s.s / 2);
+  }
+  s.h = s.r + draw.between(0, 9);
+  s.w = s.s + draw.between(0, 9);
+  return s;
+}
+
+class Pool2d : public EveryIsa {};
+INSTANTIATE_FOR_EVERY_ISA(Pool2d);
+
+TEST_P(Pool2d, max_pool_forward_matches_reference_with_ties_infinities_and_nan) {
+  Draw draw(21);
+  for (int i = 0; i < 250 && !HasFailure(); ++i) {
+    const Pool2dShape s = draw_shape(draw);
+    SCOPED_TRACE(text(s));
+    std::vector<float> x(static_cast<size_t>(image_count(s)));
+    for (float& value : x) {
+      const int64_t kind = draw.between(0, 20);
+      value = kind == 0 ? NAN : kind == 1 ? -INFINITY : kind == 2 ? INFINITY : static_cast<float>(draw.between(-2, 2));
+    }
+    Guarded<float> y(result_count(s));
+    Guarded<uint8_t> index(result_count(s));
+    kernels().max_pool_forward(stream, s, x.data(), y.data(), index.data());
+    const reference::MaxPool expected = reference::max_pool_forward(s, widen(x));
+    expect_equal(y.values(), expected.y);
+    EXPECT_EQ(index.values(), expected.index);
+    EXPECT_TRUE(y.intact() && index.intact());
+  }
+}
+
+TEST_P(Pool2d, max_pool_backward_matches_reference_on_odd_shapes) {
+  Draw draw(22);
+  for (int i = 0; i < 250 && !HasFailure(); ++i) {
+    const Pool2dShape s = draw_shape(draw);
+    const bool accumulate = draw.coin();
+    SCOPED_TRACE(fmt::format("accumulate {} {}", accumulate, text(s)));
+    const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s)), start = draw.reals(image_count(s));
+    const std::vector<uint8_t> index = reference::max_pool_forward(s, widen(x)).index;
+    Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(image_count(s));
+    kernels().max_pool_backward(stream, s, dy.data(), index.data(), accumulate, dx.data());
+    const Values initial = accumulate ? widen(start) : Values{};
+    // A pixel lies in at most R*S windows.
+    expect_within(dx.values(), reference::max_pool_backward(s, widen(dy), index, initial),
+                  roundoff(static_cast<double>(s.r * s.s) + 1,
+                           reference::max_pool_backward(s, absolute(widen(dy)), index, absolute(initial))));
+    EXPECT_TRUE(dx.intact());
+  }
+}
+
+TEST_P(Pool2d, average_pool_forward_matches_reference) {
+  Draw draw(23);
+  for (int i = 0; i < 250 && !HasFailure(); ++i) {
+    const Pool2dShape s = draw_shape(draw);
+    SCOPED_TRACE(text(s));
+    const std::vector<float> x = draw.reals(image_count(s));
+    Guarded<float> y(result_count(s));
+    kernels().average_pool_forward(stream, s, x.data(), y.data());
+    // R*S additions, the reciprocal and the product.
+    expect_within(y.values(), reference::average_pool_forward(s, widen(x)),
+                  roundoff(static_cast<double>(s.r * s.s) + 2, reference::average_pool_forward(s, absolute(widen(x)))));
+    EXPECT_TRUE(y.intact());
+  }
+}
+
+TEST_P(Pool2d, average_pool_backward_matches_reference) {
+  Draw draw(24);
+  for (int i = 0; i < 250 && !HasFailure(); ++i) {
+    const Pool2dShape s = draw_shape(draw);
+    const bool accumulate = draw.coin();
+    SCOPED_TRACE(fmt::format("accumulate {} {}", accumulate, text(s)));
+    const std::vector<float> dy = draw.reals(result_count(s)), start = draw.reals(image_count(s));
+    Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(image_count(s));
+    kernels().average_pool_backward(stream, s, dy.data(), accumulate, dx.data());
+    const Values initial = accumulate ? widen(start) : Values{};
+    expect_within(dx.values(), reference::average_pool_backward(s, widen(dy), initial),
+                  roundoff(static_cast<double>(s.r * s.s) + 3,
+                           reference::average_pool_backward(s, absolute(widen(dy)), absolute(initial))));
+    EXPECT_TRUE(dx.intact());
+  }
+}
+
+TEST_P(Pool2d, global_average_is_a_window_of_the_whole_image) {
+  const Pool2dShape s{.n = 2, .h = 4, .w = 4, .c = 3, .r = 4, .s = 4};
+  std::vector<float> x(static_cast<size_t>(image_count(s)));
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 3 + i / 48);  // channel + image
+  Guarded<float> y(6);
+  kernels().average_pool_forward(stream, s, x.data(), y.data());
+  EXPECT_EQ(y.values(), (std::vector<float>{0, 1, 2, 1, 2, 3}));
+}
+
+TEST_P(Pool2d, gives_the_same_bits_on_any_number_of_threads) {
+  Draw draw(25);
+  for (const Pool2dShape& s : {Pool2dShape{.n = 7, .h = 33, .w = 31, .c = 37, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
+                               Pool2dShape{.n = 5, .h = 23, .w = 21, .c = 35, .r = 3, .s = 3, .stride_h = 2, .stride_w = 1, .pad_h = 1}}) {
+    const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s));
+    const std::vector<uint8_t> index = reference::max_pool_forward(s, widen(x)).index;
+    expect_same_bits_for_any_threads(result_count(s), [&](const Stream& on, float* y) {
+      std::vector<uint8_t> found(index.size());
+      kernels().max_pool_forward(on, s, x.data(), y, found.data());
+      EXPECT_EQ(found, index);
+    });
+    expect_same_bits_for_any_threads(result_count(s), [&](const Stream& on, float* y) { kernels().average_pool_forward(on, s, x.data(), y); });
+    for (const bool accumulate : {false, true}) {
+      expect_same_bits_for_any_threads(image_count(s), [&](const Stream& on, float* dx) {
+        kernels().max_pool_backward(on, s, dy.data(), index.data(), accumulate, dx);
+      });
+      expect_same_bits_for_any_threads(image_count(s), [&](const Stream& on, float* dx) {
+        kernels().average_pool_backward(on, s, dy.data(), accumulate, dx);
+      });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace convoy
