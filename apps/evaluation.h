@@ -1,4 +1,5 @@
-// Loss and accuracy of a model on a data set: every sample once, no gradients, running statistics, no dropout.
+// Loss and accuracy of a model on a data set: every sample once, no gradients, running statistics, no
+// dropout.
 #pragma once
 
 #include <functional>
@@ -17,8 +18,9 @@ struct Evaluation {
 // How many rows of logits [N,classes] have their largest value at the label; labels i32 [N].
 int64_t count_correct(const Tensor& logits, const Tensor& labels);
 
-// Leaves `net` in evaluation mode. Nothing when `stop_requested` came true before the end. `batch` and `workers` change speed only, up to the
-// rounding of the mean. Throws Error(numeric) naming the first layer when the loss is not finite.
+// Leaves `net` in evaluation mode. Nothing when `stop_requested` came true before the end. `batch` and
+// `workers` change speed only, up to the rounding of the mean. Throws Error(numeric) naming the first layer
+// when the loss is not finite.
 std::optional<Evaluation> evaluate(Module& net, const Dataset& dataset, int64_t batch, int workers,
                                    const std::function<bool()>& stop_requested);
 

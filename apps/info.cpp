@@ -10,11 +10,13 @@ namespace convoy {
 
 int run_info(const GivenOptions&) {
   std::string tables;
-  for (const Kernels* table : cpu_kernel_tables()) tables += fmt::format("{}{}", tables.empty() ? "" : ", ", table->name);
+  for (const Kernels* table : cpu_kernel_tables())
+    tables += fmt::format("{}{}", tables.empty() ? "" : ", ", table->name);
   fmt::print("convoy   {}, built with {}\n", CONVOY_VERSION, CONVOY_COMPILER);
   fmt::print("cpu      {}\n", cpu_name());
   fmt::print("kernels  {} (this CPU runs {}; CONVOY_ISA chooses)\n", kernels({}).name, tables);
-  fmt::print("cores    {} for this process; {} threads by default (--threads)\n", available_cores(), current_stream().threads);
+  fmt::print("cores    {} for this process; {} threads by default (--threads)\n", available_cores(),
+             current_stream().threads);
   fmt::print("memory   {:.1f} GiB\n", static_cast<double>(memory_in_bytes()) / (1 << 30));
   fmt::print("gpus     none: this build has no CUDA\n");
   fmt::print("parts    cpu: yes, cuda: no, mpi: no, nccl: no\n");

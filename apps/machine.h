@@ -6,8 +6,7 @@
 
 namespace convoy {
 
-std::string cpu_name();        // "Intel(R) Xeon(R) …", or "unknown CPU"
-int64_t memory_in_bytes();     // physical, 0 when unknown
-
+std::string cpu_name();     // "Intel(R) Xeon(R) …", or "unknown CPU"
+int64_t memory_in_bytes();  // physical, 0 when unknown
 
 }  // namespace convoy

@@ -1,4 +1,5 @@
-// The `convoy` command: the table of subcommands, the command line, and the one place where errors become a line and an exit code.
+// The `convoy` command: the table of subcommands, the command line, and the one place where errors become a
+// line and an exit code.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -15,14 +16,15 @@ namespace convoy {
 namespace {
 
 constexpr const char* kExitCodes =
-    "Exit codes: 0 done, 1 defect in Convoy, 2 wrong usage, 3 bad or missing data or weights, 4 loss not finite,\n"
+    "Exit codes: 0 done, 1 defect in Convoy, 2 wrong usage, 3 bad or missing data or weights, 4 loss not "
+    "finite,\n"
     "  5 file cannot be written, 6 device missing or out of memory, 130 Ctrl-C, 143 terminated\n";
 
 std::string train_footer() { return recipe_help() + "\n" + description_help(); }
 std::string no_footer() { return ""; }
 
 struct Command {
-  std::string name;                  // "data list" is the command list of the group data
+  std::string name;  // "data list" is the command list of the group data
   const char* help;
   std::vector<std::string> options;  // rows of the option table
   std::string (*footer)();
@@ -40,10 +42,15 @@ const std::vector<Command>& command_table() {
       {"train", "train a model", all_options(), train_footer, run_train},
       {"eval",
        "loss and accuracy of saved weights",
-       {"--model", "--init", "--dataset", "--data", "--holdout", "--batch", "--seed", "--threads", "--workers"},
+       {"--model", "--init", "--dataset", "--data", "--holdout", "--batch", "--seed", "--threads",
+        "--workers"},
        no_footer,
        run_eval},
-      {"summary", "the layers of a model: shapes, parameters, multiply-adds", {"--model", "--dataset"}, description_help, run_summary},
+      {"summary",
+       "the layers of a model: shapes, parameters, multiply-adds",
+       {"--model", "--dataset"},
+       description_help,
+       run_summary},
       {"info", "this machine and this build", {}, no_footer, run_info},
       {"data list", "the data sets, and where they are", {"--data"}, no_footer, run_data_list},
   };
@@ -72,7 +79,8 @@ std::vector<std::string> names_like(const CLI::App& app, const std::string& give
   if (given.starts_with("-")) {
     for (const CLI::Option* option : app.get_options()) names.push_back(option->get_name());
   } else {
-    for (const CLI::App* child : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(child->get_name());
+    for (const CLI::App* child : app.get_subcommands([](const CLI::App*) { return true; }))
+      names.push_back(child->get_name());
   }
   return names;
 }
@@ -93,8 +101,12 @@ Error unexpected_argument(const CLI::App& app, std::string given) {
   const bool option = given.starts_with("-");
   const std::string nearest = nearest_name(given, names_like(app, given));
   return Error(ErrorKind::usage,
-               fmt::format("unknown {} '{}'{} ('{} --help' lists them)", option ? "option" : app.get_subcommands({}).empty() ? "argument" : "command",
-                           given, nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest), full_name(app)));
+               fmt::format("unknown {} '{}'{} ('{} --help' lists them)",
+                           option                            ? "option"
+                           : app.get_subcommands({}).empty() ? "argument"
+                                                             : "command",
+                           given, nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest),
+                           full_name(app)));
 }
 
 int run(int argc, char** argv) {
@@ -109,7 +121,8 @@ int run(int argc, char** argv) {
     const std::string& name = parsed.command->name;
     const size_t space = name.find(' ');
     CLI::App* parent = &app;
-    if (space != std::string::npos) parent = app.add_subcommand(name.substr(0, space), "what there is to train on");
+    if (space != std::string::npos)
+      parent = app.add_subcommand(name.substr(0, space), "what there is to train on");
     parsed.app = parent->add_subcommand(name.substr(space + 1), parsed.command->help);
     parsed.app->footer(parsed.command->footer());
     for (const std::string& option : parsed.command->options) add_option(parsed, find_option(option));
@@ -136,7 +149,8 @@ int run(int argc, char** argv) {
     return parsed.command->run(given);
   }
   const CLI::App& where = innermost(app);
-  fail(ErrorKind::usage, "a command is missing after '{}', one of: {}", full_name(where), fmt::join(names_like(where, ""), ", "));
+  fail(ErrorKind::usage, "a command is missing after '{}', one of: {}", full_name(where),
+       fmt::join(names_like(where, ""), ", "));
 }
 
 }  // namespace

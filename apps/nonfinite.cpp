@@ -34,7 +34,8 @@ std::string first_nonfinite(Module& net, const Tensor& images) {
   std::string text = fmt::format("first in the output of layer '{}', {}", layer, first->describe());
   for (const NamedVariable& parameter : net.parameters()) {
     const bool own = layer.empty() || parameter.name.starts_with(layer + ".");
-    if (own && !is_finite(parameter.variable.value())) return text + fmt::format(", because of its parameter '{}'", parameter.name);
+    if (own && !is_finite(parameter.variable.value()))
+      return text + fmt::format(", because of its parameter '{}'", parameter.name);
   }
   return text;
 }

@@ -1,4 +1,5 @@
-// Where NaN and infinity come from: used once the loss has gone, so that a run ends with a name instead of a riddle.
+// Where NaN and infinity come from: used once the loss has gone, so that a run ends with a name instead of a
+// riddle.
 #pragma once
 
 #include <string>
@@ -7,8 +8,9 @@
 
 namespace convoy {
 
-// Runs `images` [N,H,W,C] through `net` again, in its present mode, and names the first layer whose output is not finite,
-// and its parameter when that is the cause: "first in the output of layer 'fc1', Linear(21632, 128)".
+// Runs `images` [N,H,W,C] through `net` again, in its present mode, and names the first layer whose output is
+// not finite, and its parameter when that is the cause: "first in the output of layer 'fc1', Linear(21632,
+// 128)".
 std::string first_nonfinite(Module& net, const Tensor& images);
 
 }  // namespace convoy

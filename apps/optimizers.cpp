@@ -8,8 +8,9 @@ namespace convoy {
 namespace {
 
 std::unique_ptr<Optimizer> sgd(std::vector<Variable> parameters, const Settings& settings) {
-  return make_sgd(std::move(parameters),
-                  {.momentum = settings.momentum, .weight_decay = settings.weight_decay, .nesterov = settings.nesterov});
+  return make_sgd(
+      std::move(parameters),
+      {.momentum = settings.momentum, .weight_decay = settings.weight_decay, .nesterov = settings.nesterov});
 }
 
 std::unique_ptr<Optimizer> adam(std::vector<Variable> parameters, const Settings& settings) {

@@ -27,7 +27,8 @@ std::string environment(const char* name) {
 bool terminal_is_unicode() {
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
     const std::string locale = environment(name);
-    if (!locale.empty()) return locale.find("UTF-8") != std::string::npos || locale.find("utf8") != std::string::npos;
+    if (!locale.empty())
+      return locale.find("UTF-8") != std::string::npos || locale.find("utf8") != std::string::npos;
   }
   return false;
 }
@@ -63,7 +64,8 @@ int64_t width_of(const std::vector<Field>& fields) {
 
 void drop_until_fits(std::vector<Field>& fields, int64_t columns) {
   while (fields.size() > 1 && width_of(fields) > columns) {
-    fields.erase(std::max_element(fields.begin(), fields.end(), [](const Field& a, const Field& b) { return a.rank < b.rank; }));
+    fields.erase(std::max_element(fields.begin(), fields.end(),
+                                  [](const Field& a, const Field& b) { return a.rank < b.rank; }));
   }
 }
 
@@ -93,7 +95,9 @@ void Progress::step(const StepReport& report) {
   const int64_t steps_before = (report.epoch - 1) * steps_per_epoch_;
   const bool last_of_epoch = report.step - steps_before == steps_per_epoch_ || report.step == total_steps_;
   const Clock::time_point now = Clock::now();
-  if (now - last_shown_ < (live_ ? Clock::duration(kRepaintEvery) : Clock::duration(kPlainLineEvery)) && !(live_ && last_of_epoch)) return;
+  if (now - last_shown_ < (live_ ? Clock::duration(kRepaintEvery) : Clock::duration(kPlainLineEvery)) &&
+      !(live_ && last_of_epoch))
+    return;
   last_shown_ = now;
   show(report.step - steps_before, report);
 }
@@ -102,7 +106,8 @@ void Progress::show(int64_t step_in_epoch, const StepReport& report) {
   const int64_t steps_in_epoch = std::min(steps_per_epoch_, total_steps_ - (report.step - step_in_epoch));
   const int64_t epochs = (total_steps_ + steps_per_epoch_ - 1) / steps_per_epoch_;
   const double rate = report.seconds > 0 ? static_cast<double>(all_samples_) / report.seconds : 0;
-  const double rest = report.seconds / static_cast<double>(report.step) * static_cast<double>(total_steps_ - report.step);
+  const double rest =
+      report.seconds / static_cast<double>(report.step) * static_cast<double>(total_steps_ - report.step);
   std::vector<Field> fields{
       {fmt::format("epoch {}/{}", report.epoch, epochs), 0},
       {fmt::format("{}/{}", step_in_epoch, steps_in_epoch), 4},
@@ -126,8 +131,8 @@ void Progress::show(int64_t step_in_epoch, const StepReport& report) {
     const int64_t done = bar * step_in_epoch / steps_in_epoch;
     const char* const piece = unicode_ ? "━" : "#";
     const char* const rest_piece = unicode_ && color_ ? "━" : unicode_ ? "─" : ".";
-    text += fmt::format("  {}{}{}{}{}", color_ ? "\x1b[32m" : "", repeat(piece, done), color_ ? "\x1b[90m" : "", repeat(rest_piece, bar - done),
-                        color_ ? "\x1b[0m" : "");
+    text += fmt::format("  {}{}{}{}{}", color_ ? "\x1b[32m" : "", repeat(piece, done),
+                        color_ ? "\x1b[90m" : "", repeat(rest_piece, bar - done), color_ ? "\x1b[0m" : "");
   }
   for (size_t i = 1; i < fields.size(); ++i) text += "  " + fields[i].text;
   fmt::print(stderr, "\r{}\x1b[K", text);

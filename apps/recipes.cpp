@@ -6,10 +6,16 @@ namespace convoy {
 namespace {
 
 constexpr Recipe kRecipes[] = {
-    {"mnist", "lenet5", "--epochs 5 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off", "99 % in a minute"},
-    {"mnist", "mnist-cnn", "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment off", "the original study"},
-    {"cifar10", "cifar-cnn", "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment on", "the original study"},
-    {"synthetic", "lenet5", "--epochs 1 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off", "a first run"},
+    {"mnist", "lenet5", "--epochs 5 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off",
+     "99 % in a minute"},
+    {"mnist", "mnist-cnn",
+     "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment off",
+     "the original study"},
+    {"cifar10", "cifar-cnn",
+     "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment on",
+     "the original study"},
+    {"synthetic", "lenet5",
+     "--epochs 1 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off", "a first run"},
 };
 
 }  // namespace
@@ -30,9 +36,10 @@ DatasetForm form_of(std::string_view dataset) {
 std::string recipe_help() {
   std::string text = "Recipes: the defaults of a data set and model; options that you give overrule them.\n";
   for (const Recipe& recipe : kRecipes) {
-    text += fmt::format("  --dataset {} --model {} ({}):\n    {}\n", recipe.dataset, recipe.model, recipe.why, recipe.options);
+    text += fmt::format("  --dataset {} --model {} ({}):\n    {}\n", recipe.dataset, recipe.model, recipe.why,
+                        recipe.options);
   }
-  return text + "  Anything else: the defaults above; --augment as the data set has it.\n";
+  return text + "  Any other pair: the defaults in brackets above; --augment as the data set has it.\n";
 }
 
 }  // namespace convoy

@@ -11,7 +11,7 @@ namespace convoy {
 
 struct Recipe {
   const char* dataset;
-  const char* model;  // the first row of a data set names its default model
+  const char* model;    // the first row of a data set names its default model
   const char* options;  // "--epochs 5 --lr 1e-3": as if typed before the user's own
   const char* why;
 };

@@ -45,8 +45,8 @@ fs::path create_run_folder(const Settings& settings) {
     create_folder(settings.run);
     return settings.run;
   }
-  return create_fresh_folder(fmt::format("runs/{}-{}-{:%Y%m%d-%H%M%S}", model_label(settings.model), settings.dataset,
-                                         fmt::localtime(std::time(nullptr))));
+  return create_fresh_folder(fmt::format("runs/{}-{}-{:%Y%m%d-%H%M%S}", model_label(settings.model),
+                                         settings.dataset, fmt::localtime(std::time(nullptr))));
 }
 
 }  // namespace
@@ -55,7 +55,8 @@ void check_run_folder(const fs::path& folder) {
   std::error_code error;
   if (!fs::exists(folder, error)) return;
   if (!fs::is_directory(folder, error)) fail(ErrorKind::io, "--run {}: is not a folder", folder.string());
-  if (!fs::is_empty(folder, error)) fail(ErrorKind::io, "--run {}: is not empty; an earlier run is never overwritten", folder.string());
+  if (!fs::is_empty(folder, error))
+    fail(ErrorKind::io, "--run {}: is not empty; an earlier run is never overwritten", folder.string());
 }
 
 void check_writable(const fs::path& path) {
@@ -72,8 +73,11 @@ RunLog::RunLog(const Settings& settings)
       evaluated_(settings.holdout > 0 ? "validation" : "test"),
       log_every_(settings.log_every),
       metrics_(folder_ / "metrics.jsonl") {
-  if (!metrics_) fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / "metrics.jsonl").string(), std::strerror(errno));
-  nlohmann::ordered_json config{{"version", CONVOY_VERSION}, {"kernels", kernels(current_stream().device).name}};
+  if (!metrics_)
+    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / "metrics.jsonl").string(),
+         std::strerror(errno));
+  nlohmann::ordered_json config{{"version", CONVOY_VERSION},
+                                {"kernels", kernels(current_stream().device).name}};
   for (const OptionRow& row : option_table()) {
     std::string key = row.name.substr(2);
     for (char& letter : key) letter = letter == '-' ? '_' : letter;
@@ -85,33 +89,39 @@ RunLog::RunLog(const Settings& settings)
 
 void RunLog::write_line(const std::string& line) {
   metrics_ << line << '\n' << std::flush;
-  if (!metrics_) fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / "metrics.jsonl").string(), std::strerror(errno));
+  if (!metrics_)
+    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / "metrics.jsonl").string(),
+         std::strerror(errno));
 }
 
 void RunLog::step(const StepReport& report) {
   if (report.step % log_every_ != 0) return;
-  write_line(fmt::format(R"({{"event":"step","step":{},"epoch":{},"loss":{},"lr":{}}})", report.step, report.epoch, report.loss, report.lr));
+  write_line(fmt::format(R"({{"event":"step","step":{},"epoch":{},"loss":{},"lr":{}}})", report.step,
+                         report.epoch, report.loss, report.lr));
 }
 
 void RunLog::epoch(const EpochReport& report) {
   write_line(fmt::format(
       R"({{"event":"epoch","epoch":{0},"step":{1},"train_loss":{2},"train_accuracy":{3},"{4}_loss":{5},"{4}_accuracy":{6},"seconds":{7}}})",
-      report.epoch, report.step, report.train_loss, report.train_accuracy, evaluated_, report.evaluation.loss, report.evaluation.accuracy,
-      report.seconds));
+      report.epoch, report.step, report.train_loss, report.train_accuracy, evaluated_, report.evaluation.loss,
+      report.evaluation.accuracy, report.seconds));
 }
 
 void RunLog::summary(const TrainingResult& result) {
-  write_line(fmt::format(R"({{"event":"summary","{0}_accuracy":{1},"{0}_loss":{2},"seconds":{3},"samples_per_second":{4}}})", evaluated_,
-                         result.evaluation.accuracy, result.evaluation.loss, result.seconds, result.samples_per_second()));
+  write_line(fmt::format(
+      R"({{"event":"summary","{0}_accuracy":{1},"{0}_loss":{2},"seconds":{3},"samples_per_second":{4}}})",
+      evaluated_, result.evaluation.accuracy, result.evaluation.loss, result.seconds,
+      result.samples_per_second()));
 }
 
 void RunLog::interrupted(const TrainingResult& result) {
-  write_line(fmt::format(R"({{"event":"interrupted","step":{},"epoch":{},"seconds":{},"samples_per_second":{}}})", result.steps, result.epochs,
-                         result.seconds, result.samples_per_second()));
+  write_line(
+      fmt::format(R"({{"event":"interrupted","step":{},"epoch":{},"seconds":{},"samples_per_second":{}}})",
+                  result.steps, result.epochs, result.seconds, result.samples_per_second()));
 }
 
 void RunLog::failed(const std::string& message) {
-  write_line(nlohmann::ordered_json{{"event", "failed"}, {"message", message}}.dump());
+  metrics_ << nlohmann::ordered_json{{"event", "failed"}, {"message", message}}.dump() << '\n' << std::flush;
 }
 
 }  // namespace convoy

@@ -1,6 +1,7 @@
 // Everything a user can choose, as one plain struct, and how the text of the command line becomes it.
 //
-//   Settings settings = resolve(given);   // defaults, then the recipe of the data set and model, then what the user gave
+//   Settings settings = resolve(given);   // defaults, then the recipe of the data set and model, then what
+//   the user gave
 #pragma once
 
 #include <cstdint>
@@ -16,28 +17,29 @@ using GivenOptions = std::map<std::string, std::string>;
 struct Settings {
   std::string model, dataset;  // resolve() fills them
   std::filesystem::path data;
-  int64_t holdout = 0;         // training images that become the validation set
-  int64_t limit = 0;           // training images used; 0: all
+  int64_t holdout = 0;  // training images that become the validation set
+  int64_t limit = 0;    // training images used; 0: all
   bool augment = false, shuffle = true;
 
   std::string optimizer = "adam", schedule = "constant";
   float lr = 1e-3f, momentum = 0.9f, weight_decay = 0, label_smoothing = 0;
   bool nesterov = false;
   int64_t warmup_steps = 0;
-  int64_t step_every = 0;      // steps; 0: a third of the training
+  int64_t step_every = 0;  // steps; 0: a third of the training
   float step_factor = 0.1f;
 
   int64_t epochs = 5, batch = 64;
-  int64_t steps = 0;           // at most so many optimizer steps; 0: no such limit
+  int64_t steps = 0;  // at most so many optimizer steps; 0: no such limit
   int64_t seed = 1;
-  int threads = 1, workers = 1;
+  int threads = 0, workers = 1;  // resolve() turns 0 threads into as many as the process may use
 
-  int64_t log_every = 50;      // steps
+  int64_t log_every = 50;  // steps
   std::filesystem::path run, init, save;
 };
 
-// Defaults (options.cpp), then the recipe (recipes.cpp), then `given`. Without a --dataset that is MNIST when it can be found, else the
-// synthetic digits. Throws Error(usage) for a value that makes no sense or an option that the chosen method would ignore.
+// Defaults (options.cpp), then the recipe (recipes.cpp), then `given`. Without a --dataset that is MNIST when
+// it can be found, else the synthetic digits. Throws Error(usage) for a value that makes no sense or an
+// option that the chosen method would ignore.
 Settings resolve(const GivenOptions& given);
 
 }  // namespace convoy

@@ -35,15 +35,19 @@ int run_summary(const GivenOptions& given) {
     layers = std::max(layers, row.description.size());
     shapes = std::max(shapes, row.output.text().size());
   }
-  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", settings.model, settings.dataset, form.input.h, form.input.w, form.input.c, form.classes);
-  fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "name", names, "layer", layers, "output", shapes, "parameters", "multiply-adds");
+  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", settings.model, settings.dataset, form.input.h,
+             form.input.w, form.input.c, form.classes);
+  fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "name", names, "layer", layers, "output", shapes,
+             "parameters", "multiply-adds");
   for (const LayerRow& row : table.rows) {
-    fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", row.name, names, row.description, layers, row.output, shapes, grouped(row.parameters),
-               grouped(row.multiply_adds));
+    fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", row.name, names, row.description, layers,
+               row.output, shapes, grouped(row.parameters), grouped(row.multiply_adds));
   }
-  fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "total", names, "", layers, "", shapes, grouped(table.parameters),
-             grouped(table.multiply_adds));
-  fmt::print("\nShapes and multiply-adds are of one sample's forward pass; a training step costs about three times as many.\n");
+  fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "total", names, "", layers, "", shapes,
+             grouped(table.parameters), grouped(table.multiply_adds));
+  fmt::print(
+      "\nShapes and multiply-adds are of one sample's forward pass; a training step costs about three times "
+      "as many.\n");
   return 0;
 }
 

@@ -18,8 +18,11 @@ namespace {
 
 void print_how_to_get_mnist() {
   const DatasetRow& mnist = find_dataset_row("mnist");
-  fmt::print("MNIST was not found: training on synthetic digits instead. To train on MNIST, put {} into a folder and name it with --data "
-             "or $CONVOY_DATA.\n", mnist.files);
+  fmt::print(
+      "MNIST was not found: training on synthetic digits instead. To train on MNIST, put {} into a folder "
+      "and name it with --data "
+      "or $CONVOY_DATA.\n",
+      mnist.files);
   std::fflush(stdout);
 }
 
@@ -31,36 +34,39 @@ ImageExtent extent_of(const Dataset& dataset) {
 std::string method_text(const Settings& settings) {
   std::string text = fmt::format("{}, lr {} {}", settings.optimizer, settings.lr, settings.schedule);
   if (settings.warmup_steps > 0) text += fmt::format(" with {} warm-up steps", settings.warmup_steps);
-  if (settings.optimizer == "sgd") text += fmt::format(", {}momentum {}", settings.nesterov ? "Nesterov " : "", settings.momentum);
+  if (settings.optimizer == "sgd")
+    text += fmt::format(", {}momentum {}", settings.nesterov ? "Nesterov " : "", settings.momentum);
   if (settings.weight_decay > 0) text += fmt::format(", weight decay {}", settings.weight_decay);
   if (settings.label_smoothing > 0) text += fmt::format(", label smoothing {}", settings.label_smoothing);
   return text;
 }
 
-void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log) {
+void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers,
+                  const RunLog& log) {
   const ImageExtent extent = extent_of(data.train);
-  fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", settings.model, grouped(layers.parameters),
-             grouped(layers.multiply_adds));
-  fmt::print("data     {}: {} training, {} {} images, {}x{}x{}, {} classes\n", settings.dataset, grouped(data.train.size()),
-             grouped(data.test.size()), settings.holdout > 0 ? "validation" : "test", extent.h, extent.w, extent.c,
+  fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", settings.model,
+             grouped(layers.parameters), grouped(layers.multiply_adds));
+  fmt::print("data     {}: {} training, {} {} images, {}x{}x{}, {} classes\n", settings.dataset,
+             grouped(data.train.size()), grouped(data.test.size()),
+             settings.holdout > 0 ? "validation" : "test", extent.h, extent.w, extent.c,
              data.train.classes.size());
-  fmt::print("machine  {}, {} kernels, threads {}, loader workers {}\n", cpu_name(), kernels(current_stream().device).name, settings.threads,
-             settings.workers);
+  fmt::print("machine  {}, {} kernels, threads {}, loader workers {}\n", cpu_name(),
+             kernels(current_stream().device).name, settings.threads, settings.workers);
   fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n", settings.epochs,
-             total_steps(settings, data.train.size()), settings.batch, method_text(settings), settings.augment ? "on" : "off", settings.shuffle ? "on" : "off",
-             settings.seed);
+             total_steps(settings, data.train.size()), settings.batch, method_text(settings),
+             settings.augment ? "on" : "off", settings.shuffle ? "on" : "off", settings.seed);
   fmt::print("run      {}\n", log.folder().string());
   std::fflush(stdout);
 }
 
 std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated) {
-  return fmt::format("epoch {}/{}  train loss {:.4f}  acc {:.2f}%  {} loss {:.4f}  acc {:.2f}%  {:.1f} s", report.epoch, epochs,
-                     report.train_loss, report.train_accuracy, evaluated, report.evaluation.loss, report.evaluation.accuracy,
-                     report.seconds);
+  return fmt::format("epoch {}/{}  train loss {:.4f}  acc {:.2f}%  {} loss {:.4f}  acc {:.2f}%  {:.1f} s",
+                     report.epoch, epochs, report.train_loss, report.train_accuracy, evaluated,
+                     report.evaluation.loss, report.evaluation.accuracy, report.seconds);
 }
 
-TrainingResult train_and_log(Module& net, const DatasetSplits& data, const Settings& settings, const InterruptGuard& interrupt,
-                             RunLog& log) {
+TrainingResult train_and_log(Module& net, const DatasetSplits& data, const Settings& settings,
+                             const InterruptGuard& interrupt, RunLog& log) {
   const int64_t steps_per_epoch = (data.train.size() + settings.batch - 1) / settings.batch;
   const int64_t total = total_steps(settings, data.train.size());
   Progress progress(total, steps_per_epoch);
@@ -79,6 +85,20 @@ TrainingResult train_and_log(Module& net, const DatasetSplits& data, const Setti
                 .stop_requested = [&] { return interrupt.signal() != 0; }});
 }
 
+void print_result(const TrainingResult& result, const Settings& settings) {
+  if (result.stopped) {
+    fmt::print("interrupted after step {} (epoch {}): trained {:.1f} s, {:.0f} samples/s, not evaluated\n",
+               result.steps, result.epochs, result.seconds, result.samples_per_second());
+  } else {
+    const char* const evaluated = settings.holdout > 0 ? "validation" : "test";
+    fmt::print(
+        "trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n",
+        result.seconds, result.samples_per_second(), evaluated, result.evaluation.loss, evaluated,
+        result.evaluation.accuracy);
+  }
+  std::fflush(stdout);
+}
+
 }  // namespace
 
 int run_train(const GivenOptions& given) {
@@ -95,7 +115,8 @@ int run_train(const GivenOptions& given) {
                                            .limit = settings.limit});
   for (const std::string& warning : data.warnings) fmt::print(stderr, "convoy: warning: {}\n", warning);
   const ImageExtent extent = extent_of(data.train);
-  const std::unique_ptr<Module> net = make_model(settings.model, extent, static_cast<int64_t>(data.train.classes.size()));
+  const std::unique_ptr<Module> net =
+      make_model(settings.model, extent, static_cast<int64_t>(data.train.classes.size()));
   initialise(*net, static_cast<uint64_t>(settings.seed));
   if (!settings.init.empty()) load_weights(*net, settings.init);
   const LayerTable layers = tabulate(*net, extent);
@@ -105,22 +126,14 @@ int run_train(const GivenOptions& given) {
   const InterruptGuard interrupt;
   try {
     const TrainingResult result = train_and_log(*net, data, settings, interrupt, log);
+    print_result(result, settings);
     if (!settings.save.empty()) save_weights(*net, settings.save);
-    if (result.stopped) {
-      log.interrupted(result);
-      fmt::print("interrupted after step {} (epoch {}): trained {:.1f} s, {:.0f} samples/s, not evaluated\n", result.steps, result.epochs,
-                 result.seconds, result.samples_per_second());
-      return 128 + interrupt.signal();
-    }
-    log.summary(result);
-    const char* const evaluated = settings.holdout > 0 ? "validation" : "test";
-    fmt::print("trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n", result.seconds,
-               result.samples_per_second(), evaluated, result.evaluation.loss, evaluated, result.evaluation.accuracy);
+    result.stopped ? log.interrupted(result) : log.summary(result);
+    return result.stopped ? 128 + interrupt.signal() : 0;
   } catch (const Error& error) {
     log.failed(error.what());
     throw;
   }
-  return 0;
 }
 
 }  // namespace convoy

@@ -1,4 +1,5 @@
-// The training loop. It knows nothing of the command line, the terminal or files: it reports through TrainingEvents.
+// The training loop. It knows nothing of the command line, the terminal or files: it reports through
+// TrainingEvents.
 #pragma once
 
 #include <functional>
@@ -11,40 +12,42 @@
 namespace convoy {
 
 struct StepReport {
-  int64_t step = 0, epoch = 0;        // from 1
-  float loss = 0, lr = 0;             // of this step's batch, before its update
-  int64_t samples = 0, correct = 0;   // of this step's batch
-  double seconds = 0;                 // spent training since the start, without evaluation
+  int64_t step = 0, epoch = 0;       // from 1
+  float loss = 0, lr = 0;            // of this step's batch, before its update
+  int64_t samples = 0, correct = 0;  // of this step's batch
+  double seconds = 0;                // spent training since the start, without evaluation
 };
 
 struct EpochReport {
-  int64_t step = 0, epoch = 0;        // from 1; `step` is the last one
-  double train_loss = 0;              // mean over the epoch's samples, while the weights changed
-  double train_accuracy = 0;          // percent, likewise
+  int64_t step = 0, epoch = 0;  // from 1; `step` is the last one
+  double train_loss = 0;        // mean over the epoch's samples, while the weights changed
+  double train_accuracy = 0;    // percent, likewise
   Evaluation evaluation;
-  double seconds = 0;                 // of this epoch, without evaluation
+  double seconds = 0;  // of this epoch, without evaluation
 };
 
 struct TrainingEvents {
   std::function<void(const StepReport&)> on_step;
   std::function<void(const EpochReport&)> on_epoch;
-  std::function<bool()> stop_requested;   // asked after each step and between batches of an evaluation
+  std::function<bool()> stop_requested;  // asked after each step and between batches of an evaluation
 };
 
 struct TrainingResult {
-  int64_t steps = 0, epochs = 0;          // begun
+  int64_t steps = 0, epochs = 0;  // begun
   int64_t samples = 0;
-  double seconds = 0;                     // spent in steps and waiting for batches; loading and evaluation are not counted
-  bool stopped = false;                   // by stop_requested, before its end
-  Evaluation evaluation;                  // after the last step; meaningless when stopped
+  double seconds = 0;     // spent in steps and waiting for batches; loading and evaluation are not counted
+  bool stopped = false;   // by stop_requested, before its end
+  Evaluation evaluation;  // after the last step; meaningless when stopped
   double samples_per_second() const { return seconds > 0 ? static_cast<double>(samples) / seconds : 0; }
 };
 
 // Steps of a whole training on so many samples: --epochs epochs, cut at --steps.
 int64_t total_steps(const Settings& settings, int64_t samples);
 
-// Trains `net` in place on data.train and evaluates it on data.test after each epoch. The losses are a function of weights, data and settings; threads
-// and workers change nothing. Throws Error(numeric) naming step and layer when a loss is not finite: that step's update is not made.
-TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings, const TrainingEvents& events);
+// Trains `net` in place on data.train and evaluates it on data.test after each epoch. The losses are a
+// function of weights, data and settings; threads and workers change nothing. Throws Error(numeric) naming
+// step and layer when a loss is not finite: that step's update is not made.
+TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings,
+                     const TrainingEvents& events);
 
 }  // namespace convoy

@@ -8,7 +8,8 @@ namespace {
 
 class Adam : public Optimizer {
  public:
-  Adam(std::vector<Variable> parameters, const AdamOptions& options) : Optimizer(std::move(parameters)), options_(options) {
+  Adam(std::vector<Variable> parameters, const AdamOptions& options)
+      : Optimizer(std::move(parameters)), options_(options) {
     CHECK(options.beta1 >= 0 && options.beta1 < 1, "adam: beta1 {}, expected 0 <= beta1 < 1", options.beta1);
     CHECK(options.beta2 >= 0 && options.beta2 < 1, "adam: beta2 {}, expected 0 <= beta2 < 1", options.beta2);
     CHECK(options.epsilon >= 0, "adam: epsilon {}, expected at least 0", options.epsilon);
@@ -23,8 +24,8 @@ class Adam : public Optimizer {
   void step(float lr) override {
     int32_t* steps = steps_.data<int32_t>();
     for (size_t i = 0; i < parameters_.size(); ++i) steps[i] += parameters_[i].has_grad();
-    // The corrections for the moments' start at 0 depend on how often a parameter was updated: usually the same number for all, then this
-    // is one pass.
+    // The corrections for the moments' start at 0 depend on how often a parameter was updated: usually the
+    // same number for all, then this is one pass.
     for (size_t begin = 0, end = 0; begin < parameters_.size(); begin = end) {
       while (end < parameters_.size() && steps[end] == steps[begin]) ++end;
       const double t = steps[begin];

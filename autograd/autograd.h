@@ -1,5 +1,6 @@
-// Every differentiable function, on one page. Each stands in autograd/<its file>.cpp with its forward and backward on one screen.
-// All throw Error(usage) that names the function and the shapes when the arguments do not fit. x, y: activations [N,H,W,C] or [N,features].
+// Every differentiable function, on one page. Each stands in autograd/<its file>.cpp with its forward and
+// backward on one screen. All throw Error(usage) that names the function and the shapes when the arguments do
+// not fit. x, y: activations [N,H,W,C] or [N,features].
 #pragma once
 
 #include "autograd/variable.h"
@@ -8,9 +9,11 @@
 namespace convoy {
 
 // conv2d.cpp: x [N,H,W,C], w [K,R,S,C], bias [K] or undefined -> [N,P,Q,K], then ReLU when asked (fused).
-Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, Window stride, Window pad, bool relu = false);
+Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, Window stride, Window pad,
+                bool relu = false);
 
-// linear.cpp: x [N,in], weight [out,in], bias [out] or undefined -> x * weight^T + bias [N,out], then ReLU when asked (fused).
+// linear.cpp: x [N,in], weight [out,in], bias [out] or undefined -> x * weight^T + bias [N,out], then ReLU
+// when asked (fused).
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, bool relu = false);
 
 // pool2d.cpp: [N,H,W,C] -> [N,P,Q,C]. Padding is at most half the window; the average counts padded pixels.
@@ -18,13 +21,15 @@ Variable max_pool2d(const Variable& x, Window size, Window stride, Window pad);
 Variable average_pool2d(const Variable& x, Window size, Window stride, Window pad);
 Variable global_average_pool2d(const Variable& x);  // [N,H,W,C] -> [N,1,1,C]
 
-// batch_norm.cpp: per channel (last axis), then ReLU when asked (fused). Training uses the batch's own statistics and updates running_mean and
-// running_variance [C] with `momentum`; otherwise the running ones are used. Throws when a training batch has one value per channel.
+// batch_norm.cpp: per channel (last axis), then ReLU when asked (fused). Training uses the batch's own
+// statistics and updates running_mean and running_variance [C] with `momentum`; otherwise the running ones
+// are used. Throws when a training batch has one value per channel.
 struct BatchNormState {
   Tensor running_mean, running_variance;
   float momentum = 0.1f, epsilon = 1e-5f;
 };
-Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, BatchNormState& state, bool training, bool relu = false);
+Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, BatchNormState& state,
+                    bool training, bool relu = false);
 
 // elementwise.cpp
 Variable apply(Unary function, const Variable& x);
@@ -35,7 +40,8 @@ inline Variable add(const Variable& a, const Variable& b) { return apply(Binary:
 Variable scale(const Variable& x, float factor);
 Variable bias_add(const Variable& x, const Variable& bias);  // x [..., C], bias [C]
 
-// dropout.cpp: each element survives with probability 1 - probability and is scaled up to keep the mean; element i draws at offset + i of the key.
+// dropout.cpp: each element survives with probability 1 - probability and is scaled up to keep the mean;
+// element i draws at offset + i of the key.
 Variable dropout(const Variable& x, float probability, const RandomKey& key, uint64_t offset = 0);
 
 // shape.cpp: same elements, another shape.

@@ -3,26 +3,27 @@
 
 namespace convoy {
 
-Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, Window stride, Window pad, bool relu) {
+Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, Window stride, Window pad,
+                bool relu) {
   const Tensor y = conv2d(x.value(), weight.value(), value_or_none(bias), stride, pad, relu);
-  return Variable::record(
-      "conv2d", y, {x, weight, bias},
-      [shape = conv2d_shape(x.value(), weight.value(), stride, pad),
-       y = relu ? y : Tensor(),                                     //
-       x = weight.requires_grad() ? x.value() : Tensor(),           // only dw reads x
-       w = x.requires_grad() ? weight.value() : Tensor(),           // only dx reads w
-       x_grad = x.gradient_only(), w_grad = weight.gradient_only(),
-       bias_grad = bias.gradient_only()](const Tensor& dy) {
-        const Kernels& k = kernels(dy.device());
-        const Tensor dz = bias_relu_backward(y, bias_grad, dy);
-        // The weight first: its gradient can travel to other ranks while the input's is computed.
-        w_grad.add_grad([&](Tensor& dw, bool accumulate) {
-          k.conv2d_backward_weight(current_stream(), shape, x.data<float>(), dz.data<float>(), accumulate, dw.data<float>());
-        });
-        x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-          k.conv2d_backward_input(current_stream(), shape, dz.data<float>(), w.data<float>(), accumulate, dx.data<float>());
-        });
-      });
+  auto backward = [shape = conv2d_shape(x.value(), weight.value(), stride, pad), y = relu ? y : Tensor(),
+                   x = weight.requires_grad() ? x.value() : Tensor(),  // only dw reads x
+                   w = x.requires_grad() ? weight.value() : Tensor(),  // only dx reads w
+                   x_grad = x.gradient_only(), w_grad = weight.gradient_only(),
+                   bias_grad = bias.gradient_only()](const Tensor& dy) {
+    const Kernels& k = kernels(dy.device());
+    const Tensor dz = bias_relu_backward(y, bias_grad, dy);
+    // The weight first: its gradient can travel to other ranks while the input's is computed.
+    w_grad.add_grad([&](Tensor& dw, bool accumulate) {
+      k.conv2d_backward_weight(current_stream(), shape, x.data<float>(), dz.data<float>(), accumulate,
+                               dw.data<float>());
+    });
+    x_grad.add_grad([&](Tensor& dx, bool accumulate) {
+      k.conv2d_backward_input(current_stream(), shape, dz.data<float>(), w.data<float>(), accumulate,
+                              dx.data<float>());
+    });
+  };
+  return Variable::record("conv2d", y, {x, weight, bias}, std::move(backward));
 }
 
 }  // namespace convoy

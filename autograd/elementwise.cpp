@@ -6,51 +6,55 @@ namespace convoy {
 Variable apply(Unary function, const Variable& x) {
   const Tensor y = apply(function, x.value());
   // ReLU's derivative can be told from its result, which the next layer keeps anyway; the others read x.
-  return Variable::record("apply", y, {x},
-                          [function, x = function == Unary::relu ? y : x.value(), x_grad = x.gradient_only()](const Tensor& dy) {
-                            x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-                              kernels(dy.device()).unary_backward(current_stream(), function, dy.count(), x.data<float>(),
-                                                                  dy.data<float>(), accumulate, dx.data<float>());
-                            });
-                          });
+  auto backward = [function, x = function == Unary::relu ? y : x.value(),
+                   x_grad = x.gradient_only()](const Tensor& dy) {
+    x_grad.add_grad([&](Tensor& dx, bool accumulate) {
+      kernels(dy.device())
+          .unary_backward(current_stream(), function, dy.count(), x.data<float>(), dy.data<float>(),
+                          accumulate, dx.data<float>());
+    });
+  };
+  return Variable::record("apply", y, {x}, std::move(backward));
 }
 
 Variable apply(Binary function, const Variable& a, const Variable& b) {
   const Tensor y = apply(function, a.value(), b.value());
   if (function == Binary::add) {
-    return Variable::record("add", y, {a, b}, [a_grad = a.gradient_only(), b_grad = b.gradient_only()](const Tensor& dy) {
-      a_grad.add_grad(dy);
-      b_grad.add_grad(dy);
-    });
+    return Variable::record("add", y, {a, b},
+                            [a_grad = a.gradient_only(), b_grad = b.gradient_only()](const Tensor& dy) {
+                              a_grad.add_grad(dy);
+                              b_grad.add_grad(dy);
+                            });
   }
   // One pass per input, since a and b may be the same variable, whose gradient then takes two contributions.
-  return Variable::record("apply", y, {a, b},
-                          [function, a = a.value(), b = b.value(), a_grad = a.gradient_only(),
-                           b_grad = b.gradient_only()](const Tensor& dy) {
-                            const Kernels& k = kernels(dy.device());
-                            a_grad.add_grad([&](Tensor& da, bool accumulate) {
-                              k.binary_backward(current_stream(), function, dy.count(), a.data<float>(), b.data<float>(),
-                                                dy.data<float>(), accumulate, da.data<float>(), false, nullptr);
-                            });
-                            b_grad.add_grad([&](Tensor& db, bool accumulate) {
-                              k.binary_backward(current_stream(), function, dy.count(), a.data<float>(), b.data<float>(),
-                                                dy.data<float>(), false, nullptr, accumulate, db.data<float>());
-                            });
-                          });
+  auto backward = [function, a = a.value(), b = b.value(), a_grad = a.gradient_only(),
+                   b_grad = b.gradient_only()](const Tensor& dy) {
+    const Kernels& k = kernels(dy.device());
+    a_grad.add_grad([&](Tensor& da, bool accumulate) {
+      k.binary_backward(current_stream(), function, dy.count(), a.data<float>(), b.data<float>(),
+                        dy.data<float>(), accumulate, da.data<float>(), false, nullptr);
+    });
+    b_grad.add_grad([&](Tensor& db, bool accumulate) {
+      k.binary_backward(current_stream(), function, dy.count(), a.data<float>(), b.data<float>(),
+                        dy.data<float>(), false, nullptr, accumulate, db.data<float>());
+    });
+  };
+  return Variable::record("apply", y, {a, b}, std::move(backward));
 }
 
 Variable scale(const Variable& x, float factor) {
-  return Variable::record("scale", scale(x.value(), factor), {x}, [factor, x_grad = x.gradient_only()](const Tensor& dy) {
-    x_grad.add_grad(scale(dy, factor));
-  });
+  return Variable::record(
+      "scale", scale(x.value(), factor), {x},
+      [factor, x_grad = x.gradient_only()](const Tensor& dy) { x_grad.add_grad(scale(dy, factor)); });
 }
 
 Variable bias_add(const Variable& x, const Variable& bias) {
-  return Variable::record("bias_add", bias_add(x.value(), bias.value()), {x, bias},
-                          [x_grad = x.gradient_only(), bias_grad = bias.gradient_only()](const Tensor& dy) {
-                            bias_relu_backward(Tensor(), bias_grad, dy);
-                            x_grad.add_grad(dy);
-                          });
+  const Tensor y = bias_add(x.value(), bias.value());
+  auto backward = [x_grad = x.gradient_only(), bias_grad = bias.gradient_only()](const Tensor& dy) {
+    bias_relu_backward(Tensor(), bias_grad, dy);
+    x_grad.add_grad(dy);
+  };
+  return Variable::record("bias_add", y, {x, bias}, std::move(backward));
 }
 
 }  // namespace convoy

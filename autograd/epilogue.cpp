@@ -17,7 +17,8 @@ Tensor bias_relu_backward(const Tensor& y, const Variable& bias, const Tensor& d
   }
   Tensor dz = Tensor::empty(dy.shape(), DType::f32, dy.device());
   const auto run = [&](bool accumulate, float* dbias) {
-    k.bias_relu_backward(current_stream(), rows, columns, y.data<float>(), dy.data<float>(), dz.data<float>(), accumulate, dbias);
+    k.bias_relu_backward(current_stream(), rows, columns, y.data<float>(), dy.data<float>(), dz.data<float>(),
+                         accumulate, dbias);
   };
   if (bias.requires_grad()) {
     bias.add_grad([&](Tensor& dbias, bool accumulate) { run(accumulate, dbias.data<float>()); });

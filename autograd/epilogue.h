@@ -8,8 +8,9 @@ namespace convoy {
 // The value of an optional variable; undefined where the variable is.
 Tensor value_or_none(const Variable& variable);
 
-// For y = z + bias, or relu(z + bias) when y is defined (it may be left undefined otherwise): returns dz, the gradient of z, from dy,
-// and adds its column sums to the gradient of bias. y, dy, dz [..., C], bias [C]. Without a ReLU, dz is dy itself.
+// For y = z + bias, or relu(z + bias) when y is defined (it may be left undefined otherwise): returns dz, the
+// gradient of z, from dy, and adds its column sums to the gradient of bias. y, dy, dz [..., C], bias [C].
+// Without a ReLU, dz is dy itself.
 Tensor bias_relu_backward(const Tensor& y, const Variable& bias, const Tensor& dy);
 
 }  // namespace convoy

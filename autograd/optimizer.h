@@ -1,4 +1,5 @@
-// Optimizers: update parameters from their gradients, PyTorch's formulas and defaults, all parameters in one pass over memory.
+// Optimizers: update parameters from their gradients, PyTorch's formulas and defaults, all parameters in one
+// pass over memory.
 #pragma once
 
 #include <memory>
@@ -29,8 +30,9 @@ class Optimizer {
   virtual void step(float lr) = 0;
   void clear_grad();
 
-  // Moments and counters for checkpoints, named by the parameter's position ("3.momentum", "3.first", "3.second") and "steps", the i32
-  // counters [parameters]. In a fixed order; the tensors share storage with the optimizer's own, so loading is copy_from().
+  // Moments and counters for checkpoints, named by the parameter's position ("3.momentum", "3.first",
+  // "3.second") and "steps", the i32 counters [parameters]. In a fixed order; the tensors share storage with
+  // the optimizer's own, so loading is copy_from().
   virtual std::vector<NamedTensor> state() = 0;
 
  protected:

@@ -4,25 +4,27 @@ namespace convoy {
 
 Variable max_pool2d(const Variable& x, Window size, Window stride, Window pad) {
   const MaxPool2dResult pooled = max_pool2d(x.value(), size, stride, pad);
-  return Variable::record("max_pool2d", pooled.y, {x},
-                          [shape = pool2d_shape("max_pool2d", x.value(), size, stride, pad), index = pooled.index,
-                           x_grad = x.gradient_only()](const Tensor& dy) {
-                            x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-                              kernels(dy.device()).max_pool_backward(current_stream(), shape, dy.data<float>(),
-                                                                     index.data<uint8_t>(), accumulate, dx.data<float>());
-                            });
-                          });
+  auto backward = [shape = pool2d_shape("max_pool2d", x.value(), size, stride, pad), index = pooled.index,
+                   x_grad = x.gradient_only()](const Tensor& dy) {
+    x_grad.add_grad([&](Tensor& dx, bool accumulate) {
+      kernels(dy.device())
+          .max_pool_backward(current_stream(), shape, dy.data<float>(), index.data<uint8_t>(), accumulate,
+                             dx.data<float>());
+    });
+  };
+  return Variable::record("max_pool2d", pooled.y, {x}, std::move(backward));
 }
 
 Variable average_pool2d(const Variable& x, Window size, Window stride, Window pad) {
-  return Variable::record("average_pool2d", average_pool2d(x.value(), size, stride, pad), {x},
-                          [shape = pool2d_shape("average_pool2d", x.value(), size, stride, pad),
-                           x_grad = x.gradient_only()](const Tensor& dy) {
-                            x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-                              kernels(dy.device()).average_pool_backward(current_stream(), shape, dy.data<float>(), accumulate,
-                                                                         dx.data<float>());
-                            });
-                          });
+  const Tensor y = average_pool2d(x.value(), size, stride, pad);
+  auto backward = [shape = pool2d_shape("average_pool2d", x.value(), size, stride, pad),
+                   x_grad = x.gradient_only()](const Tensor& dy) {
+    x_grad.add_grad([&](Tensor& dx, bool accumulate) {
+      kernels(dy.device())
+          .average_pool_backward(current_stream(), shape, dy.data<float>(), accumulate, dx.data<float>());
+    });
+  };
+  return Variable::record("average_pool2d", y, {x}, std::move(backward));
 }
 
 Variable global_average_pool2d(const Variable& x) {

@@ -7,7 +7,8 @@ Variable sum(const Variable& x) {
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
       const Kernels& k = kernels(dy.device());
       if (!accumulate) k.fill(current_stream(), dx.count(), 0, dx.data<float>());
-      // dy [1] is added to every element as the bias of a one-column matrix, so that the host need not know its value.
+      // dy [1] is added to every element as the bias of a one-column matrix, so that the host need not know
+      // its value.
       k.bias_forward(current_stream(), dx.count(), 1, dx.data<float>(), dy.data<float>(), dx.data<float>());
     });
   });

@@ -24,13 +24,17 @@ double progress(const ScheduleOptions& o, int64_t step) {
 }
 
 // From `from` at 0 to `to` at 1 along half a cosine.
-double cosine_between(double from, double to, double x) { return to + (from - to) * 0.5 * (1 + std::cos(std::numbers::pi * x)); }
+double cosine_between(double from, double to, double x) {
+  return to + (from - to) * 0.5 * (1 + std::cos(std::numbers::pi * x));
+}
 
 double constant(const ScheduleOptions& o, int64_t step) { return o.lr * warm_up(o, step); }
 
 double stepwise(const ScheduleOptions& o, int64_t step) {
-  CHECK(o.step_every >= 1, "schedule step: the rate changes every {} steps, expected at least 1", o.step_every);
-  return o.lr * warm_up(o, step) * std::pow(static_cast<double>(o.step_factor), static_cast<double>(step / o.step_every));
+  CHECK(o.step_every >= 1, "schedule step: the rate changes every {} steps, expected at least 1",
+        o.step_every);
+  return o.lr * warm_up(o, step) *
+         std::pow(static_cast<double>(o.step_factor), static_cast<double>(step / o.step_every));
 }
 
 double cosine(const ScheduleOptions& o, int64_t step) {
@@ -41,8 +45,8 @@ double linear(const ScheduleOptions& o, int64_t step) {
   return o.lr * warm_up(o, step) * (1 + (o.final_fraction - 1.0) * progress(o, step));
 }
 
-// Smith, Topin, "Super-convergence", 2018, with the constants of PyTorch's OneCycleLR: the first step has lr / 25, the one after 30 % of the
-// steps lr, the last lr / 25 / 10^4.
+// Smith, Topin, "Super-convergence", 2018, with the constants of PyTorch's OneCycleLR: the first step has lr
+// / 25, the one after 30 % of the steps lr, the last lr / 25 / 10^4.
 double one_cycle(const ScheduleOptions& o, int64_t step) {
   constexpr double kRiseShare = 0.3, kStart = 1.0 / 25, kEnd = kStart / 1e4;
   const double last = static_cast<double>(o.total_steps - 1);
@@ -59,11 +63,16 @@ float rate(const ScheduleOptions& options, int64_t step) {
 
 constexpr std::array kSchedules{
     Schedule{"constant", "the learning rate, after an optional warm-up", rate<constant>},
-    Schedule{"step", "multiplied by the step factor every so many steps, after an optional warm-up", rate<stepwise>},
-    Schedule{"cosine", "down to the final fraction along half a cosine, after an optional warm-up", rate<cosine>},
-    Schedule{"linear", "down to the final fraction in a straight line, after an optional warm-up", rate<linear>},
-    Schedule{"one-cycle", "from 1/25 up to the learning rate over 30 % of the steps, then down to almost 0 along half a cosine",
-             rate<one_cycle>},
+    Schedule{"step", "multiplied by the step factor every so many steps, after an optional warm-up",
+             rate<stepwise>},
+    Schedule{"cosine", "down to the final fraction along half a cosine, after an optional warm-up",
+             rate<cosine>},
+    Schedule{"linear", "down to the final fraction in a straight line, after an optional warm-up",
+             rate<linear>},
+    Schedule{
+        "one-cycle",
+        "from 1/25 up to the learning rate over 30 % of the steps, then down to almost 0 along half a cosine",
+        rate<one_cycle>},
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Stochastic gradient descent with momentum (Polyak 1964), Nesterov's variant and weight decay; PyTorch's formulas.
+// Stochastic gradient descent with momentum (Polyak 1964), Nesterov's variant and weight decay; PyTorch's
+// formulas.
 #include "autograd/optimizer.h"
 
 namespace convoy {
@@ -6,7 +7,8 @@ namespace {
 
 class Sgd : public Optimizer {
  public:
-  Sgd(std::vector<Variable> parameters, const SgdOptions& options) : Optimizer(std::move(parameters)), options_(options) {
+  Sgd(std::vector<Variable> parameters, const SgdOptions& options)
+      : Optimizer(std::move(parameters)), options_(options) {
     CHECK(options.momentum >= 0, "sgd: momentum {}, expected at least 0", options.momentum);
     CHECK(options.weight_decay >= 0, "sgd: weight decay {}, expected at least 0", options.weight_decay);
     CHECK(!options.nesterov || options.momentum > 0, "sgd: Nesterov's variant needs a momentum above 0");
@@ -15,14 +17,16 @@ class Sgd : public Optimizer {
   }
 
   void step(float lr) override {
-    // Momentum starts at 0, so a parameter's first update needs no special case, whenever its first gradient comes.
+    // Momentum starts at 0, so a parameter's first update needs no special case, whenever its first gradient
+    // comes.
     const SgdStep step{.lr = lr,
                        .momentum = options_.momentum,
                        .weight_decay = options_.weight_decay,
                        .nesterov = options_.nesterov,
                        .first_step = false};
     if (!parameters_.empty()) {
-      kernels(parameters_[0].value().device()).sgd_step(current_stream(), step, slices(0, parameters_.size()));
+      kernels(parameters_[0].value().device())
+          .sgd_step(current_stream(), step, slices(0, parameters_.size()));
     }
   }
 

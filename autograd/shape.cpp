@@ -4,7 +4,9 @@ namespace convoy {
 
 Variable reshape(const Variable& x, const Shape& shape) {
   return Variable::record("reshape", x.value().reshape(shape), {x},
-                          [from = x.shape(), x_grad = x.gradient_only()](const Tensor& dy) { x_grad.add_grad(dy.reshape(from)); });
+                          [from = x.shape(), x_grad = x.gradient_only()](const Tensor& dy) {
+                            x_grad.add_grad(dy.reshape(from));
+                          });
 }
 
 Variable flatten(const Variable& x) {

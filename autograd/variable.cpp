@@ -13,12 +13,13 @@ struct Variable::State {
   std::shared_ptr<Node> node;
 };
 
-// Where the gradient of one variable is gathered and, for the result of a function, how it flows on to the inputs. Nodes own the nodes of
-// their inputs, never their values: what a backward needs of those, its closure holds.
+// Where the gradient of one variable is gathered and, for the result of a function, how it flows on to the
+// inputs. Nodes own the nodes of their inputs, never their values: what a backward needs of those, its
+// closure holds.
 struct Variable::Node {
   Shape shape;
   Device device;
-  Tensor grad;            // of a leaf: its memory outlives clear_grad(); of a result: gone when the node has run
+  Tensor grad;  // of a leaf: its memory outlives clear_grad(); of a result: gone when the node has run
   bool has_grad = false;  // `grad` holds contributions
   bool borrowed = false;  // others may hold `grad`, so it is never written to
   int64_t awaited = 0;    // contributions that the running backward() still owes
@@ -48,13 +49,16 @@ namespace {
 std::atomic<uint64_t> next_sequence{0};
 
 thread_local bool grad_is_enabled = true;
-thread_local size_t contributions = 0;  // calls of add_grad() so far, to catch a backward that forgets an input
+thread_local size_t contributions =
+    0;  // calls of add_grad() so far, to catch a backward that forgets an input
 
 }  // namespace
 
-// --- nodes -------------------------------------------------------------------------------------------------------------------------
+// --- nodes
+// -------------------------------------------------------------------------------------------------------------------------
 
-// Nodes that only this one keeps alive are taken apart in a loop: by recursion, a long chain would overflow the stack.
+// Nodes that only this one keeps alive are taken apart in a loop: by recursion, a long chain would overflow
+// the stack.
 Variable::Node::~Node() {
   std::vector<std::shared_ptr<Node>> owned = std::move(inputs);
   backward = nullptr;
@@ -64,7 +68,8 @@ Variable::Node::~Node() {
     if (node.use_count() > 1) continue;
     std::move(node->inputs.begin(), node->inputs.end(), std::back_inserter(owned));
     node->inputs.clear();
-    node->backward = nullptr;  // its handles go while `owned` still holds their nodes, so nothing is destroyed here
+    node->backward =
+        nullptr;  // its handles go while `owned` still holds their nodes, so nothing is destroyed here
   }
 }
 
@@ -101,15 +106,18 @@ std::vector<std::shared_ptr<Variable::Node>> Variable::Node::collect(const std::
     for (const std::shared_ptr<Node>& input : node.inputs) visit(input);
   }
   for (const std::shared_ptr<Node>& node : found) node->visited = false;
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a->sequence > b->sequence; });
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a->sequence > b->sequence; });
   return found;
 }
 
-// --- variables ---------------------------------------------------------------------------------------------------------------------
+// --- variables
+// ---------------------------------------------------------------------------------------------------------------------
 
 Variable::Variable(Tensor value, bool requires_grad) : state_(std::make_shared<State>()) {
   CHECK(value.defined(), "variable: the value is undefined");
-  CHECK(!requires_grad || value.dtype() == DType::f32, "variable: {} values have no gradient, only f32", name_of(value.dtype()));
+  CHECK(!requires_grad || value.dtype() == DType::f32, "variable: {} values have no gradient, only f32",
+        name_of(value.dtype()));
   state_->value = std::move(value);
   if (!requires_grad) return;
   state_->node = std::make_shared<Node>();
@@ -143,9 +151,11 @@ void Variable::clear_grad() {
 }
 
 void Variable::place_grad(Tensor memory) {
-  CHECK(requires_grad() && state_->node->is_leaf(), "place_grad: only leaves that require a gradient keep one");
+  CHECK(requires_grad() && state_->node->is_leaf(),
+        "place_grad: only leaves that require a gradient keep one");
   Node& node = *state_->node;
-  CHECK(memory.defined() && memory.dtype() == DType::f32 && memory.shape() == node.shape && memory.device() == node.device,
+  CHECK(memory.defined() && memory.dtype() == DType::f32 && memory.shape() == node.shape &&
+            memory.device() == node.device,
         "place_grad: memory is {} {} on {}, expected f32 {} on {}", name_of(memory.dtype()), memory.shape(),
         memory.device().text(), node.shape, node.device.text());
   if (node.has_grad) memory.copy_from(node.grad);
@@ -153,11 +163,13 @@ void Variable::place_grad(Tensor memory) {
 }
 
 void Variable::on_grad_ready(std::function<void(const Variable&)> hook) {
-  CHECK(requires_grad() && state_->node->is_leaf(), "on_grad_ready: only leaves that require a gradient have hooks");
+  CHECK(requires_grad() && state_->node->is_leaf(),
+        "on_grad_ready: only leaves that require a gradient have hooks");
   state_->node->hooks.push_back(std::move(hook));
 }
 
-Variable Variable::record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward) {
+Variable Variable::record(const char* function, Tensor value, std::vector<Variable> inputs,
+                          Backward backward) {
   Variable result(std::move(value));
   if (!grad_enabled()) return result;
   std::vector<std::shared_ptr<Node>> nodes;
@@ -184,7 +196,8 @@ Variable Variable::gradient_only() const {
   return handle;
 }
 
-// --- gradients ---------------------------------------------------------------------------------------------------------------------
+// --- gradients
+// ---------------------------------------------------------------------------------------------------------------------
 
 void Variable::add_grad(const std::function<void(Tensor& dx, bool accumulate)>& write) const {
   if (!requires_grad()) return;
@@ -211,8 +224,9 @@ void Variable::add_grad(const Tensor& dx) const {
     if (!accumulate) {
       grad.copy_from(dx);
     } else {
-      kernels(dx.device()).binary_forward(current_stream(), Binary::add, dx.count(), grad.data<float>(), dx.data<float>(),
-                                          grad.data<float>());
+      kernels(dx.device())
+          .binary_forward(current_stream(), Binary::add, dx.count(), grad.data<float>(), dx.data<float>(),
+                          grad.data<float>());
     }
   });
 }
@@ -220,13 +234,16 @@ void Variable::add_grad(const Tensor& dx) const {
 void Variable::backward() const {
   CHECK(defined(), "backward: the variable is undefined");
   CHECK(value().count() == 1, "backward: {} is not a single value; take its sum or mean first", shape());
-  CHECK(requires_grad(), "backward: nothing it was computed from requires a gradient, or NoGrad was in force");
+  CHECK(requires_grad(),
+        "backward: nothing it was computed from requires a gradient, or NoGrad was in force");
 
   const std::shared_ptr<Node>& root = state_->node;
   std::vector<std::shared_ptr<Node>> nodes = Node::collect(root);
   for (const std::shared_ptr<Node>& node : nodes) {
-    CHECK(node->backward != nullptr, "backward: '{}' has been differentiated before and its saved values are freed; "
-          "compute it again", node->function);
+    CHECK(node->backward != nullptr,
+          "backward: '{}' has been differentiated before and its saved values are freed; "
+          "compute it again",
+          node->function);
   }
 
   // However this ends, nothing is left half done.
@@ -258,14 +275,15 @@ void Variable::backward() const {
     const size_t before = contributions;
     node->backward(dy);
     if (contributions - before != node->inputs.size()) {
-      fail(ErrorKind::internal, "backward: '{}' made {} contributions to the gradients of {} inputs", node->function,
-           contributions - before, node->inputs.size());
+      fail(ErrorKind::internal, "backward: '{}' made {} contributions to the gradients of {} inputs",
+           node->function, contributions - before, node->inputs.size());
     }
     node->release();
   }
 }
 
-// --- no grad -----------------------------------------------------------------------------------------------------------------------
+// --- no grad
+// -----------------------------------------------------------------------------------------------------------------------
 
 NoGrad::NoGrad() : previous_(grad_is_enabled) { grad_is_enabled = false; }
 NoGrad::~NoGrad() { grad_is_enabled = previous_; }

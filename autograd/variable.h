@@ -1,12 +1,13 @@
-// Variable: a tensor that remembers how it was computed. Reverse-mode differentiation on a define-by-run tape.
+// Variable: a tensor that remembers how it was computed. Reverse-mode differentiation on a define-by-run
+// tape.
 //
 //   Variable w(Tensor::full({2, 3}, 0.5f), true);      // a leaf that wants a gradient
 //   Variable loss = mean(relu(linear(x, w, b)));
 //   loss.backward();                                   // w.grad() is now d loss / d w
 //
-// A Variable is a handle: copies share value and gradient. Each function in autograd.h appends one Node to the tape, which owns what its
-// backward needs; backward() runs the nodes in reverse order of creation, each exactly once, and frees them as it goes. The tape belongs
-// to the thread that built it.
+// A Variable is a handle: copies share value and gradient. Each function in autograd.h appends one Node to
+// the tape, which owns what its backward needs; backward() runs the nodes in reverse order of creation, each
+// exactly once, and frees them as it goes. The tape belongs to the thread that built it.
 #pragma once
 
 #include <functional>
@@ -28,38 +29,43 @@ class Variable {
   const Shape& shape() const { return value().shape(); }
   bool requires_grad() const;  // it, or something it was computed from, is a leaf that wants a gradient
 
-  // The gradient accumulated since the last clear_grad(), of the value's shape. has_grad() is false when nothing has flowed yet.
+  // The gradient accumulated since the last clear_grad(), of the value's shape. has_grad() is false when
+  // nothing has flowed yet.
   bool has_grad() const;
   const Tensor& grad() const;
   void clear_grad();  // forgets the gradient but keeps its memory: the next contribution overwrites
-  // From now on the gradient lives in `memory` (of the value's shape), for example a slice of a communication bucket.
+  // From now on the gradient lives in `memory` (of the value's shape), for example a slice of a communication
+  // bucket.
   void place_grad(Tensor memory);
 
-  // Called by backward() on the thread that runs it, once per backward(), as soon as this leaf's gradient is complete, while the
-  // rest of the tape still runs. Hooks run in the order they were added. They may read, send or change the gradient, but not the
-  // value: the rest of the tape may still read it.
+  // Called by backward() on the thread that runs it, once per backward(), as soon as this leaf's gradient is
+  // complete, while the rest of the tape still runs. Hooks run in the order they were added. They may read,
+  // send or change the gradient, but not the value: the rest of the tape may still read it.
   void on_grad_ready(std::function<void(const Variable&)> hook);
 
-  // Differentiates this one-element variable with respect to every leaf it depends on. Gradients accumulate into leaves.
+  // Differentiates this one-element variable with respect to every leaf it depends on. Gradients accumulate
+  // into leaves.
   void backward() const;
 
-  // --- for the authors of differentiable functions ------------------------------------------------------------------------
+  // --- for the authors of differentiable functions
+  // ------------------------------------------------------------------------
   using Backward = std::function<void(const Tensor& dy)>;
 
-  // A result computed from `inputs` (undefined ones are ignored). When gradients are enabled and an input wants one, `backward` is
-  // kept: it is called once with dy (of the value's shape), which it must not write to, and calls add_grad() exactly once for every
-  // element of `inputs` that requires_grad(); more or fewer is an Error(internal).
+  // A result computed from `inputs` (undefined ones are ignored). When gradients are enabled and an input
+  // wants one, `backward` is kept: it is called once with dy (of the value's shape), which it must not write
+  // to, and calls add_grad() exactly once for every element of `inputs` that requires_grad(); more or fewer
+  // is an Error(internal).
   static Variable record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward);
 
-  // Adds a contribution to the gradient: `write` is called with the gradient's memory and whether it must accumulate (+=) into it or
-  // overwrite it (=). Does nothing when no gradient is wanted.
+  // Adds a contribution to the gradient: `write` is called with the gradient's memory and whether it must
+  // accumulate (+=) into it or overwrite it (=). Does nothing when no gradient is wanted.
   void add_grad(const std::function<void(Tensor& dx, bool accumulate)>& write) const;
-  // Adds `dx` itself. The first contribution to an intermediate result is taken over without a copy; it is never written to afterwards,
-  // so dx may be dy, a view of it, or shared by several inputs.
+  // Adds `dx` itself. The first contribution to an intermediate result is taken over without a copy; it is
+  // never written to afterwards, so dx may be dy, a view of it, or shared by several inputs.
   void add_grad(const Tensor& dx) const;
 
-  // A handle on the gradient without the value: what a backward keeps of an input whose value it does not need, so that the memory
-  // of the value can go. Undefined when no gradient is wanted.
+  // A handle on the gradient without the value: what a backward keeps of an input whose value it does not
+  // need, so that the memory of the value can go. Undefined when no gradient is wanted.
   Variable gradient_only() const;
 
  private:

@@ -13,8 +13,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kSide = 32, kPixels = kSide * kSide, kChannels = 3, kRecord = 1 + kChannels * kPixels;
-constexpr int64_t kOfficialRecords = 10000;            // in each file
-constexpr int64_t kMaxRecords = 100 * kOfficialRecords;  // in each file; bounds the memory that a damaged one can take
+constexpr int64_t kOfficialRecords = 10000;  // in each file
+constexpr int64_t kMaxRecords =
+    100 * kOfficialRecords;  // in each file; bounds the memory that a damaged one can take
 constexpr const char* kTestFile = "test_batch.bin";
 constexpr const char* kArchives[] = {"cifar-10-binary.tar.gz", "cifar-10-binary.tar"};
 
@@ -56,7 +57,8 @@ BatchFiles read_archive(const fs::path& archive) {
     const std::string name = fs::path(entry->name).filename().string();
     if (std::find(names.begin(), names.end(), name) == names.end()) continue;
     const std::string source = fmt::format("{}: {}", archive.string(), entry->name);
-    if (entry->bytes > kMaxRecords * kRecord) fail(ErrorKind::data, "{}: {} bytes, more than {} records", source, entry->bytes, kMaxRecords);
+    if (entry->bytes > kMaxRecords * kRecord)
+      fail(ErrorKind::data, "{}: {} bytes, more than {} records", source, entry->bytes, kMaxRecords);
     files[name] = {source, reader.read_content()};
   }
   return files;
@@ -65,9 +67,12 @@ BatchFiles read_archive(const fs::path& archive) {
 void check(const BatchFile& file) {
   const int64_t bytes = static_cast<int64_t>(file.bytes.size());
   if (bytes == 0) fail(ErrorKind::data, "{}: the file is empty", file.source);
-  if (bytes > kMaxRecords * kRecord) fail(ErrorKind::data, "{}: more than {} records of {} bytes", file.source, kMaxRecords, kRecord);
+  if (bytes > kMaxRecords * kRecord)
+    fail(ErrorKind::data, "{}: more than {} records of {} bytes", file.source, kMaxRecords, kRecord);
   if (bytes % kRecord != 0) {
-    fail(ErrorKind::data, "{}: truncated or not CIFAR-10's binary version: {} bytes are {} records of {} bytes and {} bytes more; get the file again",
+    fail(ErrorKind::data,
+         "{}: truncated or not CIFAR-10's binary version: {} bytes are {} records of {} bytes and {} bytes "
+         "more; get the file again",
          file.source, bytes, bytes / kRecord, kRecord, bytes % kRecord);
   }
   for (int64_t i = 0; i < file.records(); ++i) {
@@ -97,11 +102,13 @@ Dataset assemble(const std::vector<const BatchFile*>& files) {
   Dataset dataset;
   dataset.images = Tensor::empty({count, kSide, kSide, kChannels}, DType::u8, Device{});
   dataset.labels = Tensor::empty({count}, DType::i32, Device{});
-  dataset.classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
+  dataset.classes = {"airplane", "automobile", "bird",  "cat",  "deer",
+                     "dog",      "frog",       "horse", "ship", "truck"};
   dataset.normalisation = {.mean = {0.4914f, 0.4822f, 0.4465f}, .std = {0.2471f, 0.2435f, 0.2616f, 1}};
   int64_t first = 0;
   for (const BatchFile* file : files) {
-    unpack(*file, dataset.images.data<uint8_t>() + first * kPixels * kChannels, dataset.labels.data<int32_t>() + first);
+    unpack(*file, dataset.images.data<uint8_t>() + first * kPixels * kChannels,
+           dataset.labels.data<int32_t>() + first);
     first += file->records();
   }
   return dataset;
@@ -136,14 +143,18 @@ DatasetSplits load_cifar10(const fs::path& found, uint64_t) {
     const BatchFile& file = at->second;
     check(file);
     if (file.records() != kOfficialRecords) {
-      splits.warnings.push_back(fmt::format("{}: {} records, the official file has {}", file.source, file.records(), kOfficialRecords));
+      splits.warnings.push_back(fmt::format("{}: {} records, the official file has {}", file.source,
+                                            file.records(), kOfficialRecords));
     }
     if (name != kTestFile) train.push_back(&file);
   }
   if (!files.contains(kTestFile)) fail(ErrorKind::data, "{}: {} is missing", found.string(), kTestFile);
-  if (train.empty()) fail(ErrorKind::data, "{}: data_batch_1.bin to data_batch_5.bin are all missing; at least one is needed", found.string());
+  if (train.empty())
+    fail(ErrorKind::data, "{}: data_batch_1.bin to data_batch_5.bin are all missing; at least one is needed",
+         found.string());
   for (const std::string& name : missing) {
-    splits.warnings.push_back(fmt::format("{}: {} is missing, training on the other files", found.string(), name));
+    splits.warnings.push_back(
+        fmt::format("{}: {} is missing, training on the other files", found.string(), name));
   }
   splits.train = assemble(train);
   splits.test = assemble({&files.at(kTestFile)});

@@ -8,11 +8,13 @@ namespace convoy {
 
 constexpr const char* kCifar10Folder = "cifar-10-batches-bin";
 
-// The first place searched that is, or holds, cifar-10-binary.tar.gz or the .bin files; or an empty path. A folder with .bin files wins over an archive.
+// The first place searched that is, or holds, cifar-10-binary.tar.gz or the .bin files; or an empty path. A
+// folder with .bin files wins over an archive.
 std::filesystem::path find_cifar10(const std::filesystem::path& data);
 
-// Reads data_batch_1.bin to data_batch_5.bin, of which some may be missing, and test_batch.bin from a folder or a .tar.gz. A file is a whole number of
-// records of 1 label byte and 3 x 32 x 32 planar pixels. Throws Error(data) for anything else. `seed` is not used.
+// Reads data_batch_1.bin to data_batch_5.bin, of which some may be missing, and test_batch.bin from a folder
+// or a .tar.gz. A file is a whole number of records of 1 label byte and 3 x 32 x 32 planar pixels. Throws
+// Error(data) for anything else. `seed` is not used.
 DatasetSplits load_cifar10(const std::filesystem::path& found, uint64_t seed);
 
 }  // namespace convoy

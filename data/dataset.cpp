@@ -17,7 +17,8 @@ constexpr DatasetRow kTable[] = {
     {.name = "mnist",
      .help = "handwritten digits, 28x28 grey, 60000 + 10000 images",
      .folder = kMnistFolder,
-     .files = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each plain or .gz",
+     .files = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+              "t10k-labels-idx1-ubyte, each plain or .gz",
      .find = find_mnist,
      .load = load_mnist,
      .crop_pad = 2,
@@ -47,8 +48,11 @@ constexpr DatasetRow kTable[] = {
   std::vector<std::string> places;
   for (const auto& place : places_to_search(data, row.folder)) places.push_back(place.string());
   fail(ErrorKind::data,
-       "{}: not found; searched {}. Put {} into one of these, or name their folder with --data DIR or $CONVOY_DATA; --dataset synthetic needs no files",
-       row.name, places.empty() ? "nowhere (neither --data, $CONVOY_DATA nor $HOME is set)" : fmt::format("{}", fmt::join(places, ", ")),
+       "{}: not found; searched {}. Put {} into one of these, or name their folder with --data DIR or "
+       "$CONVOY_DATA; --dataset synthetic needs no files",
+       row.name,
+       places.empty() ? "nowhere (neither --data, $CONVOY_DATA nor $HOME is set)"
+                      : fmt::format("{}", fmt::join(places, ", ")),
        row.files);
 }
 
@@ -81,12 +85,14 @@ DatasetSplits load_dataset(const DatasetRequest& request) {
 
   DatasetSplits splits = row.load(found, request.seed);
   const int64_t size = splits.train.size();
-  CHECK(request.holdout < size, "holdout: {} of {}'s {} training images leave none to train on", request.holdout, row.name, size);
+  CHECK(request.holdout < size, "holdout: {} of {}'s {} training images leave none to train on",
+        request.holdout, row.name, size);
   if (request.holdout > 0) {
     splits.test = splits.train.slice(size - request.holdout, size);
     splits.train = splits.train.slice(0, size - request.holdout);
   }
-  if (request.limit > 0 && request.limit < splits.train.size()) splits.train = splits.train.slice(0, request.limit);
+  if (request.limit > 0 && request.limit < splits.train.size())
+    splits.train = splits.train.slice(0, request.limit);
   return splits;
 }
 

@@ -38,7 +38,8 @@ struct DatasetRow {
   const char* help;
   const char* folder;  // its usual folder name, "" when it needs no files
   const char* files;   // what to put there, for messages
-  // Where it was found, or an empty path when it is not here. `data` is the user's --data, may be empty: then $CONVOY_DATA and the user cache
+  // Where it was found, or an empty path when it is not here. `data` is the user's --data, may be empty: then
+  // $CONVOY_DATA and the user cache
   // ($XDG_CACHE_HOME/convoy or ~/.cache/convoy) are searched, each as DIR/<usual folder name> and DIR itself.
   std::filesystem::path (*find)(const std::filesystem::path& data);
   DatasetSplits (*load)(const std::filesystem::path& found, uint64_t seed);
@@ -53,12 +54,13 @@ const DatasetRow& find_dataset_row(std::string_view name);  // throws unknown_na
 struct DatasetRequest {
   std::string name{};
   std::filesystem::path data{};  // --data, may be empty
-  uint64_t seed = 1;           // synthetic digits are drawn from it
-  int64_t holdout = 0;         // the last so many training images become `test`, which is then a validation set
-  int64_t limit = 0;           // use only the first so many training images (after the holdout); 0: all
+  uint64_t seed = 1;             // synthetic digits are drawn from it
+  int64_t holdout = 0;  // the last so many training images become `test`, which is then a validation set
+  int64_t limit = 0;    // use only the first so many training images (after the holdout); 0: all
 };
 
-// Finds, loads, checks and cuts. Throws Error(data) with the file and the fault; when nothing is found, names the places searched and the cure.
+// Finds, loads, checks and cuts. Throws Error(data) with the file and the fault; when nothing is found, names
+// the places searched and the cure.
 DatasetSplits load_dataset(const DatasetRequest& request);
 
 }  // namespace convoy

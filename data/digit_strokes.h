@@ -1,4 +1,5 @@
-// The outlines of the synthetic digits: for each digit a few ways to write it, as strokes through hand-placed points.
+// The outlines of the synthetic digits: for each digit a few ways to write it, as strokes through hand-placed
+// points.
 #pragma once
 
 #include <span>
@@ -10,7 +11,7 @@ struct StrokePoint {
 };
 
 struct Stroke {
-  bool curved;  // a smooth curve through the points; else straight lines between them
+  bool curved;                          // a smooth curve through the points; else straight lines between them
   std::span<const StrokePoint> points;  // 2 to kMaxStrokePoints
 };
 constexpr int kMaxStrokePoints = 12;

@@ -12,11 +12,12 @@ class GzipReader {
  public:
   explicit GzipReader(const std::filesystem::path& path);  // throws Error(data) when it cannot be opened
 
-  // Fills out [bytes] and returns `bytes`, or fewer at the end of the file. Throws Error(data) when the file cannot be read or its
-  // gzip stream is damaged or cut short.
+  // Fills out [bytes] and returns `bytes`, or fewer at the end of the file. Throws Error(data) when the file
+  // cannot be read or its gzip stream is damaged or cut short.
   int64_t read(uint8_t* out, int64_t bytes);
 
-  // The next bytes, at most `limit` of them. Memory grows with what the file really holds, whatever `limit` is.
+  // The next bytes, at most `limit` of them. Memory grows with what the file really holds, whatever `limit`
+  // is.
   std::vector<uint8_t> read_up_to(int64_t limit);
 
   const std::filesystem::path& path() const { return path_; }

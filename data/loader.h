@@ -1,5 +1,5 @@
-// Loader: shuffled, augmented, normalised batches, prepared ahead by worker threads. What batch i of epoch e holds is a pure function of
-// (seed, e, i): the number of workers changes nothing but speed.
+// Loader: shuffled, augmented, normalised batches, prepared ahead by worker threads. What batch i of epoch e
+// holds is a pure function of (seed, e, i): the number of workers changes nothing but speed.
 //
 //   Loader loader(train, {.batch = 64, .shuffle = true, .seed = 1, .workers = 2});
 //   loader.start_epoch(0);
@@ -14,12 +14,12 @@
 namespace convoy {
 
 struct LoaderOptions {
-  int64_t batch = 64;     // the last batch of an epoch holds what is left
-  bool shuffle = false;   // a new permutation each epoch, from the seed; off: the file's order
-  int crop_pad = 0;       // > 0: random crop from the image padded by this
-  bool flip = false;      // random horizontal flip
+  int64_t batch = 64;    // the last batch of an epoch holds what is left
+  bool shuffle = false;  // a new permutation each epoch, from the seed; off: the file's order
+  int crop_pad = 0;      // > 0: random crop from the image padded by this
+  bool flip = false;     // random horizontal flip
   uint64_t seed = 1;
-  int workers = 0;        // 0: batches are made in next(), on the calling thread
+  int workers = 0;  // 0: batches are made in next(), on the calling thread
 };
 
 struct Batch {
@@ -29,8 +29,9 @@ struct Batch {
 
 class Loader {
  public:
-  Loader(Dataset dataset, const LoaderOptions& options);  // keeps a handle on the data; throws for batch < 1 or workers < 0
-  ~Loader();                                              // stops and joins the workers
+  Loader(Dataset dataset,
+         const LoaderOptions& options);  // keeps a handle on the data; throws for batch < 1 or workers < 0
+  ~Loader();                             // stops and joins the workers
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 

@@ -11,8 +11,9 @@ constexpr const char* kMnistFolder = "mnist";
 // The first folder searched that holds at least one of the four files, or an empty path.
 std::filesystem::path find_mnist(const std::filesystem::path& data);
 
-// Reads train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz, also spelt with a dot
-// (train-images.idx3-ubyte). Throws Error(data) for a file that is missing, damaged or does not fit the others. `seed` is not used.
+// Reads train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte,
+// each plain or .gz, also spelt with a dot (train-images.idx3-ubyte). Throws Error(data) for a file that is
+// missing, damaged or does not fit the others. `seed` is not used.
 DatasetSplits load_mnist(const std::filesystem::path& folder, uint64_t seed);
 
 }  // namespace convoy

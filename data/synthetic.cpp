@@ -1,5 +1,5 @@
-// Only + - * / and square roots of floats, which IEEE 754 fixes to the bit (built without contraction into fused multiply-adds), so that the set is the
-// same on every machine.
+// Only + - * / and square roots of floats, which IEEE 754 fixes to the bit (built without contraction into
+// fused multiply-adds), so that the set is the same on every machine.
 #include "data/synthetic.h"
 
 #include <algorithm>
@@ -15,14 +15,16 @@ namespace {
 
 constexpr int kSide = static_cast<int>(kSyntheticSide), kPixels = kSide * kSide;
 constexpr int64_t kTrainDigits = 40000, kTestDigits = 8000;
-constexpr uint32_t kFirstTestIndex = 1u << 31;  // so that the test digits do not depend on how many there are to train on
-constexpr int kLinesPerCurve = 4;               // straight pieces between two points of a curved stroke
-constexpr float kFar = 1e6f;                    // squared pixels, more than any distance in the image
+constexpr uint32_t kFirstTestIndex =
+    1u << 31;                      // so that the test digits do not depend on how many there are to train on
+constexpr int kLinesPerCurve = 4;  // straight pieces between two points of a curved stroke
+constexpr float kFar = 1e6f;       // squared pixels, more than any distance in the image
 
 // The image's own sequence of random numbers.
 class Draws {
  public:
-  Draws(uint64_t seed, uint32_t index) : key_{.seed = seed, .stream = RandomStream::synthetic, .step = index} {}
+  Draws(uint64_t seed, uint32_t index)
+      : key_{.seed = seed, .stream = RandomStream::synthetic, .step = index} {}
 
   uint32_t word() {
     if (position_ % 4 == 0) words_ = philox(key_, position_ / 4);
@@ -44,9 +46,11 @@ struct Placement {
 };
 
 Placement draw_placement(Draws& draws) {
-  const float half_height = draws.between(7.0f, 10.5f), aspect = draws.between(0.75f, 1.25f), slant = draws.between(-0.25f, 0.25f);
+  const float half_height = draws.between(7.0f, 10.5f), aspect = draws.between(0.75f, 1.25f),
+              slant = draws.between(-0.25f, 0.25f);
   // Rotation by 2 atan(t): no trigonometric function needed.
-  const float t = draws.between(-0.13f, 0.13f), cosine = (1 - t * t) / (1 + t * t), sine = 2 * t / (1 + t * t);
+  const float t = draws.between(-0.13f, 0.13f), cosine = (1 - t * t) / (1 + t * t),
+              sine = 2 * t / (1 + t * t);
   const float shift = std::min(3.5f, 13.5f - half_height);
   const float width = half_height * aspect;
   return {.xx = width * cosine,
@@ -57,7 +61,8 @@ Placement draw_placement(Draws& draws) {
           .y0 = 13.5f + draws.between(-shift, shift)};
 }
 
-// Squared distance of every pixel to the nearest line drawn so far, where that is below `reach`; kFar elsewhere.
+// Squared distance of every pixel to the nearest line drawn so far, where that is below `reach`; kFar
+// elsewhere.
 class DistanceField {
  public:
   explicit DistanceField(float reach) : reach_(reach) { squared_.fill(kFar); }
@@ -87,7 +92,9 @@ class DistanceField {
 
  private:
   int first_pixel(float at) const { return std::max(0, static_cast<int>(at - reach_ + 1)); }
-  int last_pixel(float at) const { return std::min(kSide - 1, static_cast<int>(std::max(at + reach_, -1.0f))); }
+  int last_pixel(float at) const {
+    return std::min(kSide - 1, static_cast<int>(std::max(at + reach_, -1.0f)));
+  }
 
   float reach_;
   std::array<float, kPixels> squared_;
@@ -107,13 +114,15 @@ void draw_stroke(const Stroke& stroke, const Placement& placement, Draws& draws,
   const int count = static_cast<int>(stroke.points.size());
   for (int i = 0; i < count; ++i) {
     const StrokePoint p = stroke.points[static_cast<size_t>(i)];
-    points[static_cast<size_t>(i)] = placement({p.x + draws.between(-kUnsteady, kUnsteady), p.y + draws.between(-kUnsteady, kUnsteady)});
+    points[static_cast<size_t>(i)] =
+        placement({p.x + draws.between(-kUnsteady, kUnsteady), p.y + draws.between(-kUnsteady, kUnsteady)});
   }
   const auto at = [&](int i) { return points[static_cast<size_t>(std::clamp(i, 0, count - 1))]; };
   for (int i = 0; i + 1 < count; ++i) {
     StrokePoint from = at(i);
     for (int piece = 1; stroke.curved && piece < kLinesPerCurve; ++piece) {
-      const StrokePoint to = on_curve(at(i - 1), at(i), at(i + 1), at(i + 2), static_cast<float>(piece) / kLinesPerCurve);
+      const StrokePoint to =
+          on_curve(at(i - 1), at(i), at(i + 1), at(i + 2), static_cast<float>(piece) / kLinesPerCurve);
       field.line(from, to);
       from = to;
     }
@@ -142,7 +151,8 @@ Dataset draw_digits(uint64_t seed, uint32_t first, int64_t count) {
   uint8_t* images = dataset.images.data<uint8_t>();
   int32_t* labels = dataset.labels.data<int32_t>();
   parallel_for(current_stream(), count, 256, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) labels[i] = draw_synthetic_digit(seed, first + static_cast<uint32_t>(i), images + i * kPixels);
+    for (int64_t i = begin; i < end; ++i)
+      labels[i] = draw_synthetic_digit(seed, first + static_cast<uint32_t>(i), images + i * kPixels);
   });
   return dataset;
 }

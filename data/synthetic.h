@@ -1,5 +1,6 @@
-// Synthetic digits: 28 x 28 grey images of 0 to 9, drawn by code. Strokes of a few hand-made outlines are bent by a random affine map, drawn with random width and
-// brightness over distracting scribbles, and covered with noise. Image `index` is a pure function of (seed, index): the same on every machine.
+// Synthetic digits: 28 x 28 grey images of 0 to 9, drawn by code. Strokes of a few hand-made outlines are
+// bent by a random affine map, drawn with random width and brightness over distracting scribbles, and covered
+// with noise. Image `index` is a pure function of (seed, index): the same on every machine.
 #pragma once
 
 #include "data/dataset.h"

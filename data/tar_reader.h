@@ -18,7 +18,8 @@ class TarReader {
 
   explicit TarReader(const std::filesystem::path& path) : reader_(path) {}
 
-  // The next regular file, or nothing at the end; others (folders, links, extended headers) are passed over. Throws Error(data) for an archive that is damaged or cut short.
+  // The next regular file, or nothing at the end; others (folders, links, extended headers) are passed over.
+  // Throws Error(data) for an archive that is damaged or cut short.
   std::optional<Entry> next();
 
   // The content of the entry that next() returned last. Call at most once for each.

@@ -9,17 +9,18 @@ const Kernels& kernels_of(const Tensor& x) { return kernels(x.device()); }
 void check_operand(const char* operation, const char* role, const Tensor& x, const Tensor& neighbour) {
   CHECK(x.defined(), "{}: {} is undefined", operation, role);
   CHECK(x.dtype() == DType::f32, "{}: {} is {}, expected f32", operation, role, name_of(x.dtype()));
-  CHECK(x.device() == neighbour.device(), "{}: {} is on {}, the input on {}", operation, role, x.device().text(),
-        neighbour.device().text());
+  CHECK(x.device() == neighbour.device(), "{}: {} is on {}, the input on {}", operation, role,
+        x.device().text(), neighbour.device().text());
 }
 
 void check_input(const char* operation, const Tensor& x) { check_operand(operation, "the input", x, x); }
 
 // Checks a vector with one value per channel; `x` is the tensor it goes with.
-void check_vector(const char* operation, const char* role, const Tensor& vector, int64_t channels, const Tensor& x) {
+void check_vector(const char* operation, const char* role, const Tensor& vector, int64_t channels,
+                  const Tensor& x) {
   check_operand(operation, role, vector, x);
-  CHECK(vector.shape() == Shape({channels}), "{}: {} is {}, expected [{}] (input {})", operation, role, vector.shape(), channels,
-        x.shape());
+  CHECK(vector.shape() == Shape({channels}), "{}: {} is {}, expected [{}] (input {})", operation, role,
+        vector.shape(), channels, x.shape());
 }
 
 Epilogue epilogue(const Tensor& bias, bool relu) {
@@ -39,21 +40,22 @@ Matrix as_matrix(const char* operation, const Tensor& x) {
 
 }  // namespace
 
-// --- convolution and products --------------------------------------------------------------------------------------------------
+// --- convolution and products
+// --------------------------------------------------------------------------------------------------
 
 Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, Window pad) {
   check_input("conv2d", x);
   check_operand("conv2d", "the weight", weight, x);
   CHECK(x.rank() == 4, "conv2d: input {} is not [N,H,W,C]", x.shape());
   CHECK(weight.rank() == 4, "conv2d: weight {} is not [K,R,S,C]", weight.shape());
-  CHECK(x.size(3) == weight.size(3), "conv2d: input has {} channels, weight expects {} (input {}, weight {})", x.size(3),
-        weight.size(3), x.shape(), weight.shape());
+  CHECK(x.size(3) == weight.size(3), "conv2d: input has {} channels, weight expects {} (input {}, weight {})",
+        x.size(3), weight.size(3), x.shape(), weight.shape());
   CHECK(stride.h >= 1 && stride.w >= 1, "conv2d: stride {}x{}, expected at least 1x1", stride.h, stride.w);
   CHECK(pad.h >= 0 && pad.w >= 0, "conv2d: padding {}x{} is negative", pad.h, pad.w);
   CHECK(weight.size(1) >= 1 && weight.size(2) >= 1, "conv2d: weight {} has no taps", weight.shape());
   CHECK(x.size(1) + 2 * pad.h >= weight.size(1) && x.size(2) + 2 * pad.w >= weight.size(2),
-        "conv2d: a {}x{} filter does not fit the image {}x{} padded by {}x{} (input {}, weight {})", weight.size(1),
-        weight.size(2), x.size(1), x.size(2), pad.h, pad.w, x.shape(), weight.shape());
+        "conv2d: a {}x{} filter does not fit the image {}x{} padded by {}x{} (input {}, weight {})",
+        weight.size(1), weight.size(2), x.size(1), x.size(2), pad.h, pad.w, x.shape(), weight.shape());
   return {.n = x.size(0),
           .h = x.size(1),
           .w = x.size(2),
@@ -67,12 +69,13 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, W
           .pad_w = pad.w};
 }
 
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad, bool relu) {
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad,
+              bool relu) {
   const Conv2dShape shape = conv2d_shape(x, weight, stride, pad);
   if (bias.defined()) check_vector("conv2d", "the bias", bias, shape.k, x);
   Tensor y = Tensor::empty({shape.n, shape.p(), shape.q(), shape.k}, DType::f32, x.device());
-  kernels_of(x).conv2d_forward(current_stream(), shape, x.data<float>(), weight.data<float>(), epilogue(bias, relu),
-                               y.data<float>());
+  kernels_of(x).conv2d_forward(current_stream(), shape, x.data<float>(), weight.data<float>(),
+                               epilogue(bias, relu), y.data<float>());
   return y;
 }
 
@@ -81,28 +84,30 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool re
   check_operand("linear", "the weight", weight, x);
   CHECK(x.rank() == 2, "linear: input {} is not [N,in]; flatten it first", x.shape());
   CHECK(weight.rank() == 2, "linear: weight {} is not [out,in]", weight.shape());
-  CHECK(x.size(1) == weight.size(1), "linear: input has {} features, weight expects {} (input {}, weight {})", x.size(1),
-        weight.size(1), x.shape(), weight.shape());
+  CHECK(x.size(1) == weight.size(1), "linear: input has {} features, weight expects {} (input {}, weight {})",
+        x.size(1), weight.size(1), x.shape(), weight.shape());
   const GemmShape shape{.m = x.size(0), .n = weight.size(0), .k = x.size(1), .transpose_b = true};
   if (bias.defined()) check_vector("linear", "the bias", bias, shape.n, x);
   Tensor y = Tensor::empty({shape.m, shape.n}, DType::f32, x.device());
-  kernels_of(x).gemm(current_stream(), shape, x.data<float>(), weight.data<float>(), epilogue(bias, relu), false,
-                     y.data<float>());
+  kernels_of(x).gemm(current_stream(), shape, x.data<float>(), weight.data<float>(), epilogue(bias, relu),
+                     false, y.data<float>());
   return y;
 }
 
-// --- pooling -----------------------------------------------------------------------------------------------------------------------
+// --- pooling
+// -----------------------------------------------------------------------------------------------------------------------
 
 Pool2dShape pool2d_shape(const char* operation, const Tensor& x, Window size, Window stride, Window pad) {
   check_input(operation, x);
   CHECK(x.rank() == 4, "{}: input {} is not [N,H,W,C]", operation, x.shape());
   CHECK(size.h >= 1 && size.w >= 1, "{}: window {}x{}, expected at least 1x1", operation, size.h, size.w);
-  CHECK(stride.h >= 1 && stride.w >= 1, "{}: stride {}x{}, expected at least 1x1", operation, stride.h, stride.w);
+  CHECK(stride.h >= 1 && stride.w >= 1, "{}: stride {}x{}, expected at least 1x1", operation, stride.h,
+        stride.w);
   CHECK(pad.h >= 0 && pad.w >= 0 && 2 * pad.h <= size.h && 2 * pad.w <= size.w,
         "{}: padding {}x{}, expected at most half the window {}x{}", operation, pad.h, pad.w, size.h, size.w);
   CHECK(x.size(1) + 2 * pad.h >= size.h && x.size(2) + 2 * pad.w >= size.w,
-        "{}: a {}x{} window does not fit the image {}x{} padded by {}x{} (input {})", operation, size.h, size.w, x.size(1),
-        x.size(2), pad.h, pad.w, x.shape());
+        "{}: a {}x{} window does not fit the image {}x{} padded by {}x{} (input {})", operation, size.h,
+        size.w, x.size(1), x.size(2), pad.h, pad.w, x.shape());
   return {.n = x.size(0),
           .h = x.size(1),
           .w = x.size(2),
@@ -119,7 +124,8 @@ MaxPool2dResult max_pool2d(const Tensor& x, Window size, Window stride, Window p
   const Pool2dShape shape = pool2d_shape("max_pool2d", x, size, stride, pad);
   CHECK(shape.r * shape.s <= 256, "max_pool2d: window {}x{}, expected at most 256 pixels", size.h, size.w);
   const Shape result{shape.n, shape.p(), shape.q(), shape.c};
-  MaxPool2dResult pooled{Tensor::empty(result, DType::f32, x.device()), Tensor::empty(result, DType::u8, x.device())};
+  MaxPool2dResult pooled{Tensor::empty(result, DType::f32, x.device()),
+                         Tensor::empty(result, DType::u8, x.device())};
   kernels_of(x).max_pool_forward(current_stream(), shape, x.data<float>(), pooled.y.data<float>(),
                                  pooled.index.data<uint8_t>());
   return pooled;
@@ -132,7 +138,8 @@ Tensor average_pool2d(const Tensor& x, Window size, Window stride, Window pad) {
   return y;
 }
 
-// --- batch norm ----------------------------------------------------------------------------------------------------------------------
+// --- batch norm
+// ----------------------------------------------------------------------------------------------------------------------
 
 BatchStatistics batch_norm_statistics(const Tensor& x) {
   const Matrix matrix = as_matrix("batch_norm", x);
@@ -143,8 +150,8 @@ BatchStatistics batch_norm_statistics(const Tensor& x) {
   return statistics;
 }
 
-Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsilon, const Tensor& gamma, const Tensor& beta,
-                  bool relu) {
+Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsilon, const Tensor& gamma,
+                  const Tensor& beta, bool relu) {
   const Matrix matrix = as_matrix("batch_norm", x);
   check_vector("batch_norm", "the mean", statistics.mean, matrix.columns, x);
   check_vector("batch_norm", "the variance", statistics.variance, matrix.columns, x);
@@ -152,12 +159,13 @@ Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsi
   check_vector("batch_norm", "beta", beta, matrix.columns, x);
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
   kernels_of(x).batch_norm_normalize(current_stream(), matrix.rows, matrix.columns, x.data<float>(),
-                                     statistics.mean.data<float>(), statistics.variance.data<float>(), epsilon,
-                                     gamma.data<float>(), beta.data<float>(), relu, y.data<float>());
+                                     statistics.mean.data<float>(), statistics.variance.data<float>(),
+                                     epsilon, gamma.data<float>(), beta.data<float>(), relu, y.data<float>());
   return y;
 }
 
-// --- elementwise -----------------------------------------------------------------------------------------------------------------------
+// --- elementwise
+// -----------------------------------------------------------------------------------------------------------------------
 
 Tensor apply(Unary function, const Tensor& x) {
   check_input("apply", x);
@@ -171,7 +179,8 @@ Tensor apply(Binary function, const Tensor& a, const Tensor& b) {
   check_operand("apply", "the second input", b, a);
   CHECK(a.shape() == b.shape(), "apply: inputs {} and {} differ in shape", a.shape(), b.shape());
   Tensor y = Tensor::empty(a.shape(), DType::f32, a.device());
-  kernels_of(a).binary_forward(current_stream(), function, a.count(), a.data<float>(), b.data<float>(), y.data<float>());
+  kernels_of(a).binary_forward(current_stream(), function, a.count(), a.data<float>(), b.data<float>(),
+                               y.data<float>());
   return y;
 }
 
@@ -186,8 +195,8 @@ Tensor bias_add(const Tensor& x, const Tensor& bias) {
   const Matrix matrix = as_matrix("bias_add", x);
   check_vector("bias_add", "the bias", bias, matrix.columns, x);
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  kernels_of(x).bias_forward(current_stream(), matrix.rows, matrix.columns, x.data<float>(), bias.data<float>(),
-                             y.data<float>());
+  kernels_of(x).bias_forward(current_stream(), matrix.rows, matrix.columns, x.data<float>(),
+                             bias.data<float>(), y.data<float>());
   return y;
 }
 
@@ -195,11 +204,13 @@ Tensor dropout(const Tensor& x, float probability, const RandomKey& key, uint64_
   check_input("dropout", x);
   CHECK(probability >= 0 && probability <= 1, "dropout: probability {}, expected 0 to 1", probability);
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  kernels_of(x).dropout(current_stream(), x.count(), probability, key, offset, x.data<float>(), y.data<float>());
+  kernels_of(x).dropout(current_stream(), x.count(), probability, key, offset, x.data<float>(),
+                        y.data<float>());
   return y;
 }
 
-// --- reductions and loss -----------------------------------------------------------------------------------------------------------------
+// --- reductions and loss
+// -----------------------------------------------------------------------------------------------------------------
 
 Tensor sum(const Tensor& x) {
   check_input("sum", x);
@@ -225,24 +236,27 @@ int64_t count_nonfinite(const Tensor& x) {
 
 SoftmaxCrossEntropyResult softmax_cross_entropy(const Tensor& logits, const Tensor& labels, float smoothing) {
   check_input("softmax_cross_entropy", logits);
-  CHECK(logits.rank() == 2 && logits.size(1) >= 1, "softmax_cross_entropy: logits {} are not [N, classes]", logits.shape());
+  CHECK(logits.rank() == 2 && logits.size(1) >= 1, "softmax_cross_entropy: logits {} are not [N, classes]",
+        logits.shape());
   const int64_t rows = logits.size(0), classes = logits.size(1);
   CHECK(labels.defined() && labels.dtype() == DType::i32 && labels.shape() == Shape({rows}),
-        "softmax_cross_entropy: labels are {} {}, expected i32 [{}] (logits {})", name_of(labels.dtype()), labels.shape(), rows,
-        logits.shape());
-  CHECK(labels.device() == logits.device(), "softmax_cross_entropy: labels are on {}, logits on {}", labels.device().text(),
-        logits.device().text());
+        "softmax_cross_entropy: labels are {} {}, expected i32 [{}] (logits {})", name_of(labels.dtype()),
+        labels.shape(), rows, logits.shape());
+  CHECK(labels.device() == logits.device(), "softmax_cross_entropy: labels are on {}, logits on {}",
+        labels.device().text(), logits.device().text());
   CHECK(smoothing >= 0 && smoothing <= 1, "softmax_cross_entropy: smoothing {}, expected 0 to 1", smoothing);
   if (labels.device().kind == Device::Kind::cpu) {
     for (int64_t row = 0; row < rows; ++row) {
       const int32_t label = labels.data<int32_t>()[row];
-      CHECK(label >= 0 && label < classes, "softmax_cross_entropy: label {} of sample {} is not in [0, {})", label, row, classes);
+      CHECK(label >= 0 && label < classes, "softmax_cross_entropy: label {} of sample {} is not in [0, {})",
+            label, row, classes);
     }
   }
   SoftmaxCrossEntropyResult result{Tensor::empty(logits.shape(), DType::f32, logits.device()),
                                    Tensor::empty({rows}, DType::f32, logits.device())};
-  kernels_of(logits).softmax_cross_entropy_forward(current_stream(), rows, classes, logits.data<float>(), labels.data<int32_t>(),
-                                                   smoothing, result.probability.data<float>(), result.loss.data<float>());
+  kernels_of(logits).softmax_cross_entropy_forward(
+      current_stream(), rows, classes, logits.data<float>(), labels.data<int32_t>(), smoothing,
+      result.probability.data<float>(), result.loss.data<float>());
   return result;
 }
 

@@ -1,7 +1,9 @@
-// Operations on Tensors, without gradients: they check their arguments, allocate the result and run the kernel of the tensors' device
-// on current_stream(). autograd/autograd.h has functions of the same names on Variables, which record gradients.
+// Operations on Tensors, without gradients: they check their arguments, allocate the result and run the
+// kernel of the tensors' device on current_stream(). autograd/autograd.h has functions of the same names on
+// Variables, which record gradients.
 //
-// All throw Error(usage) that names the operation and the shapes. The letters stand in conv_shape.h. A "bias" may be undefined: none.
+// All throw Error(usage) that names the operation and the shapes. The letters stand in conv_shape.h. A "bias"
+// may be undefined: none.
 #pragma once
 
 #include "tensor/kernels.h"
@@ -13,22 +15,27 @@ struct Window {  // height, width
   int64_t h = 1, w = 1;
 };
 
-// The shape of the convolution of x [N,H,W,C] with weight [K,R,S,C]; throws unless channels match and the filter fits the padded image.
+// The shape of the convolution of x [N,H,W,C] with weight [K,R,S,C]; throws unless channels match and the
+// filter fits the padded image.
 Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, Window pad);
 // x [N,H,W,C], weight [K,R,S,C], bias [K] -> [N,P,Q,K], then ReLU when asked.
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad, bool relu = false);
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad,
+              bool relu = false);
 
 // x [N,in], weight [out,in], bias [out] -> x * weight^T + bias [N,out], then ReLU when asked.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool relu = false);
 
-// The shape of pooling x [N,H,W,C]; throws unless padding is at most half the window and the window fits the padded image.
+// The shape of pooling x [N,H,W,C]; throws unless padding is at most half the window and the window fits the
+// padded image.
 Pool2dShape pool2d_shape(const char* operation, const Tensor& x, Window size, Window stride, Window pad);
 struct MaxPool2dResult {
   Tensor y;      // [N,P,Q,C]
   Tensor index;  // u8 [N,P,Q,C]: the position of the maximum in its window
 };
-MaxPool2dResult max_pool2d(const Tensor& x, Window size, Window stride, Window pad);  // windows of at most 256 pixels
-Tensor average_pool2d(const Tensor& x, Window size, Window stride, Window pad);      // [N,P,Q,C]; counts padded pixels
+MaxPool2dResult max_pool2d(const Tensor& x, Window size, Window stride,
+                           Window pad);  // windows of at most 256 pixels
+Tensor average_pool2d(const Tensor& x, Window size, Window stride,
+                      Window pad);  // [N,P,Q,C]; counts padded pixels
 
 // Per channel (last axis) of x [..., C]; statistics are over everything else.
 struct BatchStatistics {
@@ -36,14 +43,15 @@ struct BatchStatistics {
 };
 BatchStatistics batch_norm_statistics(const Tensor& x);
 // (x - mean) / sqrt(variance + epsilon) * gamma + beta, then ReLU when asked. gamma, beta [C].
-Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsilon, const Tensor& gamma, const Tensor& beta,
-                  bool relu = false);
+Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsilon, const Tensor& gamma,
+                  const Tensor& beta, bool relu = false);
 
 Tensor apply(Unary function, const Tensor& x);
 Tensor apply(Binary function, const Tensor& a, const Tensor& b);  // same shapes
 Tensor scale(const Tensor& x, float factor);
 Tensor bias_add(const Tensor& x, const Tensor& bias);  // x [..., C], bias [C]
-Tensor dropout(const Tensor& x, float probability, const RandomKey& key, uint64_t offset = 0);  // kernels.h has the formula
+Tensor dropout(const Tensor& x, float probability, const RandomKey& key,
+               uint64_t offset = 0);  // kernels.h has the formula
 
 Tensor sum(const Tensor& x);               // all elements -> [1]
 Tensor argmax(const Tensor& x);            // x [rows, columns] -> i32 [rows]; the first wins a tie
@@ -53,7 +61,9 @@ struct SoftmaxCrossEntropyResult {
   Tensor probability;  // [N, classes]
   Tensor loss;         // [N], per sample
 };
-// logits [N, classes], labels i32 [N] in [0, classes), smoothing in [0, 1]. Labels in host memory are checked.
-SoftmaxCrossEntropyResult softmax_cross_entropy(const Tensor& logits, const Tensor& labels, float smoothing = 0);
+// logits [N, classes], labels i32 [N] in [0, classes), smoothing in [0, 1]. Labels in host memory are
+// checked.
+SoftmaxCrossEntropyResult softmax_cross_entropy(const Tensor& logits, const Tensor& labels,
+                                                float smoothing = 0);
 
 }  // namespace convoy

@@ -31,11 +31,12 @@ struct Blocking {
 };
 
 inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split) {
+  m = larger(m, 1), n = larger(n, 1), k = larger(k, 1);  // an empty product has blocks all the same
   Blocking cut{};
-  cut.rows = round_up(ceil_divide(m, ceil_divide(larger(m, 1), kMaxRows)), kTileRows);
-  cut.columns = larger(n, 1);
+  cut.rows = round_up(ceil_divide(m, ceil_divide(m, kMaxRows)), kTileRows);
+  cut.columns = n;
   cut.splits = 1;
-  int64_t tasks = ceil_divide(larger(m, 1), cut.rows);
+  int64_t tasks = ceil_divide(m, cut.rows);
   if (tasks < kEnoughTasks && n > kMaxColumns) {
     const int64_t parts = smaller(ceil_divide(n, kMaxColumns), ceil_divide(kEnoughTasks, tasks));
     cut.columns = round_up(ceil_divide(n, parts), kTileColumns);
@@ -46,10 +47,10 @@ inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split)
     tasks *= cut.splits;
   }
   if (tasks < kEnoughTasks) {
-    const int64_t parts = ceil_divide(kEnoughTasks, tasks) * ceil_divide(larger(m, 1), cut.rows);
+    const int64_t parts = ceil_divide(kEnoughTasks, tasks) * ceil_divide(m, cut.rows);
     cut.rows = round_up(larger(ceil_divide(m, parts), smaller(m, 4 * kTileRows)), kTileRows);
   }
-  cut.split_depth = ceil_divide(larger(k, 1), cut.splits);
+  cut.split_depth = ceil_divide(k, cut.splits);
   cut.depth = ceil_divide(cut.split_depth, ceil_divide(cut.split_depth, kMaxDepth));
   return cut;
 }

@@ -3,35 +3,22 @@
 // parameters stay in registers while rows stream by.
 #pragma once
 
-#include "tensor/cpu/isa.h"
+#include "tensor/cpu/lanes.h"
 #include "tensor/cpu/parallel.h"
 
 namespace convoy::CONVOY_ISA {
-
-// A full register of columns, and a single column: the two widths every block function is compiled for.
-struct VectorLane {
-  using Value = Vector;
-  static constexpr int kWidth = kVectorFloats;
-  static Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-  static void store(float* p, const Vector& v) { *reinterpret_cast<Vector*>(p) = v; }
-};
-struct ScalarLane {
-  using Value = float;
-  static constexpr int kWidth = 1;
-  static float load(const float* p) { return *p; }
-  static void store(float* p, float v) { *p = v; }
-};
 
 // Calls body.operator()<Lane, K>(c) for consecutive blocks of K * Lane::kWidth columns starting at c, which
 // together cover all columns.
 template <class Body>
 inline void for_column_blocks(int64_t columns, Body&& body) {
+  using Full = Lanes<kVectorFloats>;
   int64_t c = 0;
-  for (; c + 4 * kVectorFloats <= columns; c += 4 * kVectorFloats) body.template operator()<VectorLane, 4>(c);
-  for (; c + 2 * kVectorFloats <= columns; c += 2 * kVectorFloats) body.template operator()<VectorLane, 2>(c);
-  for (; c + kVectorFloats <= columns; c += kVectorFloats) body.template operator()<VectorLane, 1>(c);
-  for (; c + 4 <= columns; c += 4) body.template operator()<ScalarLane, 4>(c);
-  for (; c < columns; ++c) body.template operator()<ScalarLane, 1>(c);
+  for (; c + 4 * kVectorFloats <= columns; c += 4 * kVectorFloats) body.template operator()<Full, 4>(c);
+  for (; c + 2 * kVectorFloats <= columns; c += 2 * kVectorFloats) body.template operator()<Full, 2>(c);
+  for (; c + kVectorFloats <= columns; c += kVectorFloats) body.template operator()<Full, 1>(c);
+  for (; c + 4 <= columns; c += 4) body.template operator()<Lanes<4>, 1>(c);
+  for (; c < columns; ++c) body.template operator()<Lanes<1>, 1>(c);
 }
 
 // Rows of a matrix cut into pieces, one partial result each; by the shape alone, so sums come out the same on

@@ -56,6 +56,17 @@ void chain_rule(const Stream& stream, int64_t count, const float* a, const float
   });
 }
 
+constexpr int64_t kRandomGroups = 64;  // Philox calls side by side; four elements each
+
+// out [4 * kRandomGroups] = the uniform elements of the groups from `first` on.
+void uniform_block(const RandomKey& key, uint64_t first, float* __restrict out) {
+#pragma omp simd
+  for (int64_t group = 0; group < kRandomGroups; ++group) {
+    const Random4 words = philox(key, first + static_cast<uint64_t>(group));
+    for (int j = 0; j < 4; ++j) out[4 * group + j] = unit_float(words.v[j]);
+  }
+}
+
 }  // namespace
 
 void unary_forward(const Stream& stream, Unary function, int64_t count, const float* x, float* y) {
@@ -113,8 +124,17 @@ void dropout(const Stream& stream, int64_t count, float probability, const Rando
              const float* x, float* y) {
   const float scale = 1.0f / (1.0f - probability);
   parallel_for(stream, count, kGrain, [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      y[i] = random_uniform(key, offset + static_cast<uint64_t>(i)) >= probability ? x[i] * scale : 0.0f;
+    float uniform[4 * kRandomGroups];
+    for (int64_t i = begin; i < end;) {
+      const uint64_t element = offset + static_cast<uint64_t>(i);
+      const int64_t skipped = static_cast<int64_t>(element % 4), most = 4 * kRandomGroups - skipped;
+      const int64_t here = end - i < most ? end - i : most;
+      uniform_block(key, element / 4, uniform);
+#pragma omp simd
+      for (int64_t j = 0; j < here; ++j)
+        y[i + j] = uniform[skipped + j] >= probability ? x[i + j] * scale : 0.0f;
+      i += here;
+    }
   });
 }
 

@@ -18,6 +18,7 @@ struct Im2col {
 
   // to[i * to_stride + t] = tap tap_begin + t of row row + i, for i in [0, rows) and t in [0, tap_end - tap_begin).
   void copy_rows(int64_t row, int64_t rows, int64_t tap_begin, int64_t tap_end, float* to, int64_t to_stride) const {
+    if (tap_begin == tap_end) return;  // a window without taps: no filter reaches these pixels
     const int64_t run = s * c;
     int64_t j = row % out_w, i = row / out_w % out_h, n = row / out_w / out_h;
     for (int64_t done = 0; done < rows;) {

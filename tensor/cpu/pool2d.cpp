@@ -1,17 +1,12 @@
 // Pooling on NHWC images: a window's pixels are compared or added a register of channels at a time.
 #include <string.h>
 
+#include "tensor/cpu/lanes.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/cpu/rows.h"
 
 namespace convoy::CONVOY_ISA {
 namespace {
-
-typedef int32_t IntVector __attribute__((vector_size(kVectorFloats * 4)));
-typedef uint8_t ByteVector __attribute__((vector_size(kVectorFloats), aligned(1), may_alias));
-
-inline Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-inline void store(float* p, const Vector& v) { *reinterpret_cast<Vector*>(p) = v; }
 
 // Items of `floats` floats each that make up one chunk of about 64 KiB.
 inline int64_t chunk_of(int64_t floats) {
@@ -29,55 +24,60 @@ inline TapRange taps_inside(int64_t start, int64_t window, int64_t extent) {
   return {start < 0 ? -start : 0, end < window ? end : window};
 }
 
-// One output pixel: x points at the window's tap (0,0), which may lie in the padding; [r0,r1) x [s0,s1) are
-// the taps inside the image.
-template <class Float, class Int>
-inline void take_larger(const Float& value, int32_t tap, Float& best, Int& position) {
-  const auto larger = (value > best) | ((value != value) & (best == best));
-  best = larger ? value : best;
-  position = larger ? Int{} + tap : position;
+// The taps [r0,r1) x [s0,s1) of one window that lie inside the image, of a window `window_w` wide on an image
+// whose rows are `row_stride` floats apart.
+struct Window {
+  TapRange rows, columns;
+  int64_t window_w, row_stride, channels;
+};
+
+// Calls body.operator()<Lanes>(c) for runs of channels starting at c that together cover all.
+template <class Body>
+inline void for_channels(int64_t channels, Body&& body) {
+  int64_t c = 0;
+  for (; c + kVectorFloats <= channels; c += kVectorFloats) body.template operator()<Lanes<kVectorFloats>>(c);
+  for (; c + 4 <= channels; c += 4) body.template operator()<Lanes<4>>(c);
+  for (; c < channels; ++c) body.template operator()<Lanes<1>>(c);
 }
 
-inline void max_of_window(const float* x, int64_t row_stride, int64_t channels, int64_t window_w,
-                          TapRange rows, TapRange columns, float* __restrict y, uint8_t* __restrict index) {
-  int64_t c = 0;
-  for (; c + kVectorFloats <= channels; c += kVectorFloats) {
-    const int64_t first = rows.begin * window_w + columns.begin;
-    Vector best = load(x + rows.begin * row_stride + columns.begin * channels + c);
-    IntVector position = IntVector{} + static_cast<int32_t>(first);
-    for (int64_t r = rows.begin; r < rows.end; ++r)
-      for (int64_t s = columns.begin; s < columns.end; ++s)
-        take_larger(load(x + r * row_stride + s * channels + c), static_cast<int32_t>(r * window_w + s), best,
-                    position);
-    store(y + c, best);
-    *reinterpret_cast<ByteVector*>(index + c) = __builtin_convertvector(position, ByteVector);
-  }
-  for (; c < channels; ++c) {
-    float best = x[rows.begin * row_stride + columns.begin * channels + c];
-    int32_t position = static_cast<int32_t>(rows.begin * window_w + columns.begin);
-    for (int64_t r = rows.begin; r < rows.end; ++r)
-      for (int64_t s = columns.begin; s < columns.end; ++s)
-        take_larger(x[r * row_stride + s * channels + c], static_cast<int32_t>(r * window_w + s), best,
-                    position);
-    y[c] = best;
-    index[c] = static_cast<uint8_t>(position);
-  }
+// y [channels] = the maximum of the window whose tap (0,0), possibly outside the image, is at x; index
+// [channels] = where it was.
+inline void max_of_window(const Window& window, const float* x, float* __restrict y,
+                          uint8_t* __restrict index) {
+  for_channels(window.channels, [=]<class L>(int64_t c) {
+    const auto [rows, columns, window_w, row_stride, channels] = window;
+    using Int = typename L::Int;
+    typename L::Value best = L::load(x + rows.begin * row_stride + columns.begin * channels + c);
+    Int position = Int{} + static_cast<int32_t>(rows.begin * window_w + columns.begin);
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+      for (int64_t s = columns.begin; s < columns.end; ++s) {
+        const typename L::Value value = L::load(x + r * row_stride + s * channels + c);
+        const auto wins = (value > best) | ((value != value) & (best == best));  // larger, or the first NaN
+        best = wins ? value : best;
+        position = wins ? Int{} + static_cast<int32_t>(r * window_w + s) : position;
+      }
+    }
+    L::store(y + c, best);
+    L::store_bytes(index + c, position);
+  });
 }
 
-// dx [channels] = or += dy where the window's maximum was at `tap`, else 0.
-inline void send_to_tap(int64_t channels, const float* __restrict dy, const uint8_t* __restrict index,
-                        int32_t tap, bool accumulate, float* __restrict dx) {
-  int64_t c = 0;
-  for (; c + kVectorFloats <= channels; c += kVectorFloats) {
-    const IntVector position =
-        __builtin_convertvector(*reinterpret_cast<const ByteVector*>(index + c), IntVector);
-    const Vector sent = position == tap ? load(dy + c) : Vector{};
-    store(dx + c, accumulate ? load(dx + c) + sent : sent);
-  }
-  for (; c < channels; ++c) {
-    const float sent = index[c] == tap ? dy[c] : 0.0f;
-    dx[c] = accumulate ? dx[c] + sent : sent;
-  }
+// dx, the window's tap (0,0), = or += dy [channels] at the tap that index [channels] names, 0 at the others.
+inline void send_to_window(const Window& window, const float* __restrict dy, const uint8_t* __restrict index,
+                           bool accumulate, float* __restrict dx) {
+  for_channels(window.channels, [=]<class L>(int64_t c) {
+    const auto [rows, columns, window_w, row_stride, channels] = window;
+    using Value = typename L::Value;
+    const typename L::Int position = L::load_bytes(index + c);
+    const Value gradient = L::load(dy + c);
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+      for (int64_t s = columns.begin; s < columns.end; ++s) {
+        float* const to = dx + r * row_stride + s * channels + c;
+        const Value sent = position == static_cast<int32_t>(r * window_w + s) ? gradient : Value{};
+        L::store(to, accumulate ? L::load(to) + sent : sent);
+      }
+    }
+  });
 }
 
 inline void zero(float* begin, int64_t count) {
@@ -92,11 +92,10 @@ void max_pool_backward_disjoint(const Stream& stream, const Pool2dShape& s, cons
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / P, p = i % P;
       float* const top = dx + (n * s.h + p * s.r) * row;
-      for (int64_t q = 0; q < Q; ++q)
-        for (int64_t r = 0; r < s.r; ++r)
-          for (int64_t t = 0; t < s.s; ++t)
-            send_to_tap(C, dy + (i * Q + q) * C, index + (i * Q + q) * C, static_cast<int32_t>(r * s.s + t),
-                        accumulate, top + r * row + (q * s.s + t) * C);
+      const Window window{{0, s.r}, {0, s.s}, s.s, row, C};
+      for (int64_t q = 0; q < Q; ++q) {
+        send_to_window(window, dy + (i * Q + q) * C, index + (i * Q + q) * C, accumulate, top + q * s.s * C);
+      }
       if (accumulate) continue;
       for (int64_t r = 0; r < s.r; ++r) zero(top + r * row + Q * s.s * C, (s.w - Q * s.s) * C);
       if (p == P - 1) zero(top + s.r * row, (s.h - P * s.r) * row);
@@ -115,8 +114,8 @@ void max_pool_forward(const Stream& stream, const Pool2dShape& s, const float* x
       const float* const top = x + (i / P * s.h + h) * s.w * C;
       for (int64_t q = 0; q < Q; ++q) {
         const int64_t w = q * s.stride_w - s.pad_w;
-        max_of_window(top + w * C, s.w * C, C, s.s, rows, taps_inside(w, s.s, s.w), y + (i * Q + q) * C,
-                      index + (i * Q + q) * C);
+        const Window window{rows, taps_inside(w, s.s, s.w), s.s, s.w * C, C};
+        max_of_window(window, top + w * C, y + (i * Q + q) * C, index + (i * Q + q) * C);
       }
     }
   });
@@ -137,11 +136,8 @@ void max_pool_backward(const Stream& stream, const Pool2dShape& s, const float* 
       const TapRange rows = taps_inside(h, s.r, s.h);
       for (int64_t q = 0; q < Q; ++q) {
         const int64_t w = q * s.stride_w - s.pad_w, at = ((n * P + p) * Q + q) * C;
-        const TapRange columns = taps_inside(w, s.s, s.w);
-        for (int64_t r = rows.begin; r < rows.end; ++r)
-          for (int64_t t = columns.begin; t < columns.end; ++t)
-            send_to_tap(C, dy + at, index + at, static_cast<int32_t>(r * s.s + t), true,
-                        image + (h + r) * row + (w + t) * C);
+        const Window window{rows, taps_inside(w, s.s, s.w), s.s, row, C};
+        send_to_window(window, dy + at, index + at, true, image + h * row + w * C);
       }
     }
   });

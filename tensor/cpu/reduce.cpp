@@ -17,6 +17,21 @@ void add_pieces(int64_t pieces, int64_t columns, const float* partial, bool accu
   }
 }
 
+double sum_of(int64_t count, const float* x) {
+  double total = 0;
+#pragma omp simd reduction(+ : total)
+  for (int64_t i = 0; i < count; ++i) total += static_cast<double>(x[i]);
+  return total;
+}
+
+int32_t count_nonfinite_of(int64_t count, const float* x) {
+  int32_t found = 0;
+#pragma omp simd reduction(+ : found)
+  for (int64_t i = 0; i < count; ++i)
+    found += x[i] - x[i] == 0.0f ? 0 : 1;  // infinity and NaN minus themselves are NaN
+  return found;
+}
+
 }  // namespace
 
 void bias_forward(const Stream& stream, int64_t rows, int64_t columns, const float* x, const float* bias,
@@ -83,12 +98,8 @@ void bias_relu_backward(const Stream& stream, int64_t rows, int64_t columns, con
 void sum(const Stream& stream, int64_t count, const float* x, float* out) {
   const int64_t pieces = (count + kPiece - 1) / kPiece;
   double* const partial = reinterpret_cast<double*>(thread_scratch(Scratch::partial, 2 * pieces));
-  parallel_for(stream, count, kPiece, [=](int64_t begin, int64_t end) {
-    double total = 0;
-#pragma omp simd reduction(+ : total)
-    for (int64_t i = begin; i < end; ++i) total += static_cast<double>(x[i]);
-    partial[begin / kPiece] = total;
-  });
+  parallel_for(stream, count, kPiece,
+               [=](int64_t begin, int64_t end) { partial[begin / kPiece] = sum_of(end - begin, x + begin); });
   double total = 0;
   for (int64_t piece = 0; piece < pieces; ++piece) total += partial[piece];
   out[0] = static_cast<float>(total);
@@ -110,11 +121,7 @@ void count_nonfinite(const Stream& stream, int64_t count, const float* x, int32_
   const int64_t pieces = (count + kPiece - 1) / kPiece;
   int32_t* const partial = reinterpret_cast<int32_t*>(thread_scratch(Scratch::partial, pieces));
   parallel_for(stream, count, kPiece, [=](int64_t begin, int64_t end) {
-    int32_t found = 0;
-#pragma omp simd reduction(+ : found)
-    for (int64_t i = begin; i < end; ++i)
-      found += x[i] - x[i] != 0.0f;  // 0 for a finite number, NaN for the others
-    partial[begin / kPiece] = found;
+    partial[begin / kPiece] = count_nonfinite_of(end - begin, x + begin);
   });
   int32_t found = 0;
   for (int64_t piece = 0; piece < pieces; ++piece) found += partial[piece];

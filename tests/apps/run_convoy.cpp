@@ -26,7 +26,8 @@ TemporaryFolder::~TemporaryFolder() {
 
 std::vector<std::string> TemporaryFolder::names() const {
   std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path_)) names.push_back(entry.path().filename().string());
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_))
+    names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -36,7 +37,11 @@ Process::Process(const TemporaryFolder& folder, const std::vector<std::string>& 
   // Beside the folder, so that the tests see in it only what convoy left there.
   out_ = folder.path().string() + ".out";
   error_ = folder.path().string() + ".err";
-  std::map<std::string, std::string> variables{{"HOME", folder.path().string() + ".home"}, {"XDG_CACHE_HOME", ""}, {"CONVOY_DATA", ""}};
+  // One thread unless the test asks for more: on a busy machine several wait for each other.
+  std::map<std::string, std::string> variables{{"HOME", folder.path().string() + ".home"},
+                                               {"XDG_CACHE_HOME", ""},
+                                               {"CONVOY_DATA", ""},
+                                               {"OMP_NUM_THREADS", "1"}};
   for (const auto& [name, value] : environment) variables[name] = value;
 
   std::vector<char*> argv{const_cast<char*>(CONVOY_BINARY)};
@@ -44,9 +49,12 @@ Process::Process(const TemporaryFolder& folder, const std::vector<std::string>& 
   argv.push_back(nullptr);
   id_ = fork();
   if (id_ != 0) return;
-  for (const auto& [name, value] : variables) value.empty() ? unsetenv(name.c_str()) : setenv(name.c_str(), value.c_str(), 1);
-  const int out = open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), error = open(error_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (chdir(folder.path().c_str()) != 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(error, STDERR_FILENO) < 0) _exit(126);
+  for (const auto& [name, value] : variables)
+    value.empty() ? unsetenv(name.c_str()) : setenv(name.c_str(), value.c_str(), 1);
+  const int out = open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600),
+            error = open(error_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (chdir(folder.path().c_str()) != 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(error, STDERR_FILENO) < 0)
+    _exit(126);
   execv(argv[0], argv.data());
   _exit(127);
 }
@@ -64,7 +72,9 @@ Outcome Process::wait() {
   int status = 0;
   waitpid(id_, &status, 0);
   id_ = -1;
-  Outcome outcome{.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), .out = read_text(out_), .error = read_text(error_)};
+  Outcome outcome{.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+                  .out = read_text(out_),
+                  .error = read_text(error_)};
   fs::remove(out_);
   fs::remove(error_);
   return outcome;
@@ -101,7 +111,8 @@ std::string step_lines(const fs::path& run) {
 }
 
 std::vector<std::string> small_training(const std::vector<std::string>& more) {
-  std::vector<std::string> arguments{"train", "--dataset", "synthetic", "--limit", "200", "--log-every", "1"};
+  std::vector<std::string> arguments{"train",       "--dataset", "synthetic", "--limit", "200",
+                                     "--log-every", "1",         "--holdout", "300"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }

@@ -31,10 +31,12 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-// A `convoy` process with `folder` as its working directory and no data sets to be found but those that `environment` or options name.
+// A `convoy` process with `folder` as its working directory and no data sets to be found but those that
+// `environment` or options name.
 class Process {
  public:
-  Process(const TemporaryFolder& folder, const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment = {});
+  Process(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
+          const std::map<std::string, std::string>& environment = {});
   ~Process();  // kills it if it still runs
   void send(int signal);
   Outcome wait();
@@ -55,7 +57,8 @@ std::vector<nlohmann::json> read_events(const std::filesystem::path& run, const 
 // The lines of a metrics.jsonl that tell of steps, byte for byte.
 std::string step_lines(const std::filesystem::path& run);
 
-// Arguments of a training of about a second, on 200 synthetic digits, followed by `more`.
+// Arguments of a training of about a second, on 200 synthetic digits with 300 held out to validate, followed
+// by `more`.
 std::vector<std::string> small_training(const std::vector<std::string>& more);
 
 }  // namespace convoy

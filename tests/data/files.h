@@ -1,4 +1,5 @@
-// What the data tests share: a temporary folder, small files in the formats that Convoy reads, and the message of an expected error.
+// What the data tests share: a temporary folder, small files in the formats that Convoy reads, and the
+// message of an expected error.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -38,7 +39,8 @@ class TemporaryFolder {
   std::filesystem::path write(const std::string& name, const Bytes& bytes) const {
     const std::filesystem::path file = path_ / name;
     std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(file, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     return file;
   }
 
@@ -108,7 +110,9 @@ inline Bytes cifar_record(uint8_t label, uint32_t seed) { return join({{label}, 
 // One tar entry: a ustar header with the right checksum and the content, padded.
 inline Bytes tar_entry(const std::string& name, const Bytes& content, char type = '0') {
   Bytes header(512, 0);
-  const auto put = [&](size_t offset, const std::string& text) { std::copy(text.begin(), text.end(), header.begin() + static_cast<long>(offset)); };
+  const auto put = [&](size_t offset, const std::string& text) {
+    std::copy(text.begin(), text.end(), header.begin() + static_cast<long>(offset));
+  };
   put(0, name);
   put(100, "0000644");
   put(124, fmt::format("{:011o}", content.size()));
@@ -131,16 +135,19 @@ std::string error_of(Call&& call, ErrorKind kind = ErrorKind::data) {
   try {
     call();
   } catch (const Error& error) {
-    if (error.kind() != kind) return fmt::format("(an error of kind {}) {}", static_cast<int>(error.kind()), error.what());
+    if (error.kind() != kind)
+      return fmt::format("(an error of kind {}) {}", static_cast<int>(error.kind()), error.what());
     if (std::string(error.what()).find('\n') != std::string::npos) return "(an error of several lines)";
     return error.what();
   }
   return "(no error)";
 }
 
-inline ::testing::AssertionResult contains(const std::string& text, std::initializer_list<std::string> parts) {
+inline ::testing::AssertionResult contains(const std::string& text,
+                                           std::initializer_list<std::string> parts) {
   for (const std::string& part : parts) {
-    if (text.find(part) == std::string::npos) return ::testing::AssertionFailure() << "no '" << part << "' in: " << text;
+    if (text.find(part) == std::string::npos)
+      return ::testing::AssertionFailure() << "no '" << part << "' in: " << text;
   }
   return ::testing::AssertionSuccess();
 }

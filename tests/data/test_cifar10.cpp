@@ -10,7 +10,9 @@ constexpr int64_t kImage = 32 * 32 * 3;
 
 Bytes small_batch(int records, uint32_t seed) {
   Bytes bytes;
-  for (int i = 0; i < records; ++i) bytes = join({bytes, cifar_record(static_cast<uint8_t>((seed + static_cast<uint32_t>(i)) % 10), seed + static_cast<uint32_t>(i))});
+  for (int i = 0; i < records; ++i)
+    bytes = join({bytes, cifar_record(static_cast<uint8_t>((seed + static_cast<uint32_t>(i)) % 10),
+                                      seed + static_cast<uint32_t>(i))});
   return bytes;
 }
 
@@ -24,9 +26,11 @@ void write_small(const TemporaryFolder& folder) {
 
 // As in the official archive: a folder, files in no particular order, and some that do not matter.
 Bytes small_archive() {
-  return join({tar_entry("cifar-10-batches-bin/", {}, '5'), tar_entry("cifar-10-batches-bin/data_batch_4.bin", kBatch4),
-               tar_entry("cifar-10-batches-bin/readme.html", pattern(700)), tar_entry("cifar-10-batches-bin/test_batch.bin", kTest),
-               tar_entry("pax", pattern(30), 'x'), tar_entry("cifar-10-batches-bin/data_batch_1.bin", kBatch1), tar_end()});
+  return join({tar_entry("cifar-10-batches-bin/", {}, '5'),
+               tar_entry("cifar-10-batches-bin/data_batch_4.bin", kBatch4),
+               tar_entry("cifar-10-batches-bin/readme.html", pattern(700)),
+               tar_entry("cifar-10-batches-bin/test_batch.bin", kTest), tar_entry("pax", pattern(30), 'x'),
+               tar_entry("cifar-10-batches-bin/data_batch_1.bin", kBatch1), tar_end()});
 }
 
 void expect_image(const Dataset& dataset, int64_t at, const Bytes& batch, int64_t record) {
@@ -35,7 +39,9 @@ void expect_image(const Dataset& dataset, int64_t at, const Bytes& batch, int64_
   const uint8_t* image = dataset.images.data<uint8_t>() + at * kImage;
   for (int y = 0; y < 32; ++y)
     for (int x = 0; x < 32; ++x)
-      for (int c = 0; c < 3; ++c) ASSERT_EQ(image[(y * 32 + x) * 3 + c], source[1 + c * 1024 + y * 32 + x]) << y << " " << x << " " << c;
+      for (int c = 0; c < 3; ++c)
+        ASSERT_EQ(image[(y * 32 + x) * 3 + c], source[1 + c * 1024 + y * 32 + x])
+            << y << " " << x << " " << c;
 }
 
 void expect_small(const DatasetSplits& splits) {
@@ -88,8 +94,10 @@ TEST(Cifar10, warns_about_unofficial_sizes_and_missing_training_files) {
   write_small(folder);
   std::string all;
   for (const std::string& warning : load_cifar10(folder.path(), 1).warnings) all += warning + "\n";
-  EXPECT_TRUE(contains(all, {"data_batch_1.bin: 3 records", "data_batch_4.bin: 2 records", "test_batch.bin: 1 records", "10000"}));
-  EXPECT_TRUE(contains(all, {"data_batch_2.bin is missing", "data_batch_3.bin is missing", "data_batch_5.bin is missing"}));
+  EXPECT_TRUE(contains(all, {"data_batch_1.bin: 3 records", "data_batch_4.bin: 2 records",
+                             "test_batch.bin: 1 records", "10000"}));
+  EXPECT_TRUE(contains(
+      all, {"data_batch_2.bin is missing", "data_batch_3.bin is missing", "data_batch_5.bin is missing"}));
 }
 
 TEST(Cifar10, is_found_as_files_as_an_archive_or_by_the_path_of_the_archive) {
@@ -108,17 +116,20 @@ TEST(Cifar10, needs_the_test_file_and_one_training_file) {
   const TemporaryFolder folder;
   write_small(folder);
   std::filesystem::remove(folder.path() / "test_batch.bin");
-  EXPECT_TRUE(contains(error_of([&] { load_cifar10(folder.path(), 1); }), {folder.path().string(), "test_batch.bin is missing"}));
+  EXPECT_TRUE(contains(error_of([&] { load_cifar10(folder.path(), 1); }),
+                       {folder.path().string(), "test_batch.bin is missing"}));
   const TemporaryFolder other;
   other.write("test_batch.bin", kTest);
-  EXPECT_TRUE(contains(error_of([&] { load_cifar10(other.path(), 1); }), {"data_batch_1.bin to data_batch_5.bin are all missing"}));
+  EXPECT_TRUE(contains(error_of([&] { load_cifar10(other.path(), 1); }),
+                       {"data_batch_1.bin to data_batch_5.bin are all missing"}));
 }
 
 TEST(Cifar10, refuses_files_that_are_not_whole_records) {
   EXPECT_TRUE(contains(error_with("data_batch_1.bin", {}), {"data_batch_1.bin: the file is empty"}));
   Bytes bytes = kBatch1;
   bytes.pop_back();
-  EXPECT_TRUE(contains(error_with("data_batch_1.bin", bytes), {"data_batch_1.bin: truncated", "9218 bytes", "2 records", "3072 bytes more"}));
+  EXPECT_TRUE(contains(error_with("data_batch_1.bin", bytes),
+                       {"data_batch_1.bin: truncated", "9218 bytes", "2 records", "3072 bytes more"}));
   bytes.resize(kBatch1.size() + 1);
   EXPECT_TRUE(contains(error_with("test_batch.bin", bytes), {"test_batch.bin: truncated", "1 bytes more"}));
 }
@@ -147,17 +158,22 @@ TEST(Cifar10, refuses_a_damaged_archive) {
 TEST(Cifar10, refuses_an_archive_that_is_cut_short_anywhere) {
   const Bytes archive = small_archive();
   // In a header, in a content, in its padding, at a header, in the end mark.
-  for (const size_t size : {size_t{200}, size_t{2000}, size_t{512 + 512 + 6146 + 3}, size_t{512}, archive.size() - 600 - 512}) {
-    EXPECT_TRUE(contains(archive_error(Bytes(archive.begin(), archive.begin() + static_cast<long>(size))), {"archive is cut short"})) << size;
+  for (const size_t size :
+       {size_t{200}, size_t{2000}, size_t{512 + 512 + 6146 + 3}, size_t{512}, archive.size() - 600 - 512}) {
+    EXPECT_TRUE(contains(archive_error(Bytes(archive.begin(), archive.begin() + static_cast<long>(size))),
+                         {"archive is cut short"}))
+        << size;
   }
 }
 
 TEST(Cifar10, names_the_archive_and_the_entry_at_fault) {
   Bytes bytes = kTest;
   bytes[0] = 200;
-  const std::string error = archive_error(join({tar_entry("d/data_batch_1.bin", kBatch1), tar_entry("d/test_batch.bin", bytes), tar_end()}));
+  const std::string error = archive_error(
+      join({tar_entry("d/data_batch_1.bin", kBatch1), tar_entry("d/test_batch.bin", bytes), tar_end()}));
   EXPECT_TRUE(contains(error, {"cifar-10-binary.tar.gz: d/test_batch.bin: label 200 of record 0"}));
-  EXPECT_TRUE(contains(archive_error(join({tar_entry("d/data_batch_1.bin", kBatch1), tar_end()})), {"test_batch.bin is missing"}));
+  EXPECT_TRUE(contains(archive_error(join({tar_entry("d/data_batch_1.bin", kBatch1), tar_end()})),
+                       {"test_batch.bin is missing"}));
 }
 
 TEST(Cifar10, refuses_an_entry_whose_size_is_absurd_without_allocating_it) {
@@ -171,9 +187,12 @@ TEST(Cifar10, refuses_an_entry_whose_size_is_absurd_without_allocating_it) {
     std::copy(text.begin(), text.end(), entry.begin() + 148);
     return join({entry, tar_end()});
   };
-  EXPECT_TRUE(contains(archive_error(with_size("77777777777")), {"data_batch_1.bin: 8589934591 bytes, more than"}));
-  EXPECT_TRUE(contains(archive_error(with_size("\x80\x7f\x7f")), {"size of 'data_batch_1.bin' is not an octal number"}));
-  EXPECT_TRUE(contains(archive_error(with_size("00000600000")), {"cut short in 'data_batch_1.bin', 1024 of 196608 bytes"}));
+  EXPECT_TRUE(
+      contains(archive_error(with_size("77777777777")), {"data_batch_1.bin: 8589934591 bytes, more than"}));
+  EXPECT_TRUE(contains(archive_error(with_size("\x80\x7f\x7f")),
+                       {"size of 'data_batch_1.bin' is not an octal number"}));
+  EXPECT_TRUE(contains(archive_error(with_size("00000600000")),
+                       {"cut short in 'data_batch_1.bin', 1024 of 196608 bytes"}));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// The loader: what a batch holds, that workers do not change it, and that they stop, restart and fail as they should.
+// The loader: what a batch holds, that workers do not change it, and that they stop, restart and fail as they
+// should.
 #include "data/loader.h"
 
 #include <algorithm>
@@ -13,7 +14,8 @@
 namespace convoy {
 namespace {
 
-// `size` images of h x w x c with patterned pixels; the label of image i is i, so that a batch tells which images it holds.
+// `size` images of h x w x c with patterned pixels; the label of image i is i, so that a batch tells which
+// images it holds.
 Dataset numbered(int64_t size, int64_t h = 3, int64_t w = 5, int64_t c = 2) {
   Dataset dataset;
   dataset.images = Tensor::empty({size, h, w, c}, DType::u8, Device{});
@@ -52,17 +54,20 @@ Collected collect(Loader& loader) {
   return all;
 }
 
-Collected collect_epoch(const Dataset& dataset, const LoaderOptions& options, int64_t epoch, int64_t first_batch = 0) {
+Collected collect_epoch(const Dataset& dataset, const LoaderOptions& options, int64_t epoch,
+                        int64_t first_batch = 0) {
   Loader loader(dataset, options);
   loader.start_epoch(epoch, first_batch);
   return collect(loader);
 }
 
 // The contract of kernels.h, written down naively: image j of the data set as epoch `epoch` sees it.
-std::vector<float> augmented(const Dataset& dataset, const LoaderOptions& options, uint32_t epoch, int64_t j) {
+std::vector<float> augmented(const Dataset& dataset, const LoaderOptions& options, uint32_t epoch,
+                             int64_t j) {
   const Shape& shape = dataset.images.shape();
   const int64_t h = shape[1], w = shape[2], c = shape[3], pad = options.crop_pad;
-  const Random4 words = philox({.seed = options.seed, .stream = RandomStream::augment, .step = epoch}, static_cast<uint64_t>(j));
+  const Random4 words = philox({.seed = options.seed, .stream = RandomStream::augment, .step = epoch},
+                               static_cast<uint64_t>(j));
   const auto window = static_cast<uint32_t>(2 * pad + 1);
   const int64_t top = random_below(words.v[0], window), left = random_below(words.v[1], window);
   const bool flip = options.flip && random_below(words.v[2], 2) == 1;
@@ -87,7 +92,9 @@ void expect_matches_naive(const Dataset& dataset, const LoaderOptions& options, 
   for (size_t i = 0; i < all.labels.size(); ++i) {
     const std::vector<float> expected = augmented(dataset, options, epoch, all.labels[i]);
     // Four roundings of values up to |x| / std <= 5 plus the reciprocal's: 8 * 2^-24 * 5.
-    for (size_t k = 0; k < image; ++k) ASSERT_NEAR(all.pixels[i * image + k], expected[k], 2.4e-6) << "image " << all.labels[i] << " value " << k;
+    for (size_t k = 0; k < image; ++k)
+      ASSERT_NEAR(all.pixels[i * image + k], expected[k], 2.4e-6)
+          << "image " << all.labels[i] << " value " << k;
   }
 }
 
@@ -127,7 +134,9 @@ TEST(Loader, counts_batches_for_any_size) {
 
 TEST(Loader, a_shuffle_is_a_permutation_that_depends_on_seed_and_epoch) {
   const Dataset dataset = numbered(101, 1, 1, 1);
-  const auto order = [&](uint64_t seed, int64_t epoch) { return collect_epoch(dataset, {.batch = 8, .shuffle = true, .seed = seed}, epoch).labels; };
+  const auto order = [&](uint64_t seed, int64_t epoch) {
+    return collect_epoch(dataset, {.batch = 8, .shuffle = true, .seed = seed}, epoch).labels;
+  };
   const std::vector<int32_t> first = order(1, 0);
   std::vector<int32_t> sorted = first, expected(101);
   std::sort(sorted.begin(), sorted.end());
@@ -158,7 +167,8 @@ TEST(Loader, crops_and_flips_as_the_contract_says) {
     for (const int pad : {0, 1, 4}) {
       for (const bool flip : {false, true}) {
         for (const int64_t channels : {1, 3, 4}) {
-          expect_matches_naive(numbered(23, 5, 7, channels), {.batch = 5, .shuffle = shuffle, .crop_pad = pad, .flip = flip, .seed = 9}, 3);
+          expect_matches_naive(numbered(23, 5, 7, channels),
+                               {.batch = 5, .shuffle = shuffle, .crop_pad = pad, .flip = flip, .seed = 9}, 3);
         }
       }
     }
@@ -167,11 +177,14 @@ TEST(Loader, crops_and_flips_as_the_contract_says) {
 
 TEST(Loader, draws_differ_by_epoch_and_by_image) {
   Dataset dataset = numbered(40, 6, 6, 1);
-  for (int64_t i = 1; i < 40; ++i) std::copy_n(dataset.images.data<uint8_t>(), 36, dataset.images.data<uint8_t>() + i * 36);
+  for (int64_t i = 1; i < 40; ++i)
+    std::copy_n(dataset.images.data<uint8_t>(), 36, dataset.images.data<uint8_t>() + i * 36);
   const LoaderOptions options{.batch = 40, .crop_pad = 2, .flip = true};
-  const std::vector<float> first = collect_epoch(dataset, options, 0).pixels, second = collect_epoch(dataset, options, 1).pixels;
+  const std::vector<float> first = collect_epoch(dataset, options, 0).pixels,
+                           second = collect_epoch(dataset, options, 1).pixels;
   EXPECT_NE(first, second);
-  EXPECT_FALSE(std::equal(first.begin(), first.begin() + 36, first.begin() + 36) && std::equal(first.begin(), first.begin() + 36, first.begin() + 72));
+  EXPECT_FALSE(std::equal(first.begin(), first.begin() + 36, first.begin() + 36) &&
+               std::equal(first.begin(), first.begin() + 36, first.begin() + 72));
 }
 
 TEST(Loader, the_number_of_workers_changes_nothing) {
@@ -242,7 +255,8 @@ TEST(Loader, a_batch_outlives_its_loader) {
 // Replaces the kernel that makes batches for a scope.
 class ImageBatchKernel {
  public:
-  explicit ImageBatchKernel(decltype(Kernels::image_batch) kernel) : before_(kernels(Device{})), table_(before_) {
+  explicit ImageBatchKernel(decltype(Kernels::image_batch) kernel)
+      : before_(kernels(Device{})), table_(before_) {
     table_.image_batch = kernel;
     set_cpu_kernels(table_);
   }
@@ -256,9 +270,10 @@ class ImageBatchKernel {
 };
 
 TEST(Loader, an_error_in_a_worker_is_thrown_by_next_in_its_place) {
-  const ImageBatchKernel failing([](const Stream&, const ImageBatchShape&, const uint8_t*, const int32_t* index, float*) {
-    if (index[0] == 6) fail(ErrorKind::device, "image_batch: no memory");
-  });
+  const ImageBatchKernel failing(
+      [](const Stream&, const ImageBatchShape&, const uint8_t*, const int32_t* index, float*) {
+        if (index[0] == 6) fail(ErrorKind::device, "image_batch: no memory");
+      });
   for (const int workers : {0, 1, 3}) {
     Loader loader(numbered(20), {.batch = 2, .workers = workers});
     loader.start_epoch(0);
@@ -270,14 +285,34 @@ TEST(Loader, an_error_in_a_worker_is_thrown_by_next_in_its_place) {
   }
 }
 
+TEST(Loader, a_batch_under_way_when_a_new_epoch_begins_is_not_delivered) {
+  static std::atomic<bool> entered, released;
+  entered = released = false;
+  const ImageBatchKernel slow(
+      [](const Stream&, const ImageBatchShape& shape, const uint8_t*, const int32_t*, float*) {
+        if (shape.key.step != 0) return;
+        entered = true;
+        while (!released) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      });
+  LoaderOptions options{.batch = 10, .shuffle = true, .workers = 1};
+  Loader loader(numbered(30), options);
+  loader.start_epoch(0);
+  while (!entered) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  loader.start_epoch(1);
+  released = true;  // the worker now ends the first batch of epoch 0
+  options.workers = 0;
+  EXPECT_EQ(collect(loader).labels, collect_epoch(numbered(30), options, 1).labels);
+}
+
 TEST(Loader, workers_use_one_thread_each_and_stay_within_the_queue) {
   static std::atomic<int> made, threads;
   made = 0;
   threads = 0;
-  const ImageBatchKernel counting([](const Stream& stream, const ImageBatchShape&, const uint8_t*, const int32_t*, float*) {
-    ++made;
-    threads = std::max(threads.load(), stream.threads);
-  });
+  const ImageBatchKernel counting(
+      [](const Stream& stream, const ImageBatchShape&, const uint8_t*, const int32_t*, float*) {
+        ++made;
+        threads = std::max(threads.load(), stream.threads);
+      });
   Loader loader(numbered(1000, 1, 1, 1), {.batch = 1, .workers = 2});
   loader.start_epoch(0);
   loader.next();
@@ -307,7 +342,9 @@ TEST(Loader, refuses_options_and_data_that_make_no_sense) {
 
 TEST(Loader, refuses_epochs_and_batches_out_of_range) {
   Loader loader(numbered(10), {.batch = 4});
-  const auto error = [&](int64_t epoch, int64_t batch) { return error_of([&] { loader.start_epoch(epoch, batch); }, ErrorKind::usage); };
+  const auto error = [&](int64_t epoch, int64_t batch) {
+    return error_of([&] { loader.start_epoch(epoch, batch); }, ErrorKind::usage);
+  };
   EXPECT_TRUE(contains(error_of([&] { loader.next(); }, ErrorKind::usage), {"next() before start_epoch()"}));
   EXPECT_TRUE(contains(error(-1, 0), {"epoch -1"}));
   EXPECT_TRUE(contains(error(0, 4), {"first batch 4 is outside an epoch of 3"}));

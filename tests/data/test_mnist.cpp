@@ -33,7 +33,8 @@ std::string error_with(const char* name, const Bytes& bytes) {
   const TemporaryFolder folder;
   write_small(folder);
   folder.write(name, bytes);
-  if (std::string(name).ends_with(".gz")) std::filesystem::remove(folder.path() / std::string(name).substr(0, std::string(name).size() - 3));
+  if (std::string(name).ends_with(".gz"))
+    std::filesystem::remove(folder.path() / std::string(name).substr(0, std::string(name).size() - 3));
   return error_of([&] { load_mnist(folder.path(), 1); });
 }
 
@@ -80,7 +81,8 @@ TEST(Mnist, names_a_missing_file) {
     const TemporaryFolder folder;
     write_small(folder);
     std::filesystem::remove(folder.path() / name);
-    EXPECT_TRUE(contains(error_of([&] { load_mnist(folder.path(), 1); }), {(folder.path() / name).string(), "missing"}));
+    EXPECT_TRUE(contains(error_of([&] { load_mnist(folder.path(), 1); }),
+                         {(folder.path() / name).string(), "missing"}));
   }
 }
 
@@ -91,7 +93,8 @@ TEST(Mnist, refuses_an_empty_file) {
 
 TEST(Mnist, refuses_a_file_that_ends_in_its_header) {
   EXPECT_TRUE(contains(error_with(kImages, {0, 0, 8}), {"truncated, 3 of the 16 header bytes"}));
-  EXPECT_TRUE(contains(error_with(kImages, idx_header({3, 5}) /* the magic of 2 axes */), {"magic number 0x00000802"}));
+  EXPECT_TRUE(contains(error_with(kImages, idx_header({3, 5}) /* the magic of 2 axes */),
+                       {"magic number 0x00000802"}));
   Bytes header = idx_header({3, 5, 7});
   header.pop_back();
   EXPECT_TRUE(contains(error_with(kImages, header), {"truncated, 15 of the 16 header bytes"}));
@@ -111,13 +114,15 @@ TEST(Mnist, refuses_fewer_or_more_pixels_than_declared) {
   Bytes images = join({idx_header({3, 5, 7}), kTrainPixels});
   images.pop_back();
   EXPECT_TRUE(contains(error_with(kImages, images), {"truncated", "3 x 5 x 7 = 105", "104 are there"}));
-  EXPECT_TRUE(contains(error_with("train-images-idx3-ubyte.gz", gzip(images)), {"truncated", "104 are there"}));
+  EXPECT_TRUE(
+      contains(error_with("train-images-idx3-ubyte.gz", gzip(images)), {"truncated", "104 are there"}));
   images.resize(images.size() + 2);
   EXPECT_TRUE(contains(error_with(kImages, images), {"more bytes follow the 3 x 5 x 7 = 105"}));
 }
 
 TEST(Mnist, refuses_counts_that_do_not_match) {
-  EXPECT_TRUE(contains(error_with(kLabels, join({idx_header({2}), {1, 2}})), {"train-labels-idx1-ubyte: 2 labels for the 3 images of", kImages}));
+  EXPECT_TRUE(contains(error_with(kLabels, join({idx_header({2}), {1, 2}})),
+                       {"train-labels-idx1-ubyte: 2 labels for the 3 images of", kImages}));
 }
 
 TEST(Mnist, refuses_a_label_out_of_range) {
@@ -132,17 +137,20 @@ TEST(Mnist, refuses_zero_images_and_empty_images) {
 
 TEST(Mnist, refuses_absurd_extents_without_allocating_them) {
   const uint32_t huge = 0xFFFFFFFFu;
-  EXPECT_TRUE(contains(error_with(kImages, idx_header({huge, huge, huge})), {"4294967295 x 4294967295 x 4294967295", "more than"}));
+  EXPECT_TRUE(contains(error_with(kImages, idx_header({huge, huge, huge})),
+                       {"4294967295 x 4294967295 x 4294967295", "more than"}));
   // 2^66 wraps to 4 in 64 bits, 2^64 to 0.
   EXPECT_TRUE(contains(error_with(kImages, idx_header({1u << 31, 1u << 31, 1u << 4})), {"more than"}));
   EXPECT_TRUE(contains(error_with(kImages, idx_header({1u << 31, 1u << 31, 4})), {"more than"}));
   EXPECT_TRUE(contains(error_with(kImages, idx_header({huge, huge, 0})), {"x 0"}));
   // Just below the bound: read as far as the file goes, which is not far.
-  EXPECT_TRUE(contains(error_with(kImages, join({idx_header({1u << 31, 2, 2}), kTrainPixels})), {"truncated", "105 are there"}));
+  EXPECT_TRUE(contains(error_with(kImages, join({idx_header({1u << 31, 2, 2}), kTrainPixels})),
+                       {"truncated", "105 are there"}));
 }
 
 TEST(Mnist, refuses_training_and_test_images_of_different_extents) {
-  EXPECT_TRUE(contains(error_with("t10k-images-idx3-ubyte", join({idx_header({2, 7, 5}), kTestPixels})), {"5 x 7", "7 x 5"}));
+  EXPECT_TRUE(contains(error_with("t10k-images-idx3-ubyte", join({idx_header({2, 7, 5}), kTestPixels})),
+                       {"5 x 7", "7 x 5"}));
 }
 
 TEST(Mnist, refuses_a_damaged_gzip_stream) {
@@ -155,7 +163,9 @@ TEST(Mnist, refuses_a_damaged_gzip_stream) {
   damaged[10] = 0x07;  // a deflate block of the reserved type
   EXPECT_TRUE(contains(error_with(name, damaged), {name, "damaged"}));
   for (const size_t cut : {size_t{5}, size_t{11}, sound.size() / 2, sound.size() - 1}) {
-    EXPECT_TRUE(contains(error_with(name, Bytes(sound.begin(), sound.begin() + static_cast<long>(cut))), {name, "cut short"})) << cut;
+    EXPECT_TRUE(contains(error_with(name, Bytes(sound.begin(), sound.begin() + static_cast<long>(cut))),
+                         {name, "cut short"}))
+        << cut;
   }
 }
 

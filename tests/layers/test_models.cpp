@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 
 #include "layers/weights.h"
@@ -93,6 +94,25 @@ TEST(Models, every_model_maps_images_of_any_sufficient_extent_to_logits) {
       const Variable logits = (*model)(Variable(Tensor::full({3, extent.h, extent.w, extent.c}, 0.5f)));
       EXPECT_EQ(logits.shape(), Shape({3, 7})) << row.name;
     }
+}
+
+TEST(Models, every_parameter_of_every_model_gets_a_gradient) {
+  for (const ModelRow& row : model_table()) {
+    const auto model = row.build({13, 12, 2}, 3);
+    initialise(*model, 1);
+    Tensor images = Tensor::empty({4, 13, 12, 2});
+    for (int64_t i = 0; i < images.count(); ++i)
+      images.data<float>()[i] = random_uniform({.seed = 9}, static_cast<uint64_t>(i)) - 0.5f;
+    softmax_cross_entropy((*model)(Variable(images)), Tensor::from(std::vector<int32_t>{0, 1, 2, 1}, {4}))
+        .backward();
+    for (const NamedVariable& entry : model->parameters()) {
+      ASSERT_TRUE(entry.variable.has_grad()) << row.name << " " << entry.name;
+      double magnitude = 0;
+      for (int64_t i = 0; i < entry.variable.shape().count(); ++i)
+        magnitude += std::abs(entry.variable.grad().data<float>()[i]);
+      EXPECT_TRUE(std::isfinite(magnitude) && magnitude > 0) << row.name << " " << entry.name;
+    }
+  }
 }
 
 TEST(Models, images_too_small_for_a_model_are_refused_by_name) {

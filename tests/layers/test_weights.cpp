@@ -104,8 +104,7 @@ TEST_F(Weights, the_batch_counter_of_pytorch_is_accepted_where_a_batch_norm_is) 
   EXPECT_EQ(refusal_of_loading(*model, path_), "accepted");
   file.tensors["0.num_batches_tracked"] = file.tensors["1.num_batches_tracked"];
   write_safetensors(path_, file);
-  EXPECT_EQ(refusal_of_loading(*model, path_).substr(0, 50),
-            "'0.num_batches_tracked' is not part of the model; t");
+  EXPECT_EQ(refusal_of_loading(*model, path_), "'0.num_batches_tracked' is not part of the model");
 }
 
 TEST_F(Weights, a_file_that_does_not_fit_is_refused_and_changes_nothing) {

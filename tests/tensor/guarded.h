@@ -1,5 +1,6 @@
-// An output buffer between two zones of canary bytes: a kernel that writes outside its output changes them. The contents start as 0xFF
-// bytes (NaN for f32), so an element that was never written shows too. The first element is on purpose not aligned to a vector.
+// An output buffer between two zones of canary bytes: a kernel that writes outside its output changes them.
+// The contents start as 0xFF bytes (NaN for f32), so an element that was never written shows too. The first
+// element is on purpose not aligned to a vector.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,8 @@ namespace convoy {
 template <class T>
 class Guarded {
  public:
-  explicit Guarded(int64_t count) : count_(static_cast<size_t>(count)), bytes_((count_ + 2 * kZone) * sizeof(T), kCanary) {
+  explicit Guarded(int64_t count)
+      : count_(static_cast<size_t>(count)), bytes_((count_ + 2 * kZone) * sizeof(T), kCanary) {
     if (count_ > 0) std::memset(data(), 0xFF, count_ * sizeof(T));
   }
   explicit Guarded(const std::vector<T>& contents) : Guarded(static_cast<int64_t>(contents.size())) {

@@ -1,9 +1,10 @@
-// What the kernel tests share: a fixture that runs every test on each instruction set of this CPU, a deterministic source of shapes and
-// values, and comparisons.
+// What the kernel tests share: a fixture that runs every test on each instruction set of this CPU, a
+// deterministic source of shapes and values, and comparisons.
 //
-// Tolerances. With u = 2^-24 (half a unit in the last place of 1), a sum of n terms in single precision, in any order and with or without
-// fused multiply-add, is off by at most about n * u * sum |term| (Higham, "Accuracy and Stability of Numerical Algorithms", 4.2). The tests
-// compute sum |term| with the double reference on absolute values, and add a few u for each operation outside the sum.
+// Tolerances. With u = 2^-24 (half a unit in the last place of 1), a sum of n terms in single precision, in
+// any order and with or without fused multiply-add, is off by at most about n * u * sum |term| (Higham,
+// "Accuracy and Stability of Numerical Algorithms", 4.2). The tests compute sum |term| with the double
+// reference on absolute values, and add a few u for each operation outside the sum.
 #pragma once
 
 #include <fmt/format.h>
@@ -31,17 +32,20 @@ class EveryIsa : public testing::TestWithParam<const Kernels*> {
   Stream stream{.threads = 2};
 };
 
-#define INSTANTIATE_FOR_EVERY_ISA(suite)                                                                       \
-  INSTANTIATE_TEST_SUITE_P(isa, suite,                                                                         \
-                           testing::ValuesIn(cpu_kernel_tables().begin(), cpu_kernel_tables().end()),          \
-                           [](const testing::TestParamInfo<const Kernels*>& info) { return info.param->name; })
+#define INSTANTIATE_FOR_EVERY_ISA(suite)                                                     \
+  INSTANTIATE_TEST_SUITE_P(                                                                  \
+      isa, suite, testing::ValuesIn(cpu_kernel_tables().begin(), cpu_kernel_tables().end()), \
+      [](const testing::TestParamInfo<const Kernels*>& info) { return info.param->name; })
 
-// Pseudo-random shapes and values, the same on every machine (std::mt19937 is fixed by the standard; its distributions are not).
+// Pseudo-random shapes and values, the same on every machine (std::mt19937 is fixed by the standard; its
+// distributions are not).
 class Draw {
  public:
   explicit Draw(uint32_t seed) : engine_(seed) {}
 
-  int64_t between(int64_t low, int64_t high) { return low + engine_() % static_cast<uint32_t>(high - low + 1); }
+  int64_t between(int64_t low, int64_t high) {
+    return low + engine_() % static_cast<uint32_t>(high - low + 1);
+  }
   int64_t pick(std::initializer_list<int64_t> choices) {
     return choices.begin()[between(0, static_cast<int64_t>(choices.size()) - 1)];
   }
@@ -73,7 +77,8 @@ inline Values roundoff(double factor, Values magnitude) {
   return magnitude;
 }
 
-// Fails, showing the first offender, unless |actual - expected| <= tolerance everywhere. NaN is close to NaN only.
+// Fails, showing the first offender, unless |actual - expected| <= tolerance everywhere. NaN is close to NaN
+// only.
 inline void expect_within(const std::vector<float>& actual, const Values& expected, const Values& tolerance) {
   ASSERT_EQ(actual.size(), expected.size());
   ASSERT_EQ(actual.size(), tolerance.size());
@@ -90,7 +95,8 @@ inline void expect_equal(const std::vector<float>& actual, const Values& expecte
   expect_within(actual, expected, Values(expected.size()));
 }
 
-// Calls run(stream, out) with 1, 2, 3 and 5 threads on equal initial contents; every result must have the same bits.
+// Calls run(stream, out) with 1, 2, 3 and 5 threads on equal initial contents; every result must have the
+// same bits.
 template <class Run>
 void expect_same_bits_for_any_threads(int64_t count, Run&& run) {
   std::vector<float> first;

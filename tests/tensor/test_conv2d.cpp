@@ -1,5 +1,5 @@
-// The three convolution kernels against the formula in conv_shape.h: any window, stride and padding, uneven in height and width, with channel
-// counts one off the vector widths.
+// The three convolution kernels against the formula in conv_shape.h: any window, stride and padding, uneven
+// in height and width, with channel counts one off the vector widths.
 #include "tests/tensor/kernel_test.h"
 
 namespace convoy {
@@ -10,8 +10,8 @@ int64_t filter_count(const Conv2dShape& s) { return s.k * s.taps(); }
 int64_t result_count(const Conv2dShape& s) { return s.output_pixels() * s.k; }
 
 std::string text(const Conv2dShape& s) {
-  return fmt::format("n {} h {} w {} c {} k {} r {} s {} stride {}x{} pad {}x{}", s.n, s.h, s.w, s.c, s.k, s.r, s.s, s.stride_h, s.stride_w,
-                     s.pad_h, s.pad_w);
+  return fmt::format("n {} h {} w {} c {} k {} r {} s {} stride {}x{} pad {}x{}", s.n, s.h, s.w, s.c, s.k,
+                     s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w);
 }
 
 // Every extent drawn alone, then shrunk until the reference takes at most about a million multiply-adds.
@@ -42,24 +42,29 @@ class Conv2d : public EveryIsa {
   void check_forward(const Conv2dShape& s, Draw& draw) {
     SCOPED_TRACE("forward " + text(s));
     const bool with_bias = draw.coin(), relu = draw.coin();
-    const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)), bias = draw.reals(s.k);
+    const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)),
+                             bias = draw.reals(s.k);
     Guarded<float> y(result_count(s));
-    kernels().conv2d_forward(stream, s, x.data(), w.data(), {.bias = with_bias ? bias.data() : nullptr, .relu = relu}, y.data());
+    kernels().conv2d_forward(stream, s, x.data(), w.data(),
+                             {.bias = with_bias ? bias.data() : nullptr, .relu = relu}, y.data());
     const Values wide_bias = with_bias ? widen(bias) : Values{};
     const Values expected = reference::conv2d_forward(s, widen(x), widen(w), wide_bias, relu);
-    const Values magnitude = reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w)), absolute(wide_bias));
+    const Values magnitude =
+        reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w)), absolute(wide_bias));
     expect_within(y.values(), expected, roundoff(static_cast<double>(s.taps()) + 2, magnitude));
     EXPECT_TRUE(y.intact()) << "wrote outside y";
   }
 
   void check_backward_input(const Conv2dShape& s, bool accumulate, Draw& draw) {
     SCOPED_TRACE(fmt::format("backward_input accumulate {} {}", accumulate, text(s)));
-    const std::vector<float> dy = draw.reals(result_count(s)), w = draw.reals(filter_count(s)), start = draw.reals(image_count(s));
+    const std::vector<float> dy = draw.reals(result_count(s)), w = draw.reals(filter_count(s)),
+                             start = draw.reals(image_count(s));
     Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(image_count(s));
     kernels().conv2d_backward_input(stream, s, dy.data(), w.data(), accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::conv2d_backward_input(s, widen(dy), widen(w), initial);
-    const Values magnitude = reference::conv2d_backward_input(s, absolute(widen(dy)), absolute(widen(w)), absolute(initial));
+    const Values magnitude =
+        reference::conv2d_backward_input(s, absolute(widen(dy)), absolute(widen(w)), absolute(initial));
     // A pixel lies in at most R*S windows of each of K filters.
     expect_within(dx.values(), expected, roundoff(static_cast<double>(s.k * s.r * s.s) + 2, magnitude));
     EXPECT_TRUE(dx.intact()) << "wrote outside dx";
@@ -67,12 +72,14 @@ class Conv2d : public EveryIsa {
 
   void check_backward_weight(const Conv2dShape& s, bool accumulate, Draw& draw) {
     SCOPED_TRACE(fmt::format("backward_weight accumulate {} {}", accumulate, text(s)));
-    const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s)), start = draw.reals(filter_count(s));
+    const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s)),
+                             start = draw.reals(filter_count(s));
     Guarded<float> dw = accumulate ? Guarded<float>(start) : Guarded<float>(filter_count(s));
     kernels().conv2d_backward_weight(stream, s, x.data(), dy.data(), accumulate, dw.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::conv2d_backward_weight(s, widen(x), widen(dy), initial);
-    const Values magnitude = reference::conv2d_backward_weight(s, absolute(widen(x)), absolute(widen(dy)), absolute(initial));
+    const Values magnitude =
+        reference::conv2d_backward_weight(s, absolute(widen(x)), absolute(widen(dy)), absolute(initial));
     expect_within(dw.values(), expected, roundoff(static_cast<double>(s.output_pixels()) + 2, magnitude));
     EXPECT_TRUE(dw.intact()) << "wrote outside dw";
   }
@@ -101,7 +108,17 @@ const Conv2dShape kLayers[] = {
     {.n = 2, .h = 28, .w = 28, .c = 1, .k = 6, .r = 5, .s = 5, .pad_h = 2, .pad_w = 2},
     {.n = 2, .h = 32, .w = 32, .c = 3, .k = 32, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
     {.n = 3, .h = 16, .w = 16, .c = 32, .k = 64, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
-    {.n = 3, .h = 8, .w = 8, .c = 64, .k = 128, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1},
+    {.n = 3,
+     .h = 8,
+     .w = 8,
+     .c = 64,
+     .k = 128,
+     .r = 3,
+     .s = 3,
+     .stride_h = 2,
+     .stride_w = 2,
+     .pad_h = 1,
+     .pad_w = 1},
     {.n = 5, .h = 8, .w = 8, .c = 64, .k = 128, .r = 1, .s = 1, .stride_h = 2, .stride_w = 2},
     {.n = 2, .h = 9, .w = 9, .c = 64, .k = 96, .r = 1, .s = 1},
 };
@@ -121,8 +138,8 @@ TEST_P(Conv2d, gives_the_same_bits_on_any_number_of_threads) {
   Draw draw(15);
   for (const Conv2dShape& s : kLayers) {
     SCOPED_TRACE(text(s));
-    const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)), dy = draw.reals(result_count(s)),
-                             bias = draw.reals(s.k);
+    const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)),
+                             dy = draw.reals(result_count(s)), bias = draw.reals(s.k);
     expect_same_bits_for_any_threads(result_count(s), [&](const Stream& on, float* y) {
       kernels().conv2d_forward(on, s, x.data(), w.data(), {.bias = bias.data(), .relu = true}, y);
     });

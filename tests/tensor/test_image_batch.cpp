@@ -31,14 +31,16 @@ TEST_P(ImageBatch, matches_reference_on_generated_shapes) {
       s.mean[c] = draw.real(0, 1);
       s.inverse_std[c] = draw.real(1, 4);
     }
-    SCOPED_TRACE(fmt::format("n {} h {} w {} c {} crop_pad {} flip {}", s.n, s.h, s.w, s.c, s.crop_pad, s.flip));
+    SCOPED_TRACE(
+        fmt::format("n {} h {} w {} c {} crop_pad {} flip {}", s.n, s.h, s.w, s.c, s.crop_pad, s.flip));
     const int64_t images_in_set = 23;
     const std::vector<uint8_t> images = draw_images(draw, images_in_set * s.h * s.w * s.c);
     const std::vector<int32_t> index = draw.labels(s.n, images_in_set);
     Guarded<float> out(s.n * s.h * s.w * s.c);
     kernels().image_batch(stream, s, images.data(), index.data(), out.data());
     // Quotient, difference and product of values up to 1, times at most 4.
-    expect_within(out.values(), reference::image_batch(s, images, index), roundoff(3, Values(out.values().size(), 4)));
+    expect_within(out.values(), reference::image_batch(s, images, index),
+                  roundoff(3, Values(out.values().size(), 4)));
     EXPECT_TRUE(out.intact());
   }
 }
@@ -89,8 +91,9 @@ TEST_P(ImageBatch, gives_the_same_bits_on_any_number_of_threads) {
   const ImageBatchShape s{.n = 64, .h = 32, .w = 32, .c = 3, .crop_pad = 4, .flip = true, .key = kKey};
   const std::vector<uint8_t> images = draw_images(draw, 50 * 32 * 32 * 3);
   const std::vector<int32_t> index = draw.labels(s.n, 50);
-  expect_same_bits_for_any_threads(s.n * 32 * 32 * 3,
-                                   [&](const Stream& on, float* out) { kernels().image_batch(on, s, images.data(), index.data(), out); });
+  expect_same_bits_for_any_threads(s.n * 32 * 32 * 3, [&](const Stream& on, float* out) {
+    kernels().image_batch(on, s, images.data(), index.data(), out);
+  });
 }
 
 }  // namespace

@@ -66,7 +66,8 @@ TEST_P(OptimizerKernels, sgd_step_matches_reference_in_every_variant) {
     const Parameters before = p;  // copies the values; its slices are not used
     kernels().sgd_step(stream, step, p.slices);
     for (size_t i = 0; i < p.value.size(); ++i) {
-      Values value = widen(before.value[i].values()), buffer = momentum ? widen(before.first[i].values()) : Values{};
+      Values value = widen(before.value[i].values()),
+             buffer = momentum ? widen(before.first[i].values()) : Values{};
       reference::sgd_step(step, value, widen(before.gradient[i].values()), buffer);
       // All values are at most 3, and at most six roundings deep.
       if (momentum) expect_within(p.first[i].values(), buffer, roundoff(8, Values(buffer.size(), 3)));
@@ -78,7 +79,8 @@ TEST_P(OptimizerKernels, sgd_step_matches_reference_in_every_variant) {
 
 TEST_P(OptimizerKernels, sgd_first_step_ignores_what_the_buffer_held) {
   std::vector<float> value = {1}, gradient = {2}, buffer = {NAN};
-  const ParameterSlice slice{.count = 1, .value = value.data(), .gradient = gradient.data(), .first = buffer.data()};
+  const ParameterSlice slice{
+      .count = 1, .value = value.data(), .gradient = gradient.data(), .first = buffer.data()};
   kernels().sgd_step(stream, {.lr = 0.5f, .momentum = 0.9f, .first_step = true}, {&slice, 1});
   EXPECT_EQ(buffer[0], 2);
   EXPECT_EQ(value[0], 0);
@@ -99,14 +101,17 @@ TEST_P(OptimizerKernels, adam_step_matches_reference_in_every_variant) {
     kernels().adam_step(stream, step, p.slices);
     for (size_t i = 0; i < p.value.size(); ++i) {
       const Values start = widen(before.value[i].values());
-      Values value = start, first = widen(before.first[i].values()), second = widen(before.second[i].values());
+      Values value = start, first = widen(before.first[i].values()),
+             second = widen(before.second[i].values());
       reference::adam_step(step, value, widen(before.gradient[i].values()), first, second);
       expect_within(p.first[i].values(), first, roundoff(6, Values(first.size(), 1)));
       expect_within(p.second[i].values(), second, roundoff(6, Values(second.size(), 1)));
-      // The update is lr / correction1 * first / root: six roundings in first (of values up to 1), eight in the rest.
+      // The update is lr / correction1 * first / root: six roundings in first (of values up to 1), eight in
+      // the rest.
       Values tolerance(value.size());
       for (size_t j = 0; j < value.size(); ++j) {
-        const double root = std::sqrt(second[j] / static_cast<double>(step.correction2)) + static_cast<double>(step.epsilon);
+        const double root =
+            std::sqrt(second[j] / static_cast<double>(step.correction2)) + static_cast<double>(step.epsilon);
         const double rate = static_cast<double>(step.lr) / static_cast<double>(step.correction1) / root;
         tolerance[j] = kRoundoff * (rate * (6 + 10 * std::fabs(first[j])) + 3 * std::fabs(start[j]));
         // An error of 6u in second matters where second itself is small.
@@ -128,8 +133,11 @@ TEST_P(OptimizerKernels, gives_the_same_bits_on_any_number_of_threads) {
   for (const int threads : {1, 2, 3, 5}) {
     Draw draw(73);
     Parameters sgd(draw, true, false), adam(draw, true, true);
-    kernels().sgd_step({.threads = threads}, {.lr = 0.1f, .momentum = 0.9f, .weight_decay = 0.1f, .nesterov = true}, sgd.slices);
-    kernels().adam_step({.threads = threads}, {.lr = 0.1f, .weight_decay = 0.1f, .correction1 = 0.3f, .correction2 = 0.2f}, adam.slices);
+    kernels().sgd_step({.threads = threads},
+                       {.lr = 0.1f, .momentum = 0.9f, .weight_decay = 0.1f, .nesterov = true}, sgd.slices);
+    kernels().adam_step({.threads = threads},
+                        {.lr = 0.1f, .weight_decay = 0.1f, .correction1 = 0.3f, .correction2 = 0.2f},
+                        adam.slices);
     if (threads == 1) {
       first_sgd = sgd.all();
       first_adam = adam.all();

@@ -16,7 +16,8 @@ template <class Body>
 void for_matrices(Draw& draw, Body&& body) {
   for (int i = 0; i < 200 && !testing::Test::HasFailure(); ++i) {
     const int64_t rows = draw.pick({0, 1, 2, 3, 5, 16, 17, 63, 64, 65, 127, 257, 1031});
-    const int64_t columns = draw.pick({0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 131});
+    const int64_t columns =
+        draw.pick({0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 131});
     SCOPED_TRACE(fmt::format("rows {} columns {}", rows, columns));
     body(rows, columns);
   }
@@ -29,7 +30,8 @@ TEST_P(Reduce, bias_forward_matches_reference_also_in_place) {
     Guarded<float> y(rows * columns), in_place(x);
     kernels().bias_forward(stream, rows, columns, x.data(), bias.data(), y.data());
     kernels().bias_forward(stream, rows, columns, in_place.data(), bias.data(), in_place.data());
-    expect_within(y.values(), reference::bias_forward(columns, widen(x), widen(bias)), roundoff(1, Values(x.size(), 2)));
+    expect_within(y.values(), reference::bias_forward(columns, widen(x), widen(bias)),
+                  roundoff(1, Values(x.size(), 2)));
     EXPECT_EQ(y.values(), in_place.values());
     EXPECT_TRUE(y.intact() && in_place.intact());
   });
@@ -44,7 +46,8 @@ TEST_P(Reduce, column_sum_matches_reference) {
     kernels().column_sum(stream, rows, columns, x.data(), accumulate, out.data());
     const Values initial = accumulate ? widen(start) : Values{};
     expect_within(out.values(), reference::column_sum(rows, columns, widen(x), initial),
-                  roundoff(static_cast<double>(rows) + 1, reference::column_sum(rows, columns, absolute(widen(x)), absolute(initial))));
+                  roundoff(static_cast<double>(rows) + 1,
+                           reference::column_sum(rows, columns, absolute(widen(x)), absolute(initial))));
     EXPECT_TRUE(out.intact());
   });
 }
@@ -58,13 +61,17 @@ TEST_P(Reduce, bias_relu_backward_matches_reference_also_in_place) {
     const std::vector<float> dy = draw.reals(rows * columns), start = draw.reals(columns);
     Guarded<float> dz(rows * columns), in_place(dy);
     Guarded<float> dbias = accumulate ? Guarded<float>(start) : Guarded<float>(columns);
-    kernels().bias_relu_backward(stream, rows, columns, y.data(), dy.data(), dz.data(), accumulate, dbias.data());
-    kernels().bias_relu_backward(stream, rows, columns, y.data(), in_place.data(), in_place.data(), false, nullptr);
-    const Values expected = reference::relu_backward(widen(y), widen(dy)), initial = accumulate ? widen(start) : Values{};
+    kernels().bias_relu_backward(stream, rows, columns, y.data(), dy.data(), dz.data(), accumulate,
+                                 dbias.data());
+    kernels().bias_relu_backward(stream, rows, columns, y.data(), in_place.data(), in_place.data(), false,
+                                 nullptr);
+    const Values expected = reference::relu_backward(widen(y), widen(dy)),
+                 initial = accumulate ? widen(start) : Values{};
     expect_equal(dz.values(), expected);
     EXPECT_EQ(dz.values(), in_place.values());
     expect_within(dbias.values(), reference::column_sum(rows, columns, expected, initial),
-                  roundoff(static_cast<double>(rows) + 1, reference::column_sum(rows, columns, absolute(expected), absolute(initial))));
+                  roundoff(static_cast<double>(rows) + 1,
+                           reference::column_sum(rows, columns, absolute(expected), absolute(initial))));
     EXPECT_TRUE(dz.intact() && in_place.intact() && dbias.intact());
   });
 }
@@ -81,7 +88,8 @@ TEST_P(Reduce, sum_is_right_to_the_last_digit) {
     Guarded<float> out(1);
     kernels().sum(stream, count, x.data(), out.data());
     // Both sums are taken in double; the result is rounded once.
-    expect_within(out.values(), {expected}, {kRoundoff * std::fabs(expected) + static_cast<double>(2 * count) * 0x1p-53 * magnitude});
+    expect_within(out.values(), {expected},
+                  {kRoundoff * std::fabs(expected) + static_cast<double>(2 * count) * 0x1p-53 * magnitude});
     EXPECT_TRUE(out.intact());
   }
 }
@@ -108,7 +116,11 @@ TEST_P(Reduce, count_nonfinite_finds_each_infinity_and_nan) {
       const int64_t kind = draw.between(0, 50);
       if (kind > 4) continue;
       expected += kind <= 2;
-      value = kind == 0 ? INFINITY : kind == 1 ? -INFINITY : kind == 2 ? NAN : kind == 3 ? std::numeric_limits<float>::max() : 1e-45f;
+      value = kind == 0   ? INFINITY
+              : kind == 1 ? -INFINITY
+              : kind == 2 ? NAN
+              : kind == 3 ? std::numeric_limits<float>::max()
+                          : 1e-45f;
     }
     Guarded<int32_t> out(1);
     kernels().count_nonfinite(stream, count, x.data(), out.data());
@@ -122,12 +134,17 @@ TEST_P(Reduce, gives_the_same_bits_on_any_number_of_threads) {
   for (const int64_t columns : {1, 10, 64, 129}) {
     const int64_t rows = 100'003 / columns, count = rows * columns;
     const std::vector<float> x = draw.reals(count), y = draw.reals(count), bias = draw.reals(columns);
-    expect_same_bits_for_any_threads(count, [&](const Stream& on, float* out) { kernels().bias_forward(on, rows, columns, x.data(), bias.data(), out); });
-    expect_same_bits_for_any_threads(columns, [&](const Stream& on, float* out) { kernels().column_sum(on, rows, columns, x.data(), true, out); });
+    expect_same_bits_for_any_threads(count, [&](const Stream& on, float* out) {
+      kernels().bias_forward(on, rows, columns, x.data(), bias.data(), out);
+    });
+    expect_same_bits_for_any_threads(columns, [&](const Stream& on, float* out) {
+      kernels().column_sum(on, rows, columns, x.data(), true, out);
+    });
     expect_same_bits_for_any_threads(count + columns, [&](const Stream& on, float* out) {
       kernels().bias_relu_backward(on, rows, columns, y.data(), x.data(), out, true, out + count);
     });
-    expect_same_bits_for_any_threads(1, [&](const Stream& on, float* out) { kernels().sum(on, count, x.data(), out); });
+    expect_same_bits_for_any_threads(
+        1, [&](const Stream& on, float* out) { kernels().sum(on, count, x.data(), out); });
     expect_same_bits_for_any_threads(rows, [&](const Stream& on, float* out) {
       kernels().argmax(on, rows, columns, x.data(), reinterpret_cast<int32_t*>(out));
     });

@@ -19,11 +19,13 @@ TEST_P(SoftmaxCrossEntropy, forward_matches_reference_on_generated_shapes) {
     const std::vector<float> logits = draw.reals(rows * classes, -range, range);
     const std::vector<int32_t> labels = draw.labels(rows, classes);
     Guarded<float> probability(rows * classes), loss(rows);
-    kernels().softmax_cross_entropy_forward(stream, rows, classes, logits.data(), labels.data(), smoothing, probability.data(), loss.data());
-    const reference::CrossEntropy expected =
-        reference::softmax_cross_entropy_forward(rows, classes, widen(logits), labels, static_cast<double>(smoothing));
-    // The rounding of x - max, u * 2 range at most, is the relative error of its exponential, which adds 2u; then the sum, the reciprocal and
-    // the product. Below 2^-126 a probability has no relative precision. The loss is a logarithm plus differences of logits.
+    kernels().softmax_cross_entropy_forward(stream, rows, classes, logits.data(), labels.data(), smoothing,
+                                            probability.data(), loss.data());
+    const reference::CrossEntropy expected = reference::softmax_cross_entropy_forward(
+        rows, classes, widen(logits), labels, static_cast<double>(smoothing));
+    // The rounding of x - max, u * 2 range at most, is the relative error of its exponential, which adds 2u;
+    // then the sum, the reciprocal and the product. Below 2^-126 a probability has no relative precision. The
+    // loss is a logarithm plus differences of logits.
     const double relative = 2 * static_cast<double>(range) + 8;
     Values tolerance = roundoff(2 * relative, expected.probability);
     for (double& value : tolerance) value += 0x1p-126;
@@ -37,7 +39,8 @@ TEST_P(SoftmaxCrossEntropy, huge_logits_do_not_overflow) {
   const std::vector<float> logits = {3e38f, -3e38f, 0, 1000, 1000, 0};
   const std::vector<int32_t> labels = {0, 1};
   Guarded<float> probability(6), loss(2);
-  kernels().softmax_cross_entropy_forward(stream, 2, 3, logits.data(), labels.data(), 0, probability.data(), loss.data());
+  kernels().softmax_cross_entropy_forward(stream, 2, 3, logits.data(), labels.data(), 0, probability.data(),
+                                          loss.data());
   EXPECT_EQ(probability.values(), (std::vector<float>{1, 0, 0, 0.5f, 0.5f, 0}));
   EXPECT_EQ(loss.data()[0], 0);
   EXPECT_FLOAT_EQ(loss.data()[1], std::log(2.0f));
@@ -49,7 +52,8 @@ TEST_P(SoftmaxCrossEntropy, a_nan_logit_makes_the_loss_nan_wherever_it_stands) {
     logits[position] = NAN;
     const std::vector<int32_t> labels = {1};
     Guarded<float> probability(3), loss(1);
-    kernels().softmax_cross_entropy_forward(stream, 1, 3, logits.data(), labels.data(), 0, probability.data(), loss.data());
+    kernels().softmax_cross_entropy_forward(stream, 1, 3, logits.data(), labels.data(), 0, probability.data(),
+                                            loss.data());
     EXPECT_TRUE(std::isnan(loss.data()[0])) << position;
   }
 }
@@ -58,17 +62,21 @@ TEST_P(SoftmaxCrossEntropy, backward_matches_reference) {
   Draw draw(62);
   for (int i = 0; i < 200 && !HasFailure(); ++i) {
     const int64_t rows = draw_rows(draw), classes = draw_classes(draw);
-    const float smoothing = draw.coin() ? 0.0f : 0.2f, dloss = draw.real(), scale = 1.0f / static_cast<float>(rows + 1);
+    const float smoothing = draw.coin() ? 0.0f : 0.2f, dloss = draw.real(),
+                scale = 1.0f / static_cast<float>(rows + 1);
     const bool accumulate = draw.coin();
-    SCOPED_TRACE(fmt::format("rows {} classes {} smoothing {} accumulate {}", rows, classes, smoothing, accumulate));
-    const std::vector<float> probability = draw.reals(rows * classes, 0, 1), start = draw.reals(rows * classes);
+    SCOPED_TRACE(
+        fmt::format("rows {} classes {} smoothing {} accumulate {}", rows, classes, smoothing, accumulate));
+    const std::vector<float> probability = draw.reals(rows * classes, 0, 1),
+                             start = draw.reals(rows * classes);
     const std::vector<int32_t> labels = draw.labels(rows, classes);
     Guarded<float> dlogits = accumulate ? Guarded<float>(start) : Guarded<float>(rows * classes);
-    kernels().softmax_cross_entropy_backward(stream, rows, classes, probability.data(), labels.data(), smoothing, &dloss, scale, accumulate,
-                                             dlogits.data());
+    kernels().softmax_cross_entropy_backward(stream, rows, classes, probability.data(), labels.data(),
+                                             smoothing, &dloss, scale, accumulate, dlogits.data());
     const Values initial = accumulate ? widen(start) : Values{};
-    const Values expected = reference::softmax_cross_entropy_backward(rows, classes, widen(probability), labels, static_cast<double>(smoothing),
-                                                                      static_cast<double>(dloss), static_cast<double>(scale), initial);
+    const Values expected = reference::softmax_cross_entropy_backward(
+        rows, classes, widen(probability), labels, static_cast<double>(smoothing), static_cast<double>(dloss),
+        static_cast<double>(scale), initial);
     // About six roundings of values that are at most 1 times the scale, then the sum.
     const double factor = 8 * std::fabs(static_cast<double>(dloss * scale)) + (accumulate ? 2 : 0);
     expect_within(dlogits.values(), expected, roundoff(factor, Values(probability.size(), 1)));
@@ -82,10 +90,12 @@ TEST_P(SoftmaxCrossEntropy, gives_the_same_bits_on_any_number_of_threads) {
   const std::vector<float> logits = draw.reals(rows * classes, -5, 5), dloss = {0.7f};
   const std::vector<int32_t> labels = draw.labels(rows, classes);
   expect_same_bits_for_any_threads(rows * classes + rows, [&](const Stream& on, float* out) {
-    kernels().softmax_cross_entropy_forward(on, rows, classes, logits.data(), labels.data(), 0.1f, out, out + rows * classes);
+    kernels().softmax_cross_entropy_forward(on, rows, classes, logits.data(), labels.data(), 0.1f, out,
+                                            out + rows * classes);
   });
   expect_same_bits_for_any_threads(rows * classes, [&](const Stream& on, float* out) {
-    kernels().softmax_cross_entropy_backward(on, rows, classes, logits.data(), labels.data(), 0.1f, dloss.data(), 0.01f, true, out);
+    kernels().softmax_cross_entropy_backward(on, rows, classes, logits.data(), labels.data(), 0.1f,
+                                             dloss.data(), 0.01f, true, out);
   });
 }
 

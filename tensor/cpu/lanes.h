@@ -1,0 +1,51 @@
+// W floats side by side, for code that handles a run of channels or columns in registers of falling width:
+// kVectorFloats, then 4, then 1.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/cpu/isa.h"
+
+namespace convoy::CONVOY_ISA {
+
+template <int W>
+struct Lanes {
+  static constexpr int kWidth = W;
+  typedef float Value __attribute__((vector_size(W * sizeof(float))));
+  typedef int32_t Int __attribute__((vector_size(W * sizeof(int32_t))));
+
+  // Through memcpy: neither alignment nor aliasing is assumed.
+  static Value load(const float* p) {
+    Value v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+  }
+  static void store(float* p, const Value& v) { __builtin_memcpy(p, &v, sizeof v); }
+  // Through an array, which the compiler turns into one widening or narrowing instruction where there is one.
+  static Int load_bytes(const uint8_t* p) {
+    int32_t values[W];
+    for (int i = 0; i < W; ++i) values[i] = p[i];
+    Int v;
+    __builtin_memcpy(&v, values, sizeof v);
+    return v;
+  }
+  static void store_bytes(uint8_t* p, const Int& v) {
+    int32_t values[W];
+    __builtin_memcpy(values, &v, sizeof v);
+    for (int i = 0; i < W; ++i) p[i] = static_cast<uint8_t>(values[i]);
+  }
+};
+
+template <>
+struct Lanes<1> {
+  static constexpr int kWidth = 1;
+  using Value = float;
+  using Int = int32_t;
+
+  static float load(const float* p) { return *p; }
+  static void store(float* p, float v) { *p = v; }
+  static int32_t load_bytes(const uint8_t* p) { return *p; }
+  static void store_bytes(uint8_t* p, int32_t v) { *p = static_cast<uint8_t>(v); }
+};
+
+}  // namespace convoy::CONVOY_ISA

@@ -1,0 +1,203 @@
+// SGD, Adam and AdamW against PyTorch's formulas in double precision, over many steps.
+#include "autograd/optimizer.h"
+
+#include "autograd/autograd.h"
+#include "tests/autograd/error_test.h"
+#include "tests/gradcheck.h"
+
+namespace convoy {
+namespace {
+
+class OptimizerOnEveryIsa : public AutogradOnEveryIsa {};
+INSTANTIATE_FOR_EVERY_ISA(OptimizerOnEveryIsa);
+
+constexpr int kSteps = 100;
+constexpr float kRate = 0.01f;
+
+// A parameter, its double-precision twin, and what updates the twin in the given step.
+struct Twin {
+  Variable variable;
+  Values value, first, second;
+};
+
+Twin make_twin(Draw& draw, int64_t count) {
+  const std::vector<float> values = draw.reals(count);
+  return {Variable(Tensor::from(values, {count}), true), widen(values), Values(values.size()),
+          Values(values.size())};
+}
+
+void give_gradient(Twin& twin, const std::vector<float>& gradient) {
+  twin.variable.add_grad([&](Tensor& grad, bool) { grad.copy_from(Tensor::from(gradient, grad.shape())); });
+}
+
+// Runs kSteps steps with random gradients; the second parameter has none in every third step.
+template <class Update>
+void compare(Optimizer& optimizer, std::vector<Twin>& twins, double tolerance_per_step, Update&& update) {
+  Draw draw(99);
+  std::vector<int> updates(twins.size());
+  for (int step = 0; step < kSteps; ++step) {
+    optimizer.clear_grad();
+    for (size_t i = 0; i < twins.size(); ++i) {
+      if (i == 1 && step % 3 == 0) continue;
+      const std::vector<float> gradient = draw.reals(static_cast<int64_t>(twins[i].value.size()));
+      give_gradient(twins[i], gradient);
+      update(twins[i], widen(gradient), ++updates[i]);
+    }
+    optimizer.step(kRate);
+  }
+  for (const Twin& twin : twins) {
+    expect_within(values_of(twin.variable.value()), twin.value,
+                  Values(twin.value.size(), kSteps * tolerance_per_step));
+  }
+}
+
+std::vector<Twin> make_twins() {
+  Draw draw(5);
+  std::vector<Twin> twins;
+  for (const int64_t count : {17, 3, 1, 67}) twins.push_back(make_twin(draw, count));
+  return twins;
+}
+
+std::vector<Variable> variables_of(const std::vector<Twin>& twins) {
+  std::vector<Variable> variables;
+  for (const Twin& twin : twins) variables.push_back(twin.variable);
+  return variables;
+}
+
+TEST_P(OptimizerOnEveryIsa, sgd_follows_the_formula_over_many_steps) {
+  for (const SgdOptions options :
+       {SgdOptions{}, SgdOptions{.momentum = 0.9f}, SgdOptions{.momentum = 0.9f, .weight_decay = 0.01f},
+        SgdOptions{.momentum = 0.5f, .weight_decay = 0.1f, .nesterov = true},
+        SgdOptions{.weight_decay = 0.1f}}) {
+    SCOPED_TRACE(fmt::format("momentum {} decay {} nesterov {}", options.momentum, options.weight_decay,
+                             options.nesterov));
+    std::vector<Twin> twins = make_twins();
+    const std::unique_ptr<Optimizer> optimizer = make_sgd(variables_of(twins), options);
+    // Values stay below 8, and each step rounds the value once and, scaled by the rate of 0.01, a velocity of
+    // up to 10 a few times.
+    compare(*optimizer, twins, kRoundoff * (8 + 8 * 10 * static_cast<double>(kRate)),
+            [&](Twin& twin, const Values& gradient, int count) {
+              const double momentum = static_cast<double>(options.momentum),
+                           decay = static_cast<double>(options.weight_decay);
+              for (size_t i = 0; i < gradient.size(); ++i) {
+                const double g = gradient[i] + decay * twin.value[i];
+                twin.first[i] = count == 1 ? g
+                                           : momentum * twin.first[i] +
+                                                 g;  // PyTorch: the buffer starts as the first gradient
+                const double direction = options.momentum == 0 ? g
+                                         : options.nesterov    ? g + momentum * twin.first[i]
+                                                               : twin.first[i];
+                twin.value[i] -= static_cast<double>(kRate) * direction;
+              }
+            });
+  }
+}
+
+TEST_P(OptimizerOnEveryIsa, adam_and_adamw_follow_the_formula_over_many_steps) {
+  for (const AdamOptions options : {AdamOptions{}, AdamOptions{.weight_decay = 0.1f},
+                                    AdamOptions{.weight_decay = 0.1f, .decoupled = true},
+                                    AdamOptions{.beta1 = 0.5f, .beta2 = 0.9f, .epsilon = 1e-3f}}) {
+    SCOPED_TRACE(fmt::format("beta1 {} beta2 {} decay {} decoupled {}", options.beta1, options.beta2,
+                             options.weight_decay, options.decoupled));
+    std::vector<Twin> twins = make_twins();
+    const std::unique_ptr<Optimizer> optimizer = make_adam(variables_of(twins), options);
+    const double beta1 = static_cast<double>(options.beta1), beta2 = static_cast<double>(options.beta2),
+                 rate = static_cast<double>(kRate), epsilon = static_cast<double>(options.epsilon),
+                 decay = static_cast<double>(options.weight_decay);
+    // Values stay below 4. A step moves by the rate times a ratio of at most about 3, whose parts carry the
+    // rounding of the moments: sums with an effective length of 1 / (1 - beta1) = 10, and a second moment
+    // known relative to itself, since all its terms are positive.
+    compare(*optimizer, twins, kRoundoff * (4 + 32 * 3 * rate),
+            [&](Twin& twin, const Values& gradient, int count) {
+              const double correction1 = 1 - std::pow(beta1, count), correction2 = 1 - std::pow(beta2, count);
+              for (size_t i = 0; i < gradient.size(); ++i) {
+                double g = gradient[i];
+                if (options.decoupled) {
+                  twin.value[i] *= 1 - rate * decay;
+                } else {
+                  g += decay * twin.value[i];
+                }
+                twin.first[i] = beta1 * twin.first[i] + (1 - beta1) * g;
+                twin.second[i] = beta2 * twin.second[i] + (1 - beta2) * g * g;
+                twin.value[i] -=
+                    rate / correction1 * twin.first[i] / (std::sqrt(twin.second[i] / correction2) + epsilon);
+              }
+            });
+  }
+}
+
+TEST(Optimizer, a_parameter_without_a_gradient_is_left_alone) {
+  for (const bool adam : {false, true}) {
+    const Variable x(Tensor::full({3}, 1), true);
+    const std::unique_ptr<Optimizer> optimizer =
+        adam ? make_adam({x}, {.weight_decay = 0.1f})
+             : make_sgd({x}, {.momentum = 0.9f, .weight_decay = 0.1f});
+    optimizer->step(0.1f);
+    EXPECT_EQ(values_of(x.value()), (std::vector<float>{1, 1, 1}));
+    sum(x).backward();
+    optimizer->step(0.1f);
+    const std::vector<float> moved = values_of(x.value());
+    EXPECT_NE(moved[0], 1);
+    optimizer->clear_grad();
+    optimizer->step(0.1f);
+    EXPECT_EQ(values_of(x.value()), moved);
+  }
+}
+
+TEST(Optimizer, a_restored_state_continues_bit_for_bit) {
+  for (const bool adam : {false, true}) {
+    const auto make = [&](const Variable& x) {
+      return adam ? make_adam({x}, {}) : make_sgd({x}, {.momentum = 0.9f});
+    };
+    const auto steps = [](Optimizer& optimizer, const Variable& x, int begin, int end) {
+      for (int i = begin; i < end; ++i) {
+        optimizer.clear_grad();
+        sum(scale(apply(Unary::tanh, x), static_cast<float>(i + 1))).backward();
+        optimizer.step(0.01f);
+      }
+    };
+    const Variable whole(Tensor::full({5}, 0.5f), true), first(Tensor::full({5}, 0.5f), true);
+    const std::unique_ptr<Optimizer> uninterrupted = make(whole), before = make(first);
+    steps(*uninterrupted, whole, 0, 9);
+    steps(*before, first, 0, 4);
+
+    const Variable second(first.value().clone(), true);
+    const std::unique_ptr<Optimizer> after = make(second);
+    const std::vector<NamedTensor> saved = before->state();
+    std::vector<NamedTensor> restored = after->state();
+    ASSERT_EQ(saved.size(), adam ? 3u : 1u);
+    for (size_t i = 0; i < saved.size(); ++i) {
+      EXPECT_EQ(restored[i].name, saved[i].name);
+      restored[i].tensor.copy_from(saved[i].tensor);
+    }
+    steps(*after, second, 4, 9);
+    EXPECT_EQ(values_of(second.value()), values_of(whole.value()));
+  }
+}
+
+TEST(Optimizer, gradients_placed_elsewhere_after_its_creation_are_used) {
+  Variable x(Tensor::full({2}, 1), true);
+  const std::unique_ptr<Optimizer> optimizer = make_sgd({x}, {});
+  sum(x).backward();
+  optimizer->step(0.5f);
+  x.place_grad(Tensor::zeros({2}));
+  x.clear_grad();
+  sum(scale(x, 2)).backward();
+  optimizer->step(0.25f);
+  EXPECT_EQ(values_of(x.value()), (std::vector<float>{0, 0}));
+}
+
+TEST(Optimizer, options_out_of_range_are_refused) {
+  const Variable x(Tensor::zeros({1}), true);
+  EXPECT_USAGE_ERROR(make_sgd({x}, {.momentum = -1}), "sgd: momentum -1");
+  EXPECT_USAGE_ERROR(make_sgd({x}, {.weight_decay = -1}), "sgd: weight decay -1");
+  EXPECT_USAGE_ERROR(make_sgd({x}, {.nesterov = true}), "sgd: Nesterov's variant needs a momentum");
+  EXPECT_USAGE_ERROR(make_adam({x}, {.beta1 = 1}), "adam: beta1 1");
+  EXPECT_USAGE_ERROR(make_adam({x}, {.beta2 = -0.5f}), "adam: beta2 -0.5");
+  EXPECT_USAGE_ERROR(make_adam({x}, {.epsilon = -1}), "adam: epsilon -1");
+  EXPECT_USAGE_ERROR(make_adam({Variable(Tensor::zeros({1}))}, {}),
+                     "optimizer: parameter 0 requires no gradient");
+}
+
+}  // namespace
+}  // namespace convoy
