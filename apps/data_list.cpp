@@ -15,9 +15,8 @@ int run_data_list(const GivenOptions& given) {
     try {
       const DatasetSplits splits = load_dataset({.name = row.name, .data = data});
       const Shape& shape = splits.train.images.shape();
-      fmt::print("{:<10} {} training, {} test images, {}x{}x{}, {} classes\n", "",
-                 grouped(splits.train.size()), grouped(splits.test.size()), shape[1], shape[2], shape[3],
-                 splits.train.classes.size());
+      fmt::print("{:<10} {} training, {} test images, {}x{}x{}, {} classes\n", "", grouped(splits.train.size()),
+                 grouped(splits.test.size()), shape[1], shape[2], shape[3], splits.train.classes.size());
       fmt::print("{:<10} where: {}\n", "", row.find(data).string());
       for (const std::string& warning : splits.warnings) fmt::print("{:<10} {}\n", "", warning);
     } catch (const Error& error) {

@@ -19,13 +19,11 @@ int run_eval(const GivenOptions& given) {
                                            .holdout = settings.holdout});
   for (const std::string& warning : data.warnings) fmt::print(stderr, "convoy: warning: {}\n", warning);
   const Tensor& images = data.test.images;
-  const std::unique_ptr<Module> net =
-      make_model(settings.model, {images.size(1), images.size(2), images.size(3)},
-                 static_cast<int64_t>(data.test.classes.size()));
+  const std::unique_ptr<Module> net = make_model(settings.model, {images.size(1), images.size(2), images.size(3)},
+                                                 static_cast<int64_t>(data.test.classes.size()));
   load_weights(*net, settings.init);
   const char* const evaluated = settings.holdout > 0 ? "validation" : "test";
-  const Evaluation result =
-      *evaluate(*net, data.test, settings.batch, settings.workers, [] { return false; });
+  const Evaluation result = *evaluate(*net, data.test, settings.batch, settings.workers, [] { return false; });
   fmt::print("{} on {}, {} images: {} loss {:.4f}, {} accuracy {:.2f} %\n", settings.model, settings.dataset,
              grouped(data.test.size()), evaluated, result.loss, evaluated, result.accuracy);
   return 0;

@@ -42,8 +42,7 @@ const std::vector<Command>& command_table() {
       {"train", "train a model", all_options(), train_footer, run_train},
       {"eval",
        "loss and accuracy of saved weights",
-       {"--model", "--init", "--dataset", "--data", "--holdout", "--batch", "--seed", "--threads",
-        "--workers"},
+       {"--model", "--init", "--dataset", "--data", "--holdout", "--batch", "--seed", "--threads", "--workers"},
        no_footer,
        run_eval},
       {"summary",
@@ -66,9 +65,7 @@ struct ParsedCommand {
 
 void add_option(ParsedCommand& parsed, const OptionRow& row) {
   const nlohmann::ordered_json value = row.get(Settings{});
-  // 0 stands for "not set" in the settings whose own range begins at 1.
-  const bool has_default = !value.is_null() && value != "" && value != 0;
-  const std::string text = !has_default ? "" : value.is_string() ? value.get<std::string>() : value.dump();
+  const std::string text = value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
   CLI::Option* option = parsed.app->add_option(row.name, parsed.texts[row.name], row.help);
   option->option_text(row.value + (text.empty() ? "" : " [" + text + "]"))->group(row.group);
 }
@@ -105,8 +102,7 @@ Error unexpected_argument(const CLI::App& app, std::string given) {
                            option                            ? "option"
                            : app.get_subcommands({}).empty() ? "argument"
                                                              : "command",
-                           given, nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest),
-                           full_name(app)));
+                           given, nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest), full_name(app)));
 }
 
 int run(int argc, char** argv) {
@@ -121,8 +117,7 @@ int run(int argc, char** argv) {
     const std::string& name = parsed.command->name;
     const size_t space = name.find(' ');
     CLI::App* parent = &app;
-    if (space != std::string::npos)
-      parent = app.add_subcommand(name.substr(0, space), "what there is to train on");
+    if (space != std::string::npos) parent = app.add_subcommand(name.substr(0, space), "what there is to train on");
     parsed.app = parent->add_subcommand(name.substr(space + 1), parsed.command->help);
     parsed.app->footer(parsed.command->footer());
     for (const std::string& option : parsed.command->options) add_option(parsed, find_option(option));

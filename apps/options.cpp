@@ -37,7 +37,8 @@ OptionRow count(std::string name, const char* group, Integer Settings::*member, 
     CHECK(number <= most, "{}: {} is too large, the most is {}", name, number, most);
     settings.*member = static_cast<Integer>(number);
   };
-  const auto get = [=](const Settings& settings) { return Json(settings.*member); };
+  // 0 where the range begins at 1: not set.
+  const auto get = [=](const Settings& settings) { return settings.*member < least ? Json() : Json(settings.*member); };
   return {name, "N", group, std::move(help), set, get};
 }
 
@@ -47,8 +48,7 @@ struct Range {
 };
 
 constexpr Range kPositive{"a finite number above 0", [](float x) { return x > 0 && std::isfinite(x); }};
-constexpr Range kNotNegative{"a finite number, at least 0",
-                             [](float x) { return x >= 0 && std::isfinite(x); }};
+constexpr Range kNotNegative{"a finite number, at least 0", [](float x) { return x >= 0 && std::isfinite(x); }};
 constexpr Range kBelowOne{"in [0, 1)", [](float x) { return x >= 0 && x < 1; }};
 constexpr Range kFactor{"in (0, 1]", [](float x) { return x > 0 && x <= 1; }};
 
@@ -59,9 +59,7 @@ OptionRow real(std::string name, const char* group, float Settings::*member, Ran
     settings.*member = number;
   };
   // Through its shortest decimal form: 0.001, not 0.0010000000474974513.
-  const auto get = [=](const Settings& settings) {
-    return Json(std::stod(fmt::format("{}", settings.*member)));
-  };
+  const auto get = [=](const Settings& settings) { return Json(std::stod(fmt::format("{}", settings.*member))); };
   return {name, "X", group, std::move(help), set, get};
 }
 
@@ -74,8 +72,8 @@ OptionRow toggle(std::string name, const char* group, bool Settings::*member, st
   return {name, "on|off", group, std::move(help), set, get};
 }
 
-OptionRow path(std::string name, const char* value, const char* group,
-               std::filesystem::path Settings::*member, std::string help) {
+OptionRow path(std::string name, const char* value, const char* group, std::filesystem::path Settings::*member,
+               std::string help) {
   const auto set = [=](Settings& settings, const std::string& text) {
     CHECK(!text.empty(), "{}: the path is empty", name);
     settings.*member = text;
@@ -116,14 +114,12 @@ std::vector<OptionRow> build_table() {
   return {
       name_of(
           "--model", "NAME|TEXT|@FILE", model, &S::model, [](const std::string&) {},
-          "a name, a description of layers, or a file that holds one (grammar below)" +
-              choices(model_table())),
+          "a name, a description of layers, or a file that holds one (grammar below)" + choices(model_table())),
       path("--init", "FILE", model, &S::init, "start from these weights (safetensors with PyTorch's names)"),
       name_of(
           "--dataset", "NAME", data, &S::dataset, [](const std::string& name) { find_dataset_row(name); },
           "without it: mnist if it is found, else synthetic" + choices(dataset_table())),
-      path("--data", "DIR", data, &S::data,
-           "where the data set's files are; else $CONVOY_DATA, then the user cache"),
+      path("--data", "DIR", data, &S::data, "where the data set's files are; else $CONVOY_DATA, then the user cache"),
       count("--holdout", data, &S::holdout, 0, kAnyCount,
             "the last N training images become the validation set, tested instead of the test set"),
       count("--limit", data, &S::limit, 1, kAnyCount, "use only the first N training images"),
@@ -140,12 +136,10 @@ std::vector<OptionRow> build_table() {
       name_of(
           "--schedule", "NAME", method, &S::schedule, [](const std::string& name) { find_schedule(name); },
           "how the learning rate changes from step to step" + choices(schedules())),
-      count("--warmup-steps", method, &S::warmup_steps, 0, kAnyCount,
-            "the rate rises over the first N steps"),
+      count("--warmup-steps", method, &S::warmup_steps, 0, kAnyCount, "the rate rises over the first N steps"),
       count("--step-every", method, &S::step_every, 1, kAnyCount,
             "of the schedule step, in steps; without it a third of the training"),
-      real("--step-factor", method, &S::step_factor, kFactor,
-           "of the schedule step: the rate is multiplied by this"),
+      real("--step-factor", method, &S::step_factor, kFactor, "of the schedule step: the rate is multiplied by this"),
       real("--label-smoothing", method, &S::label_smoothing, kBelowOne,
            "share of each target spread over all classes, in training"),
       count("--epochs", length, &S::epochs, 1, 1'000'000, "passes over the training images"),
@@ -153,18 +147,15 @@ std::vector<OptionRow> build_table() {
             "images per optimizer step; the last batch of an epoch takes what is left"),
       count("--steps", length, &S::steps, 1, kAnyCount,
             "stop after N optimizer steps, even in mid-epoch; schedules end there too"),
-      count("--seed", length, &S::seed, 0, kAnyCount,
-            "of weights, order, augmentation, dropout and synthetic data"),
+      count("--seed", length, &S::seed, 0, kAnyCount, "of weights, order, augmentation, dropout and synthetic data"),
       count("--threads", machine, &S::threads, 1, 1024,
             "threads that compute; without it $OMP_NUM_THREADS or all cores; never changes a result"),
       count("--workers", machine, &S::workers, 0, 256,
             "threads that prepare batches ahead; 0: none; never changes a result"),
-      count("--log-every", output, &S::log_every, 1, kAnyCount,
-            "steps between two loss lines in metrics.jsonl"),
+      count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
       path("--run", "DIR", output, &S::run,
            "new folder for metrics.jsonl and config.json; without it\nruns/<model>-<dataset>-<time>"),
-      path("--save", "FILE", output, &S::save,
-           "write the weights here at the end (safetensors with PyTorch's names)"),
+      path("--save", "FILE", output, &S::save, "write the weights here at the end (safetensors with PyTorch's names)"),
   };
 }
 

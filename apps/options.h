@@ -16,9 +16,8 @@ struct OptionRow {
   std::string value;  // what stands for the value in the help: "N", "on|off"
   std::string group;  // heading in the help
   std::string help;
-  std::function<void(Settings&, const std::string& text)>
-      set;  // throws Error(usage) naming the option and the text
-  std::function<nlohmann::ordered_json(const Settings&)> get;  // the value for config.json; null when unset
+  std::function<void(Settings&, const std::string& text)> set;  // throws Error(usage) naming the option and the text
+  std::function<nlohmann::ordered_json(const Settings&)> get;   // the value for config.json; null when unset
 };
 
 std::span<const OptionRow> option_table();

@@ -27,8 +27,7 @@ std::string environment(const char* name) {
 bool terminal_is_unicode() {
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
     const std::string locale = environment(name);
-    if (!locale.empty())
-      return locale.find("UTF-8") != std::string::npos || locale.find("utf8") != std::string::npos;
+    if (!locale.empty()) return locale.find("UTF-8") != std::string::npos || locale.find("utf8") != std::string::npos;
   }
   return false;
 }
@@ -64,8 +63,8 @@ int64_t width_of(const std::vector<Field>& fields) {
 
 void drop_until_fits(std::vector<Field>& fields, int64_t columns) {
   while (fields.size() > 1 && width_of(fields) > columns) {
-    fields.erase(std::max_element(fields.begin(), fields.end(),
-                                  [](const Field& a, const Field& b) { return a.rank < b.rank; }));
+    fields.erase(
+        std::max_element(fields.begin(), fields.end(), [](const Field& a, const Field& b) { return a.rank < b.rank; }));
   }
 }
 
@@ -131,8 +130,8 @@ void Progress::show(int64_t step_in_epoch, const StepReport& report) {
     const int64_t done = bar * step_in_epoch / steps_in_epoch;
     const char* const piece = unicode_ ? "━" : "#";
     const char* const rest_piece = unicode_ && color_ ? "━" : unicode_ ? "─" : ".";
-    text += fmt::format("  {}{}{}{}{}", color_ ? "\x1b[32m" : "", repeat(piece, done),
-                        color_ ? "\x1b[90m" : "", repeat(rest_piece, bar - done), color_ ? "\x1b[0m" : "");
+    text += fmt::format("  {}{}{}{}{}", color_ ? "\x1b[32m" : "", repeat(piece, done), color_ ? "\x1b[90m" : "",
+                        repeat(rest_piece, bar - done), color_ ? "\x1b[0m" : "");
   }
   for (size_t i = 1; i < fields.size(); ++i) text += "  " + fields[i].text;
   fmt::print(stderr, "\r{}\x1b[K", text);

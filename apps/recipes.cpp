@@ -8,14 +8,12 @@ namespace {
 constexpr Recipe kRecipes[] = {
     {"mnist", "lenet5", "--epochs 5 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off",
      "99 % in a minute"},
-    {"mnist", "mnist-cnn",
-     "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment off",
+    {"mnist", "mnist-cnn", "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment off",
      "the original study"},
-    {"cifar10", "cifar-cnn",
-     "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment on",
+    {"cifar10", "cifar-cnn", "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment on",
      "the original study"},
-    {"synthetic", "lenet5",
-     "--epochs 1 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off", "a first run"},
+    {"synthetic", "lenet5", "--epochs 1 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off",
+     "a first run"},
 };
 
 }  // namespace
@@ -27,10 +25,6 @@ const Recipe* find_recipe(std::string_view dataset, std::string_view model) {
     if (recipe.dataset == dataset && (model.empty() || recipe.model == model)) return &recipe;
   }
   return nullptr;
-}
-
-DatasetForm form_of(std::string_view dataset) {
-  return dataset == "cifar10" ? DatasetForm{{32, 32, 3}, 10} : DatasetForm{{28, 28, 1}, 10};
 }
 
 std::string recipe_help() {

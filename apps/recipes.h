@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include "layers/layers.h"
 
 namespace convoy {
 
@@ -20,13 +19,6 @@ std::span<const Recipe> recipe_table();
 
 // The row of this pair, or of the data set's default model when `model` is empty; null when there is none.
 const Recipe* find_recipe(std::string_view dataset, std::string_view model);
-
-// The form of a data set's images, known without its files.
-struct DatasetForm {
-  ImageExtent input;
-  int64_t classes = 0;
-};
-DatasetForm form_of(std::string_view dataset);
 
 // The table as text, for the help.
 std::string recipe_help();

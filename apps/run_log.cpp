@@ -45,8 +45,8 @@ fs::path create_run_folder(const Settings& settings) {
     create_folder(settings.run);
     return settings.run;
   }
-  return create_fresh_folder(fmt::format("runs/{}-{}-{:%Y%m%d-%H%M%S}", model_label(settings.model),
-                                         settings.dataset, fmt::localtime(std::time(nullptr))));
+  return create_fresh_folder(fmt::format("runs/{}-{}-{:%Y%m%d-%H%M%S}", model_label(settings.model), settings.dataset,
+                                         fmt::localtime(std::time(nullptr))));
 }
 
 }  // namespace
@@ -74,10 +74,8 @@ RunLog::RunLog(const Settings& settings)
       log_every_(settings.log_every),
       metrics_(folder_ / "metrics.jsonl") {
   if (!metrics_)
-    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / "metrics.jsonl").string(),
-         std::strerror(errno));
-  nlohmann::ordered_json config{{"version", CONVOY_VERSION},
-                                {"kernels", kernels(current_stream().device).name}};
+    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / "metrics.jsonl").string(), std::strerror(errno));
+  nlohmann::ordered_json config{{"version", CONVOY_VERSION}, {"kernels", kernels(current_stream().device).name}};
   for (const OptionRow& row : option_table()) {
     std::string key = row.name.substr(2);
     for (char& letter : key) letter = letter == '-' ? '_' : letter;
@@ -90,14 +88,13 @@ RunLog::RunLog(const Settings& settings)
 void RunLog::write_line(const std::string& line) {
   metrics_ << line << '\n' << std::flush;
   if (!metrics_)
-    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / "metrics.jsonl").string(),
-         std::strerror(errno));
+    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / "metrics.jsonl").string(), std::strerror(errno));
 }
 
 void RunLog::step(const StepReport& report) {
   if (report.step % log_every_ != 0) return;
-  write_line(fmt::format(R"({{"event":"step","step":{},"epoch":{},"loss":{},"lr":{}}})", report.step,
-                         report.epoch, report.loss, report.lr));
+  write_line(fmt::format(R"({{"event":"step","step":{},"epoch":{},"loss":{},"lr":{}}})", report.step, report.epoch,
+                         report.loss, report.lr));
 }
 
 void RunLog::epoch(const EpochReport& report) {
@@ -109,15 +106,13 @@ void RunLog::epoch(const EpochReport& report) {
 
 void RunLog::summary(const TrainingResult& result) {
   write_line(fmt::format(
-      R"({{"event":"summary","{0}_accuracy":{1},"{0}_loss":{2},"seconds":{3},"samples_per_second":{4}}})",
-      evaluated_, result.evaluation.accuracy, result.evaluation.loss, result.seconds,
-      result.samples_per_second()));
+      R"({{"event":"summary","{0}_accuracy":{1},"{0}_loss":{2},"seconds":{3},"samples_per_second":{4}}})", evaluated_,
+      result.evaluation.accuracy, result.evaluation.loss, result.seconds, result.samples_per_second()));
 }
 
 void RunLog::interrupted(const TrainingResult& result) {
-  write_line(
-      fmt::format(R"({{"event":"interrupted","step":{},"epoch":{},"seconds":{},"samples_per_second":{}}})",
-                  result.steps, result.epochs, result.seconds, result.samples_per_second()));
+  write_line(fmt::format(R"({{"event":"interrupted","step":{},"epoch":{},"seconds":{},"samples_per_second":{}}})",
+                         result.steps, result.epochs, result.seconds, result.samples_per_second()));
 }
 
 void RunLog::failed(const std::string& message) {

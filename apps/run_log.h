@@ -40,8 +40,8 @@ class RunLog {
   void epoch(const EpochReport& report);
   void summary(const TrainingResult& result);
   void interrupted(const TrainingResult& result);
-  void failed(const std::string&
-                  message);  // as far as it can: the error that it tells matters more than one of its own
+  void failed(
+      const std::string& message);  // as far as it can: the error that it tells matters more than one of its own
 
  private:
   void write_line(const std::string& line);  // throws Error(io) when it cannot

@@ -40,13 +40,12 @@ Settings resolve(const GivenOptions& given) {
   const auto model = given.find("--model");
   settings.model = model == given.end() ? "" : model->second;
   const Recipe* recipe = find_recipe(settings.dataset, settings.model);
-  CHECK(recipe != nullptr || !settings.model.empty(),
-        "data set {}: has no default model, name one with --model", settings.dataset);
+  CHECK(recipe != nullptr || !settings.model.empty(), "data set {}: has no default model, name one with --model",
+        settings.dataset);
   if (recipe != nullptr) apply_recipe(*recipe, settings);
   for (const auto& [name, text] : given) find_option(name).set(settings, text);
 
-  const std::string optimizer = "--optimizer " + settings.optimizer,
-                    schedule = "--schedule " + settings.schedule;
+  const std::string optimizer = "--optimizer " + settings.optimizer, schedule = "--schedule " + settings.schedule;
   check_used(given, "--momentum", settings.optimizer == "sgd", optimizer);
   check_used(given, "--nesterov", settings.optimizer == "sgd", optimizer);
   check_used(given, "--warmup-steps", settings.schedule != "one-cycle", schedule);

@@ -7,6 +7,7 @@
 #include "apps/layer_table.h"
 #include "apps/number_text.h"
 #include "apps/recipes.h"
+#include "data/dataset.h"
 #include "layers/models.h"
 
 namespace convoy {
@@ -25,9 +26,10 @@ int run_summary(const GivenOptions& given) {
     }
   }
   const Settings settings = resolve(wanted);
-  const DatasetForm form = form_of(settings.dataset);
-  const std::unique_ptr<Module> net = make_model(settings.model, form.input, form.classes);
-  const LayerTable table = tabulate(*net, form.input);
+  const DatasetRow& dataset = find_dataset_row(settings.dataset);
+  const ImageExtent input{dataset.h, dataset.w, dataset.c};
+  const std::unique_ptr<Module> net = make_model(settings.model, input, dataset.classes);
+  const LayerTable table = tabulate(*net, input);
 
   size_t names = 5, layers = 5, shapes = 6;
   for (const LayerRow& row : table.rows) {
@@ -35,13 +37,13 @@ int run_summary(const GivenOptions& given) {
     layers = std::max(layers, row.description.size());
     shapes = std::max(shapes, row.output.text().size());
   }
-  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", settings.model, settings.dataset, form.input.h,
-             form.input.w, form.input.c, form.classes);
-  fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "name", names, "layer", layers, "output", shapes,
-             "parameters", "multiply-adds");
+  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", settings.model, settings.dataset, input.h, input.w, input.c,
+             dataset.classes);
+  fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "name", names, "layer", layers, "output", shapes, "parameters",
+             "multiply-adds");
   for (const LayerRow& row : table.rows) {
-    fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", row.name, names, row.description, layers,
-               row.output, shapes, grouped(row.parameters), grouped(row.multiply_adds));
+    fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", row.name, names, row.description, layers, row.output, shapes,
+               grouped(row.parameters), grouped(row.multiply_adds));
   }
   fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "total", names, "", layers, "", shapes,
              grouped(table.parameters), grouped(table.multiply_adds));

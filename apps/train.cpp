@@ -41,15 +41,13 @@ std::string method_text(const Settings& settings) {
   return text;
 }
 
-void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers,
-                  const RunLog& log) {
+void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log) {
   const ImageExtent extent = extent_of(data.train);
-  fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", settings.model,
-             grouped(layers.parameters), grouped(layers.multiply_adds));
+  fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", settings.model, grouped(layers.parameters),
+             grouped(layers.multiply_adds));
   fmt::print("data     {}: {} training, {} {} images, {}x{}x{}, {} classes\n", settings.dataset,
-             grouped(data.train.size()), grouped(data.test.size()),
-             settings.holdout > 0 ? "validation" : "test", extent.h, extent.w, extent.c,
-             data.train.classes.size());
+             grouped(data.train.size()), grouped(data.test.size()), settings.holdout > 0 ? "validation" : "test",
+             extent.h, extent.w, extent.c, data.train.classes.size());
   fmt::print("machine  {}, {} kernels, threads {}, loader workers {}\n", cpu_name(),
              kernels(current_stream().device).name, settings.threads, settings.workers);
   fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n", settings.epochs,
@@ -60,9 +58,9 @@ void print_header(const Settings& settings, const DatasetSplits& data, const Lay
 }
 
 std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated) {
-  return fmt::format("epoch {}/{}  train loss {:.4f}  acc {:.2f}%  {} loss {:.4f}  acc {:.2f}%  {:.1f} s",
-                     report.epoch, epochs, report.train_loss, report.train_accuracy, evaluated,
-                     report.evaluation.loss, report.evaluation.accuracy, report.seconds);
+  return fmt::format("epoch {}/{}  train loss {:.4f}  acc {:.2f}%  {} loss {:.4f}  acc {:.2f}%  {:.1f} s", report.epoch,
+                     epochs, report.train_loss, report.train_accuracy, evaluated, report.evaluation.loss,
+                     report.evaluation.accuracy, report.seconds);
 }
 
 TrainingResult train_and_log(Module& net, const DatasetSplits& data, const Settings& settings,
@@ -91,10 +89,9 @@ void print_result(const TrainingResult& result, const Settings& settings) {
                result.steps, result.epochs, result.seconds, result.samples_per_second());
   } else {
     const char* const evaluated = settings.holdout > 0 ? "validation" : "test";
-    fmt::print(
-        "trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n",
-        result.seconds, result.samples_per_second(), evaluated, result.evaluation.loss, evaluated,
-        result.evaluation.accuracy);
+    fmt::print("trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n",
+               result.seconds, result.samples_per_second(), evaluated, result.evaluation.loss, evaluated,
+               result.evaluation.accuracy);
   }
   std::fflush(stdout);
 }

@@ -15,9 +15,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 LoaderOptions loader_options(const Settings& settings) {
   const DatasetRow& row = find_dataset_row(settings.dataset);
@@ -45,11 +43,9 @@ std::vector<Variable> trainable(const Module& net) {
 
 // Forward, loss, backward and update on one batch. Fills loss, samples and correct of the report, which has
 // step, epoch and lr.
-void train_step(Module& net, Optimizer& optimizer, const Batch& batch, const Settings& settings,
-                StepReport& report) {
-  step_randomness() = {.seed = static_cast<uint64_t>(settings.seed),
-                       .step = static_cast<uint32_t>(report.step),
-                       .first_sample = 0};
+void train_step(Module& net, Optimizer& optimizer, const Batch& batch, const Settings& settings, StepReport& report) {
+  step_randomness() = {
+      .seed = static_cast<uint64_t>(settings.seed), .step = static_cast<uint32_t>(report.step), .first_sample = 0};
   optimizer.clear_grad();
   const Variable logits = net(Variable(batch.images));
   const Variable loss = softmax_cross_entropy(logits, batch.labels, settings.label_smoothing);
@@ -57,8 +53,8 @@ void train_step(Module& net, Optimizer& optimizer, const Batch& batch, const Set
   report.samples = batch.labels.size(0);
   report.correct = count_correct(logits.value(), batch.labels);
   if (!std::isfinite(report.loss)) {
-    fail(ErrorKind::numeric, "step {} (epoch {}): the loss is {}: {}; try a --lr below {}", report.step,
-         report.epoch, report.loss, first_nonfinite(net, batch.images), settings.lr);
+    fail(ErrorKind::numeric, "step {} (epoch {}): the loss is {}: {}; try a --lr below {}", report.step, report.epoch,
+         report.loss, first_nonfinite(net, batch.images), settings.lr);
   }
   loss.backward();
   optimizer.step(report.lr);
@@ -72,15 +68,13 @@ int64_t total_steps(const Settings& settings, int64_t samples) {
   return settings.steps > 0 ? std::min(settings.steps, all) : all;
 }
 
-TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings,
-                     const TrainingEvents& events) {
-  CHECK(data.train.size() > 0 && data.test.size() > 0,
-        "train: {} training and {} test images, neither may be 0", data.train.size(), data.test.size());
+TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings, const TrainingEvents& events) {
+  CHECK(data.train.size() > 0 && data.test.size() > 0, "train: {} training and {} test images, neither may be 0",
+        data.train.size(), data.test.size());
   const int64_t total = total_steps(settings, data.train.size());
   const Schedule& schedule = find_schedule(settings.schedule);
   const ScheduleOptions rates = schedule_options(settings, total);
-  const std::unique_ptr<Optimizer> optimizer =
-      find_optimizer(settings.optimizer).make(trainable(net), settings);
+  const std::unique_ptr<Optimizer> optimizer = find_optimizer(settings.optimizer).make(trainable(net), settings);
   Loader loader(data.train, loader_options(settings));
 
   TrainingResult result;
@@ -95,8 +89,7 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
     while (result.steps < total) {
       const std::optional<Batch> batch = loader.next();
       if (!batch) break;
-      StepReport report{
-          .step = result.steps + 1, .epoch = result.epochs, .lr = schedule.rate(rates, result.steps)};
+      StepReport report{.step = result.steps + 1, .epoch = result.epochs, .lr = schedule.rate(rates, result.steps)};
       train_step(net, *optimizer, *batch, settings, report);
       report.seconds = result.seconds = seconds_before + seconds_since(start);
       ++result.steps;

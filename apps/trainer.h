@@ -47,7 +47,6 @@ int64_t total_steps(const Settings& settings, int64_t samples);
 // Trains `net` in place on data.train and evaluates it on data.test after each epoch. The losses are a
 // function of weights, data and settings; threads and workers change nothing. Throws Error(numeric) naming
 // step and layer when a loss is not finite: that step's update is not made.
-TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings,
-                     const TrainingEvents& events);
+TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings, const TrainingEvents& events);
 
 }  // namespace convoy

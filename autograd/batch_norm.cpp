@@ -6,11 +6,10 @@ namespace convoy {
 Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, BatchNormState& state,
                     bool training, bool relu) {
   CHECK(x.shape().rank() >= 2, "batch_norm: input {} has no channel axis, expected [..., C]", x.shape());
-  const int64_t channels = x.shape()[x.shape().rank() - 1],
-                rows = channels == 0 ? 0 : x.value().count() / channels;
+  const int64_t channels = x.shape()[x.shape().rank() - 1], rows = channels == 0 ? 0 : x.value().count() / channels;
   const Shape vector{channels};
-  CHECK(state.running_mean.defined() && state.running_variance.defined() &&
-            state.running_mean.shape() == vector && state.running_variance.shape() == vector,
+  CHECK(state.running_mean.defined() && state.running_variance.defined() && state.running_mean.shape() == vector &&
+            state.running_variance.shape() == vector,
         "batch_norm: running statistics are {} and {}, expected {} (input {})", state.running_mean.shape(),
         state.running_variance.shape(), vector, x.shape());
   BatchStatistics statistics;
@@ -24,13 +23,13 @@ Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& be
   const Tensor y = batch_norm(x.value(), statistics, state.epsilon, gamma.value(), beta.value(), relu);
   if (training && rows > 0) {
     kernels(y.device())
-        .batch_norm_update_running(current_stream(), rows, channels, state.momentum,
-                                   statistics.mean.data<float>(), statistics.variance.data<float>(),
-                                   state.running_mean.data<float>(), state.running_variance.data<float>());
+        .batch_norm_update_running(current_stream(), rows, channels, state.momentum, statistics.mean.data<float>(),
+                                   statistics.variance.data<float>(), state.running_mean.data<float>(),
+                                   state.running_variance.data<float>());
   }
-  auto backward = [rows, channels, training, relu, epsilon = state.epsilon, x = x.value(),
-                   mean = statistics.mean, variance = statistics.variance, gamma = gamma.value(),
-                   beta = beta.value(), x_grad = x.gradient_only(), gamma_grad = gamma.gradient_only(),
+  auto backward = [rows, channels, training, relu, epsilon = state.epsilon, x = x.value(), mean = statistics.mean,
+                   variance = statistics.variance, gamma = gamma.value(), beta = beta.value(),
+                   x_grad = x.gradient_only(), gamma_grad = gamma.gradient_only(),
                    beta_grad = beta.gradient_only()](const Tensor& dy) {
     const Kernels& k = kernels(dy.device());
     // Into memory of their own: dx needs the sums of this batch alone, the parameters' gradients may hold
@@ -50,8 +49,8 @@ Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& be
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
       k.batch_norm_backward_input(current_stream(), rows, channels, rows, x.data<float>(), dy.data<float>(),
                                   mean.data<float>(), variance.data<float>(), epsilon, gamma.data<float>(),
-                                  beta.data<float>(), relu, dgamma.data<float>(), dbeta.data<float>(),
-                                  accumulate, dx.data<float>());
+                                  beta.data<float>(), relu, dgamma.data<float>(), dbeta.data<float>(), accumulate,
+                                  dx.data<float>());
     });
   };
   return Variable::record("batch_norm", y, {x, gamma, beta}, std::move(backward));

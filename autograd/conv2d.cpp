@@ -3,8 +3,7 @@
 
 namespace convoy {
 
-Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, Window stride, Window pad,
-                bool relu) {
+Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, Window stride, Window pad, bool relu) {
   const Tensor y = conv2d(x.value(), weight.value(), value_or_none(bias), stride, pad, relu);
   auto backward = [shape = conv2d_shape(x.value(), weight.value(), stride, pad), y = relu ? y : Tensor(),
                    x = weight.requires_grad() ? x.value() : Tensor(),  // only dw reads x
@@ -19,8 +18,7 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
                                dw.data<float>());
     });
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-      k.conv2d_backward_input(current_stream(), shape, dz.data<float>(), w.data<float>(), accumulate,
-                              dx.data<float>());
+      k.conv2d_backward_input(current_stream(), shape, dz.data<float>(), w.data<float>(), accumulate, dx.data<float>());
     });
   };
   return Variable::record("conv2d", y, {x, weight, bias}, std::move(backward));

@@ -10,8 +10,8 @@ Variable apply(Unary function, const Variable& x) {
                    x_grad = x.gradient_only()](const Tensor& dy) {
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
       kernels(dy.device())
-          .unary_backward(current_stream(), function, dy.count(), x.data<float>(), dy.data<float>(),
-                          accumulate, dx.data<float>());
+          .unary_backward(current_stream(), function, dy.count(), x.data<float>(), dy.data<float>(), accumulate,
+                          dx.data<float>());
     });
   };
   return Variable::record("apply", y, {x}, std::move(backward));
@@ -31,12 +31,12 @@ Variable apply(Binary function, const Variable& a, const Variable& b) {
                    b_grad = b.gradient_only()](const Tensor& dy) {
     const Kernels& k = kernels(dy.device());
     a_grad.add_grad([&](Tensor& da, bool accumulate) {
-      k.binary_backward(current_stream(), function, dy.count(), a.data<float>(), b.data<float>(),
-                        dy.data<float>(), accumulate, da.data<float>(), false, nullptr);
+      k.binary_backward(current_stream(), function, dy.count(), a.data<float>(), b.data<float>(), dy.data<float>(),
+                        accumulate, da.data<float>(), false, nullptr);
     });
     b_grad.add_grad([&](Tensor& db, bool accumulate) {
-      k.binary_backward(current_stream(), function, dy.count(), a.data<float>(), b.data<float>(),
-                        dy.data<float>(), false, nullptr, accumulate, db.data<float>());
+      k.binary_backward(current_stream(), function, dy.count(), a.data<float>(), b.data<float>(), dy.data<float>(),
+                        false, nullptr, accumulate, db.data<float>());
     });
   };
   return Variable::record("apply", y, {a, b}, std::move(backward));

@@ -16,8 +16,8 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
     // dw [out,in] = dz^T [out,N] * x [N,in]. First, so that it can travel to other ranks while dx is
     // computed.
     w_grad.add_grad([&](Tensor& dw, bool accumulate) {
-      k.gemm(current_stream(), {.m = out, .n = in, .k = n, .transpose_a = true}, dz.data<float>(),
-             x.data<float>(), {}, accumulate, dw.data<float>());
+      k.gemm(current_stream(), {.m = out, .n = in, .k = n, .transpose_a = true}, dz.data<float>(), x.data<float>(), {},
+             accumulate, dw.data<float>());
     });
     // dx [N,in] = dz [N,out] * w [out,in].
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {

@@ -31,8 +31,7 @@ double cosine_between(double from, double to, double x) {
 double constant(const ScheduleOptions& o, int64_t step) { return o.lr * warm_up(o, step); }
 
 double stepwise(const ScheduleOptions& o, int64_t step) {
-  CHECK(o.step_every >= 1, "schedule step: the rate changes every {} steps, expected at least 1",
-        o.step_every);
+  CHECK(o.step_every >= 1, "schedule step: the rate changes every {} steps, expected at least 1", o.step_every);
   return o.lr * warm_up(o, step) *
          std::pow(static_cast<double>(o.step_factor), static_cast<double>(step / o.step_every));
 }
@@ -63,16 +62,12 @@ float rate(const ScheduleOptions& options, int64_t step) {
 
 constexpr std::array kSchedules{
     Schedule{"constant", "the learning rate, after an optional warm-up", rate<constant>},
-    Schedule{"step", "multiplied by the step factor every so many steps, after an optional warm-up",
-             rate<stepwise>},
-    Schedule{"cosine", "down to the final fraction along half a cosine, after an optional warm-up",
-             rate<cosine>},
-    Schedule{"linear", "down to the final fraction in a straight line, after an optional warm-up",
-             rate<linear>},
-    Schedule{
-        "one-cycle",
-        "from 1/25 up to the learning rate over 30 % of the steps, then down to almost 0 along half a cosine",
-        rate<one_cycle>},
+    Schedule{"step", "multiplied by the step factor every so many steps, after an optional warm-up", rate<stepwise>},
+    Schedule{"cosine", "down to the final fraction along half a cosine, after an optional warm-up", rate<cosine>},
+    Schedule{"linear", "down to the final fraction in a straight line, after an optional warm-up", rate<linear>},
+    Schedule{"one-cycle",
+             "from 1/25 up to the learning rate over 30 % of the steps, then down to almost 0 along half a cosine",
+             rate<one_cycle>},
 };
 
 }  // namespace

@@ -17,16 +17,10 @@ class Sgd : public Optimizer {
   }
 
   void step(float lr) override {
-    // Momentum starts at 0, so a parameter's first update needs no special case, whenever its first gradient
-    // comes.
-    const SgdStep step{.lr = lr,
-                       .momentum = options_.momentum,
-                       .weight_decay = options_.weight_decay,
-                       .nesterov = options_.nesterov,
-                       .first_step = false};
+    const SgdStep step{
+        .lr = lr, .momentum = options_.momentum, .weight_decay = options_.weight_decay, .nesterov = options_.nesterov};
     if (!parameters_.empty()) {
-      kernels(parameters_[0].value().device())
-          .sgd_step(current_stream(), step, slices(0, parameters_.size()));
+      kernels(parameters_[0].value().device()).sgd_step(current_stream(), step, slices(0, parameters_.size()));
     }
   }
 

@@ -3,10 +3,9 @@
 namespace convoy {
 
 Variable reshape(const Variable& x, const Shape& shape) {
-  return Variable::record("reshape", x.value().reshape(shape), {x},
-                          [from = x.shape(), x_grad = x.gradient_only()](const Tensor& dy) {
-                            x_grad.add_grad(dy.reshape(from));
-                          });
+  return Variable::record(
+      "reshape", x.value().reshape(shape), {x},
+      [from = x.shape(), x_grad = x.gradient_only()](const Tensor& dy) { x_grad.add_grad(dy.reshape(from)); });
 }
 
 Variable flatten(const Variable& x) {

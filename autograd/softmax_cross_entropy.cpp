@@ -16,8 +16,7 @@ Variable softmax_cross_entropy(const Variable& logits, const Tensor& labels, flo
                                           dy.data<float>(), share, accumulate, dlogits.data<float>());
     });
   };
-  return Variable::record("softmax_cross_entropy", scale(sum(result.loss), share), {logits},
-                          std::move(backward));
+  return Variable::record("softmax_cross_entropy", scale(sum(result.loss), share), {logits}, std::move(backward));
 }
 
 }  // namespace convoy

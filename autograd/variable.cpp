@@ -19,7 +19,7 @@ struct Variable::State {
 struct Variable::Node {
   Shape shape;
   Device device;
-  Tensor grad;  // of a leaf: its memory outlives clear_grad(); of a result: gone when the node has run
+  Tensor grad;            // of a leaf: its memory outlives clear_grad(); of a result: gone when the node has run
   bool has_grad = false;  // `grad` holds contributions
   bool borrowed = false;  // others may hold `grad`, so it is never written to
   int64_t awaited = 0;    // contributions that the running backward() still owes
@@ -49,13 +49,11 @@ namespace {
 std::atomic<uint64_t> next_sequence{0};
 
 thread_local bool grad_is_enabled = true;
-thread_local size_t contributions =
-    0;  // calls of add_grad() so far, to catch a backward that forgets an input
+thread_local size_t contributions = 0;  // calls of add_grad() so far, to catch a backward that forgets an input
 
 }  // namespace
 
-// --- nodes
-// -------------------------------------------------------------------------------------------------------------------------
+// --- nodes --------------------------------------------------------------------------------------------------------
 
 // Nodes that only this one keeps alive are taken apart in a loop: by recursion, a long chain would overflow
 // the stack.
@@ -68,8 +66,7 @@ Variable::Node::~Node() {
     if (node.use_count() > 1) continue;
     std::move(node->inputs.begin(), node->inputs.end(), std::back_inserter(owned));
     node->inputs.clear();
-    node->backward =
-        nullptr;  // its handles go while `owned` still holds their nodes, so nothing is destroyed here
+    node->backward = nullptr;  // its handles go while `owned` still holds their nodes, so nothing is destroyed here
   }
 }
 
@@ -106,13 +103,11 @@ std::vector<std::shared_ptr<Variable::Node>> Variable::Node::collect(const std::
     for (const std::shared_ptr<Node>& input : node.inputs) visit(input);
   }
   for (const std::shared_ptr<Node>& node : found) node->visited = false;
-  std::sort(found.begin(), found.end(),
-            [](const auto& a, const auto& b) { return a->sequence > b->sequence; });
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a->sequence > b->sequence; });
   return found;
 }
 
-// --- variables
-// ---------------------------------------------------------------------------------------------------------------------
+// --- variables ----------------------------------------------------------------------------------------------------
 
 Variable::Variable(Tensor value, bool requires_grad) : state_(std::make_shared<State>()) {
   CHECK(value.defined(), "variable: the value is undefined");
@@ -151,8 +146,7 @@ void Variable::clear_grad() {
 }
 
 void Variable::place_grad(Tensor memory) {
-  CHECK(requires_grad() && state_->node->is_leaf(),
-        "place_grad: only leaves that require a gradient keep one");
+  CHECK(requires_grad() && state_->node->is_leaf(), "place_grad: only leaves that require a gradient keep one");
   Node& node = *state_->node;
   CHECK(memory.defined() && memory.dtype() == DType::f32 && memory.shape() == node.shape &&
             memory.device() == node.device,
@@ -163,13 +157,11 @@ void Variable::place_grad(Tensor memory) {
 }
 
 void Variable::on_grad_ready(std::function<void(const Variable&)> hook) {
-  CHECK(requires_grad() && state_->node->is_leaf(),
-        "on_grad_ready: only leaves that require a gradient have hooks");
+  CHECK(requires_grad() && state_->node->is_leaf(), "on_grad_ready: only leaves that require a gradient have hooks");
   state_->node->hooks.push_back(std::move(hook));
 }
 
-Variable Variable::record(const char* function, Tensor value, std::vector<Variable> inputs,
-                          Backward backward) {
+Variable Variable::record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward) {
   Variable result(std::move(value));
   if (!grad_enabled()) return result;
   std::vector<std::shared_ptr<Node>> nodes;
@@ -196,8 +188,7 @@ Variable Variable::gradient_only() const {
   return handle;
 }
 
-// --- gradients
-// ---------------------------------------------------------------------------------------------------------------------
+// --- gradients ----------------------------------------------------------------------------------------------------
 
 void Variable::add_grad(const std::function<void(Tensor& dx, bool accumulate)>& write) const {
   if (!requires_grad()) return;
@@ -234,8 +225,7 @@ void Variable::add_grad(const Tensor& dx) const {
 void Variable::backward() const {
   CHECK(defined(), "backward: the variable is undefined");
   CHECK(value().count() == 1, "backward: {} is not a single value; take its sum or mean first", shape());
-  CHECK(requires_grad(),
-        "backward: nothing it was computed from requires a gradient, or NoGrad was in force");
+  CHECK(requires_grad(), "backward: nothing it was computed from requires a gradient, or NoGrad was in force");
 
   const std::shared_ptr<Node>& root = state_->node;
   std::vector<std::shared_ptr<Node>> nodes = Node::collect(root);
@@ -275,15 +265,14 @@ void Variable::backward() const {
     const size_t before = contributions;
     node->backward(dy);
     if (contributions - before != node->inputs.size()) {
-      fail(ErrorKind::internal, "backward: '{}' made {} contributions to the gradients of {} inputs",
-           node->function, contributions - before, node->inputs.size());
+      fail(ErrorKind::internal, "backward: '{}' made {} contributions to the gradients of {} inputs", node->function,
+           contributions - before, node->inputs.size());
     }
     node->release();
   }
 }
 
-// --- no grad
-// -----------------------------------------------------------------------------------------------------------------------
+// --- no grad ------------------------------------------------------------------------------------------------------
 
 NoGrad::NoGrad() : previous_(grad_is_enabled) { grad_is_enabled = false; }
 NoGrad::~NoGrad() { grad_is_enabled = previous_; }

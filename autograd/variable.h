@@ -47,8 +47,7 @@ class Variable {
   // into leaves.
   void backward() const;
 
-  // --- for the authors of differentiable functions
-  // ------------------------------------------------------------------------
+  // --- for the authors of differentiable functions ----------------------------------------------------------------
   using Backward = std::function<void(const Tensor& dy)>;
 
   // A result computed from `inputs` (undefined ones are ignored). When gradients are enabled and an input

@@ -20,9 +20,8 @@ namespace convoy {
 namespace {
 
 constexpr int64_t kClasses = 10;
-constexpr int kBatches = 8;  // more than a cache holds, as in an epoch
-constexpr int kWarmUpSteps =
-    6;  // pool and pages are in place after the first, clocks and caches after the others
+constexpr int kBatches = 8;      // more than a cache holds, as in an epoch
+constexpr int kWarmUpSteps = 6;  // pool and pages are in place after the first, clocks and caches after the others
 
 struct Settings {
   std::string model = "mnist-cnn";
@@ -40,8 +39,7 @@ Batch noise(int64_t n, const ImageExtent& image, uint32_t which) {
   const RandomKey key{.stream = RandomStream::synthetic, .step = which};
   Batch batch{Tensor::empty({n, image.h, image.w, image.c}), Tensor::empty({n}, DType::i32)};
   float* pixels = batch.images.data<float>();
-  for (int64_t i = 0; i < batch.images.count(); ++i)
-    pixels[i] = 2 * random_uniform(key, static_cast<uint64_t>(i)) - 1;
+  for (int64_t i = 0; i < batch.images.count(); ++i) pixels[i] = 2 * random_uniform(key, static_cast<uint64_t>(i)) - 1;
   int32_t* labels = batch.labels.data<int32_t>();
   for (int64_t i = 0; i < n; ++i) labels[i] = static_cast<int32_t>((i * 7 + which) % kClasses);
   return batch;
@@ -112,15 +110,9 @@ int main(int argc, char** argv) {
   app.add_option("--model", settings.model,
                  "mnist-cnn, lenet5 (28x28x1), cifar-cnn, resnet18 or a description (32x32x3)")
       ->capture_default_str();
-  app.add_option("--batch", settings.batch, "samples per step")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--threads", settings.threads, "OpenMP threads")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--seconds", settings.seconds, "time to measure")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+  app.add_option("--batch", settings.batch, "samples per step")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--threads", settings.threads, "OpenMP threads")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--seconds", settings.seconds, "time to measure")->capture_default_str()->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
   try {
     convoy::run(settings);

@@ -13,9 +13,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kSide = 32, kPixels = kSide * kSide, kChannels = 3, kRecord = 1 + kChannels * kPixels;
-constexpr int64_t kOfficialRecords = 10000;  // in each file
-constexpr int64_t kMaxRecords =
-    100 * kOfficialRecords;  // in each file; bounds the memory that a damaged one can take
+constexpr int64_t kOfficialRecords = 10000;              // in each file
+constexpr int64_t kMaxRecords = 100 * kOfficialRecords;  // in each file; bounds the memory that a damaged one can take
 constexpr const char* kTestFile = "test_batch.bin";
 constexpr const char* kArchives[] = {"cifar-10-binary.tar.gz", "cifar-10-binary.tar"};
 
@@ -102,13 +101,11 @@ Dataset assemble(const std::vector<const BatchFile*>& files) {
   Dataset dataset;
   dataset.images = Tensor::empty({count, kSide, kSide, kChannels}, DType::u8, Device{});
   dataset.labels = Tensor::empty({count}, DType::i32, Device{});
-  dataset.classes = {"airplane", "automobile", "bird",  "cat",  "deer",
-                     "dog",      "frog",       "horse", "ship", "truck"};
+  dataset.classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
   dataset.normalisation = {.mean = {0.4914f, 0.4822f, 0.4465f}, .std = {0.2471f, 0.2435f, 0.2616f, 1}};
   int64_t first = 0;
   for (const BatchFile* file : files) {
-    unpack(*file, dataset.images.data<uint8_t>() + first * kPixels * kChannels,
-           dataset.labels.data<int32_t>() + first);
+    unpack(*file, dataset.images.data<uint8_t>() + first * kPixels * kChannels, dataset.labels.data<int32_t>() + first);
     first += file->records();
   }
   return dataset;
@@ -143,8 +140,8 @@ DatasetSplits load_cifar10(const fs::path& found, uint64_t) {
     const BatchFile& file = at->second;
     check(file);
     if (file.records() != kOfficialRecords) {
-      splits.warnings.push_back(fmt::format("{}: {} records, the official file has {}", file.source,
-                                            file.records(), kOfficialRecords));
+      splits.warnings.push_back(
+          fmt::format("{}: {} records, the official file has {}", file.source, file.records(), kOfficialRecords));
     }
     if (name != kTestFile) train.push_back(&file);
   }
@@ -153,8 +150,7 @@ DatasetSplits load_cifar10(const fs::path& found, uint64_t) {
     fail(ErrorKind::data, "{}: data_batch_1.bin to data_batch_5.bin are all missing; at least one is needed",
          found.string());
   for (const std::string& name : missing) {
-    splits.warnings.push_back(
-        fmt::format("{}: {} is missing, training on the other files", found.string(), name));
+    splits.warnings.push_back(fmt::format("{}: {} is missing, training on the other files", found.string(), name));
   }
   splits.train = assemble(train);
   splits.test = assemble({&files.at(kTestFile)});

@@ -21,6 +21,10 @@ constexpr DatasetRow kTable[] = {
               "t10k-labels-idx1-ubyte, each plain or .gz",
      .find = find_mnist,
      .load = load_mnist,
+     .h = 28,
+     .w = 28,
+     .c = 1,
+     .classes = 10,
      .crop_pad = 2,
      .flip = false,
      .augment_by_default = false},
@@ -30,6 +34,10 @@ constexpr DatasetRow kTable[] = {
      .files = "cifar-10-binary.tar.gz, or its data_batch_1.bin to data_batch_5.bin and test_batch.bin",
      .find = find_cifar10,
      .load = load_cifar10,
+     .h = 32,
+     .w = 32,
+     .c = 3,
+     .classes = 10,
      .crop_pad = 4,
      .flip = true,
      .augment_by_default = true},
@@ -39,6 +47,10 @@ constexpr DatasetRow kTable[] = {
      .files = "",
      .find = [](const std::filesystem::path&) { return std::filesystem::path("built in"); },
      .load = load_synthetic,
+     .h = 28,
+     .w = 28,
+     .c = 1,
+     .classes = 10,
      .crop_pad = 2,
      .flip = false,
      .augment_by_default = false},
@@ -85,14 +97,13 @@ DatasetSplits load_dataset(const DatasetRequest& request) {
 
   DatasetSplits splits = row.load(found, request.seed);
   const int64_t size = splits.train.size();
-  CHECK(request.holdout < size, "holdout: {} of {}'s {} training images leave none to train on",
-        request.holdout, row.name, size);
+  CHECK(request.holdout < size, "holdout: {} of {}'s {} training images leave none to train on", request.holdout,
+        row.name, size);
   if (request.holdout > 0) {
     splits.test = splits.train.slice(size - request.holdout, size);
     splits.train = splits.train.slice(0, size - request.holdout);
   }
-  if (request.limit > 0 && request.limit < splits.train.size())
-    splits.train = splits.train.slice(0, request.limit);
+  if (request.limit > 0 && request.limit < splits.train.size()) splits.train = splits.train.slice(0, request.limit);
   return splits;
 }
 

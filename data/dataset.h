@@ -39,10 +39,12 @@ struct DatasetRow {
   const char* folder;  // its usual folder name, "" when it needs no files
   const char* files;   // what to put there, for messages
   // Where it was found, or an empty path when it is not here. `data` is the user's --data, may be empty: then
-  // $CONVOY_DATA and the user cache
-  // ($XDG_CACHE_HOME/convoy or ~/.cache/convoy) are searched, each as DIR/<usual folder name> and DIR itself.
+  // $CONVOY_DATA and the user cache ($XDG_CACHE_HOME/convoy or ~/.cache/convoy) are searched, each as DIR/<usual
+  // folder name> and DIR itself.
   std::filesystem::path (*find)(const std::filesystem::path& data);
   DatasetSplits (*load)(const std::filesystem::path& found, uint64_t seed);
+  int64_t h, w, c;  // of an image
+  int classes;
   int crop_pad;  // what --augment on does
   bool flip;
   bool augment_by_default;
@@ -55,8 +57,8 @@ struct DatasetRequest {
   std::string name{};
   std::filesystem::path data{};  // --data, may be empty
   uint64_t seed = 1;             // synthetic digits are drawn from it
-  int64_t holdout = 0;  // the last so many training images become `test`, which is then a validation set
-  int64_t limit = 0;    // use only the first so many training images (after the holdout); 0: all
+  int64_t holdout = 0;           // the last so many training images become `test`, which is then a validation set
+  int64_t limit = 0;             // use only the first so many training images (after the holdout); 0: all
 };
 
 // Finds, loads, checks and cuts. Throws Error(data) with the file and the fault; when nothing is found, names

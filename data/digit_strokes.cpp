@@ -19,14 +19,12 @@ constexpr Stroke kOneWithFoot[] = {{kStraight, kOneHooked}, {kStraight, kOneFoot
 constexpr StrokePoint kTwoArc[] = {{-0.5f, -0.55f}, {-0.3f, -0.92f}, {0.1f, -1}, {0.45f, -0.75f},
                                    {0.42f, -0.3f},  {0, 0.3f},       {-0.55f, 1}};
 constexpr StrokePoint kTwoBase[] = {{-0.55f, 1}, {0.55f, 1}};
-constexpr StrokePoint kTwoLoop[] = {{-0.5f, -0.6f}, {0, -1},         {0.45f, -0.6f},
-                                    {0.15f, 0.2f},  {-0.35f, 0.85f}, {-0.55f, 0.7f},
-                                    {-0.3f, 0.6f},  {0.1f, 0.9f},    {0.6f, 0.85f}};
+constexpr StrokePoint kTwoLoop[] = {{-0.5f, -0.6f}, {0, -1},       {0.45f, -0.6f}, {0.15f, 0.2f}, {-0.35f, 0.85f},
+                                    {-0.55f, 0.7f}, {-0.3f, 0.6f}, {0.1f, 0.9f},   {0.6f, 0.85f}};
 constexpr Stroke kTwoAngular[] = {{kCurved, kTwoArc}, {kStraight, kTwoBase}};
 constexpr Stroke kTwoLooped[] = {{kCurved, kTwoLoop}};
 
-constexpr StrokePoint kThreeTop[] = {
-    {-0.45f, -0.7f}, {-0.1f, -1}, {0.35f, -0.8f}, {0.35f, -0.3f}, {-0.1f, -0.05f}};
+constexpr StrokePoint kThreeTop[] = {{-0.45f, -0.7f}, {-0.1f, -1}, {0.35f, -0.8f}, {0.35f, -0.3f}, {-0.1f, -0.05f}};
 constexpr StrokePoint kThreeBottom[] = {{-0.1f, -0.05f}, {0.4f, 0.15f},   {0.5f, 0.6f},
                                         {0.1f, 1},       {-0.35f, 0.92f}, {-0.55f, 0.65f}};
 constexpr StrokePoint kThreeRoof[] = {{-0.45f, -1}, {0.45f, -1}, {-0.05f, -0.2f}};
@@ -46,9 +44,8 @@ constexpr StrokePoint kFiveBelly[] = {{-0.42f, -0.15f}, {0, -0.32f}, {0.42f, -0.
                                       {0.25f, 0.9f},    {-0.2f, 1},  {-0.55f, 0.75f}};
 constexpr Stroke kFive[] = {{kStraight, kFiveFlag}, {kCurved, kFiveBelly}};
 
-constexpr StrokePoint kSixCurl[] = {{0.4f, -0.95f}, {-0.1f, -0.75f}, {-0.45f, -0.1f}, {-0.48f, 0.5f},
-                                    {-0.2f, 0.95f}, {0.2f, 0.98f},   {0.48f, 0.6f},   {0.35f, 0.12f},
-                                    {-0.05f, 0},    {-0.42f, 0.3f}};
+constexpr StrokePoint kSixCurl[] = {{0.4f, -0.95f}, {-0.1f, -0.75f}, {-0.45f, -0.1f}, {-0.48f, 0.5f}, {-0.2f, 0.95f},
+                                    {0.2f, 0.98f},  {0.48f, 0.6f},   {0.35f, 0.12f},  {-0.05f, 0},    {-0.42f, 0.3f}};
 constexpr StrokePoint kSixStem[] = {{0.25f, -1}, {-0.42f, 0.3f}};
 constexpr StrokePoint kSixRing[] = {{-0.42f, 0.3f}, {-0.42f, 0.75f}, {0, 1},        {0.42f, 0.75f},
                                     {0.42f, 0.3f},  {0, 0.05f},      {-0.42f, 0.3f}};
@@ -76,8 +73,7 @@ constexpr Stroke kEightCrossed[] = {{kCurved, kEightFigure}};
 constexpr StrokePoint kNineRing[] = {{0.42f, -0.4f},   {0.1f, -0.02f},  {-0.35f, -0.15f}, {-0.45f, -0.6f},
                                      {-0.15f, -0.98f}, {0.25f, -0.92f}, {0.42f, -0.4f}};
 constexpr StrokePoint kNineStem[] = {{0.42f, -0.8f}, {0.35f, 1}};
-constexpr StrokePoint kNineTail[] = {
-    {0.42f, -0.5f}, {0.45f, 0.2f}, {0.2f, 0.85f}, {-0.2f, 1}, {-0.45f, 0.8f}};
+constexpr StrokePoint kNineTail[] = {{0.42f, -0.5f}, {0.45f, 0.2f}, {0.2f, 0.85f}, {-0.2f, 1}, {-0.45f, 0.8f}};
 constexpr Stroke kNineStraight[] = {{kCurved, kNineRing}, {kStraight, kNineStem}};
 constexpr Stroke kNineRound[] = {{kCurved, kNineRing}, {kCurved, kNineTail}};
 

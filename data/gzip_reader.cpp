@@ -21,8 +21,7 @@ void GzipReader::Close::operator()(void* file) const { gzclose(static_cast<gzFil
 GzipReader::GzipReader(const std::filesystem::path& path) : path_(path) {
   errno = 0;
   file_.reset(gzopen(path.c_str(), "rb"));
-  if (!file_)
-    fail(ErrorKind::data, "{}: cannot be opened: {}", path.string(), std::strerror(errno ? errno : ENOMEM));
+  if (!file_) fail(ErrorKind::data, "{}: cannot be opened: {}", path.string(), std::strerror(errno ? errno : ENOMEM));
   gzbuffer(static_cast<gzFile>(file_.get()), 1 << 17);
 }
 
@@ -41,13 +40,11 @@ int64_t GzipReader::read(uint8_t* out, int64_t bytes) {
     const char* reason = gzerror(file, &code);
     if (code == Z_BUF_ERROR)
       fail(ErrorKind::data, "{}: the gzip stream is cut short; get the file again", path_.string());
-    if (code == Z_ERRNO)
-      fail(ErrorKind::data, "{}: cannot be read: {}", path_.string(), std::strerror(errno));
+    if (code == Z_ERRNO) fail(ErrorKind::data, "{}: cannot be read: {}", path_.string(), std::strerror(errno));
     if (got < 0 || code != Z_OK) {
       // zlib begins its reasons with the path.
       std::string text = reason;
-      if (const std::string prefix = path_.string() + ": "; text.starts_with(prefix))
-        text.erase(0, prefix.size());
+      if (const std::string prefix = path_.string() + ": "; text.starts_with(prefix)) text.erase(0, prefix.size());
       fail(ErrorKind::data, "{}: the gzip stream is damaged ({}); get the file again", path_.string(), text);
     }
     break;

@@ -29,11 +29,10 @@ IdxArray read_idx(const std::filesystem::path& path, int axes) {
   if (got < 4) fail(ErrorKind::data, "{}: truncated, {} of the {} header bytes", file, got, header_bytes);
   const uint32_t magic = big_endian(header.data()), expected_magic = 0x800u + static_cast<uint32_t>(axes);
   if (magic != expected_magic) {
-    fail(ErrorKind::data, "{}: magic number 0x{:08x}, expected 0x{:08x} (IDX, unsigned bytes, {} axes)", file,
-         magic, expected_magic, axes);
+    fail(ErrorKind::data, "{}: magic number 0x{:08x}, expected 0x{:08x} (IDX, unsigned bytes, {} axes)", file, magic,
+         expected_magic, axes);
   }
-  if (got < header_bytes)
-    fail(ErrorKind::data, "{}: truncated, {} of the {} header bytes", file, got, header_bytes);
+  if (got < header_bytes) fail(ErrorKind::data, "{}: truncated, {} of the {} header bytes", file, got, header_bytes);
 
   IdxArray array;
   int64_t count = 1;
@@ -46,19 +45,16 @@ IdxArray read_idx(const std::filesystem::path& path, int axes) {
   }
   const std::string declared = fmt::format("{}", fmt::join(array.extents, " x "));
   if (count == 0) fail(ErrorKind::data, "{}: the header declares {} values: nothing to read", file, declared);
-  if (too_large)
-    fail(ErrorKind::data, "{}: the header declares {} values, more than {}", file, declared, kMaxBytes);
+  if (too_large) fail(ErrorKind::data, "{}: the header declares {} values, more than {}", file, declared, kMaxBytes);
 
   array.values = reader.read_up_to(count + 1);
   const int64_t have = static_cast<int64_t>(array.values.size());
   if (have < count) {
-    fail(ErrorKind::data,
-         "{}: truncated, the header declares {} = {} values and {} are there; get the file again", file,
-         declared, count, have);
+    fail(ErrorKind::data, "{}: truncated, the header declares {} = {} values and {} are there; get the file again",
+         file, declared, count, have);
   }
   if (have > count)
-    fail(ErrorKind::data, "{}: more bytes follow the {} = {} values that the header declares", file, declared,
-         count);
+    fail(ErrorKind::data, "{}: more bytes follow the {} = {} values that the header declares", file, declared, count);
   return array;
 }
 

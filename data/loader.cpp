@@ -52,8 +52,7 @@ class Loader::Impl {
     CHECK(options.crop_pad >= 0, "loader: crop padding {}, at least 0 is needed", options.crop_pad);
     const Tensor &images = dataset_.images, &labels = dataset_.labels;
     CHECK(images.defined() && images.rank() == 4 && images.dtype() == DType::u8 && images.size(3) <= 4,
-          "loader: images {} {} are not u8 [size,H,W,C] with C at most 4", name_of(images.dtype()),
-          images.shape());
+          "loader: images {} {} are not u8 [size,H,W,C] with C at most 4", name_of(images.dtype()), images.shape());
     CHECK(labels.defined() && labels.dtype() == DType::i32 && labels.shape() == Shape({images.size(0)}),
           "loader: labels {} {} are not i32 [size] for images {}", name_of(labels.dtype()), labels.shape(),
           images.shape());
@@ -76,8 +75,8 @@ class Loader::Impl {
 
   void start_epoch(int64_t number, int64_t first_batch) {
     CHECK(number >= 0, "loader: epoch {}, at least 0 is needed", number);
-    CHECK(0 <= first_batch && first_batch <= batches(), "loader: first batch {} is outside an epoch of {}",
-          first_batch, batches());
+    CHECK(0 <= first_batch && first_batch <= batches(), "loader: first batch {} is outside an epoch of {}", first_batch,
+          batches());
     auto epoch = std::make_shared<Epoch>();
     epoch->number = static_cast<uint32_t>(number);
     if (options_.shuffle) {
@@ -122,8 +121,8 @@ class Loader::Impl {
     std::unique_lock lock(mutex_);
     while (true) {
       may_take_.wait(lock, [&] {
-        return stopping_ || (epoch_ != nullptr && taken_ < batches() &&
-                             taken_ < delivered_ + static_cast<int64_t>(slots_.size()));
+        return stopping_ ||
+               (epoch_ != nullptr && taken_ < batches() && taken_ < delivered_ + static_cast<int64_t>(slots_.size()));
       });
       if (stopping_) return;
       const std::shared_ptr<const Epoch> epoch = epoch_;
@@ -148,14 +147,13 @@ class Loader::Impl {
     const int64_t first = number * options_.batch, n = std::min(options_.batch, size() - first);
     const int32_t* index = epoch.order.data() + first;
     const Tensor& images = dataset_.images;
-    ImageBatchShape shape{
-        .n = n,
-        .h = images.size(1),
-        .w = images.size(2),
-        .c = images.size(3),
-        .crop_pad = options_.crop_pad,
-        .flip = options_.flip,
-        .key = {.seed = options_.seed, .stream = RandomStream::augment, .step = epoch.number}};
+    ImageBatchShape shape{.n = n,
+                          .h = images.size(1),
+                          .w = images.size(2),
+                          .c = images.size(3),
+                          .crop_pad = options_.crop_pad,
+                          .flip = options_.flip,
+                          .key = {.seed = options_.seed, .stream = RandomStream::augment, .step = epoch.number}};
     for (int64_t c = 0; c < shape.c; ++c) {
       shape.mean[c] = dataset_.normalisation.mean[static_cast<size_t>(c)];
       shape.inverse_std[c] = 1 / dataset_.normalisation.std[static_cast<size_t>(c)];

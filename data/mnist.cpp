@@ -46,8 +46,8 @@ Dataset load_split(const fs::path& folder, const SplitFiles& split, std::vector<
   const IdxArray labels = read_idx(label_path, 1), images = read_idx(image_path, 3);
   const int64_t count = images.extents[0];
   if (labels.extents[0] != count) {
-    fail(ErrorKind::data, "{}: {} labels for the {} images of {}", label_path.string(), labels.extents[0],
-         count, image_path.string());
+    fail(ErrorKind::data, "{}: {} labels for the {} images of {}", label_path.string(), labels.extents[0], count,
+         image_path.string());
   }
   if (count > std::numeric_limits<int32_t>::max())
     fail(ErrorKind::data, "{}: {} images, more than 2^31 - 1", image_path.string(), count);
@@ -60,14 +60,13 @@ Dataset load_split(const fs::path& folder, const SplitFiles& split, std::vector<
   for (int64_t i = 0; i < count; ++i) {
     label[i] = labels.values[static_cast<size_t>(i)];
     if (label[i] > 9)
-      fail(ErrorKind::data, "{}: label {} of image {} is not a digit from 0 to 9", label_path.string(),
-           label[i], i);
+      fail(ErrorKind::data, "{}: label {} of image {} is not a digit from 0 to 9", label_path.string(), label[i], i);
   }
   dataset.classes = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
   dataset.normalisation = {.mean = {0.5f}, .std = {0.5f, 1, 1, 1}};
   if (count != split.official_images) {
-    warnings.push_back(fmt::format("{}: {} images, the official file has {}", image_path.string(), count,
-                                   split.official_images));
+    warnings.push_back(
+        fmt::format("{}: {} images, the official file has {}", image_path.string(), count, split.official_images));
   }
   return dataset;
 }
@@ -91,8 +90,8 @@ DatasetSplits load_mnist(const fs::path& folder, uint64_t) {
   splits.test = load_split(folder, kTest, splits.warnings);
   const Shape &train = splits.train.images.shape(), &test = splits.test.images.shape();
   if (train[1] != test[1] || train[2] != test[2]) {
-    fail(ErrorKind::data, "{}: training images are {} x {}, test images {} x {}", folder.string(), train[1],
-         train[2], test[1], test[2]);
+    fail(ErrorKind::data, "{}: training images are {} x {}, test images {} x {}", folder.string(), train[1], train[2],
+         test[1], test[2]);
   }
   return splits;
 }

@@ -18,8 +18,7 @@ std::filesystem::path user_cache() {
 
 }  // namespace
 
-std::vector<std::filesystem::path> places_to_search(const std::filesystem::path& data,
-                                                    std::string_view folder) {
+std::vector<std::filesystem::path> places_to_search(const std::filesystem::path& data, std::string_view folder) {
   std::vector<std::filesystem::path> bases;
   if (!data.empty()) {
     bases = {data};

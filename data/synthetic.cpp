@@ -23,8 +23,7 @@ constexpr float kFar = 1e6f;       // squared pixels, more than any distance in 
 // The image's own sequence of random numbers.
 class Draws {
  public:
-  Draws(uint64_t seed, uint32_t index)
-      : key_{.seed = seed, .stream = RandomStream::synthetic, .step = index} {}
+  Draws(uint64_t seed, uint32_t index) : key_{.seed = seed, .stream = RandomStream::synthetic, .step = index} {}
 
   uint32_t word() {
     if (position_ % 4 == 0) words_ = philox(key_, position_ / 4);
@@ -49,8 +48,7 @@ Placement draw_placement(Draws& draws) {
   const float half_height = draws.between(7.0f, 10.5f), aspect = draws.between(0.75f, 1.25f),
               slant = draws.between(-0.25f, 0.25f);
   // Rotation by 2 atan(t): no trigonometric function needed.
-  const float t = draws.between(-0.13f, 0.13f), cosine = (1 - t * t) / (1 + t * t),
-              sine = 2 * t / (1 + t * t);
+  const float t = draws.between(-0.13f, 0.13f), cosine = (1 - t * t) / (1 + t * t), sine = 2 * t / (1 + t * t);
   const float shift = std::min(3.5f, 13.5f - half_height);
   const float width = half_height * aspect;
   return {.xx = width * cosine,
@@ -92,9 +90,7 @@ class DistanceField {
 
  private:
   int first_pixel(float at) const { return std::max(0, static_cast<int>(at - reach_ + 1)); }
-  int last_pixel(float at) const {
-    return std::min(kSide - 1, static_cast<int>(std::max(at + reach_, -1.0f)));
-  }
+  int last_pixel(float at) const { return std::min(kSide - 1, static_cast<int>(std::max(at + reach_, -1.0f))); }
 
   float reach_;
   std::array<float, kPixels> squared_;

@@ -58,21 +58,18 @@ std::optional<TarReader::Entry> TarReader::next() {
     Block block;
     const int64_t got = reader_.read(block.data(), kBlock);
     if (got < kBlock)
-      fail(ErrorKind::data, "{}: the tar archive is cut short after '{}'; get the file again", path,
-           entry_.name);
+      fail(ErrorKind::data, "{}: the tar archive is cut short after '{}'; get the file again", path, entry_.name);
     if (std::all_of(block.begin(), block.end(), [](uint8_t byte) { return byte == 0; })) return std::nullopt;
     if (octal_field(block, kChecksum) != checksum(block)) {
-      fail(ErrorKind::data,
-           "{}: not a tar archive, or damaged after '{}': checksum {} in the header, {} expected", path,
-           entry_.name, octal_field(block, kChecksum), checksum(block));
+      fail(ErrorKind::data, "{}: not a tar archive, or damaged after '{}': checksum {} in the header, {} expected",
+           path, entry_.name, octal_field(block, kChecksum), checksum(block));
     }
     entry_.name = text_field(block, kName);
     if (std::memcmp(block.data() + kMagicOffset, "ustar", 6) == 0 && block[kPrefix.offset] != 0) {
       entry_.name = text_field(block, kPrefix) + "/" + entry_.name;
     }
     entry_.bytes = octal_field(block, kSize);
-    if (entry_.bytes < 0)
-      fail(ErrorKind::data, "{}: the size of '{}' is not an octal number", path, entry_.name);
+    if (entry_.bytes < 0) fail(ErrorKind::data, "{}: the size of '{}' is not an octal number", path, entry_.name);
     unread_ = (entry_.bytes + kBlock - 1) / kBlock * kBlock;
     const char type = static_cast<char>(block[kTypeOffset]);
     if (type == '0' || type == 0) return entry_;
@@ -95,8 +92,8 @@ void TarReader::skip(int64_t bytes) {
   for (; bytes > 0; bytes -= kBlock) {
     const int64_t wanted = std::min(bytes, kBlock);
     if (reader_.read(block.data(), wanted) < wanted) {
-      fail(ErrorKind::data, "{}: the tar archive is cut short in '{}'; get the file again",
-           reader_.path().string(), entry_.name);
+      fail(ErrorKind::data, "{}: the tar archive is cut short in '{}'; get the file again", reader_.path().string(),
+           entry_.name);
     }
   }
 }

@@ -14,8 +14,7 @@ class CifarCnn : public Module {
         bn2_(add<BatchNorm2d>("bn2", 64)),
         conv3_(add_conv("conv3", 64, 128)),
         bn3_(add<BatchNorm2d>("bn3", 128)),
-        fc1_(add<Linear>("fc1", (input.h / 8) * (input.w / 8) * 128, 512,
-                         ImageExtent{input.h / 8, input.w / 8, 128})),
+        fc1_(add<Linear>("fc1", (input.h / 8) * (input.w / 8) * 128, 512, ImageExtent{input.h / 8, input.w / 8, 128})),
         fc2_(add<Linear>("fc2", 512, classes)) {}
 
   std::string describe() const override { return "CifarCnn()"; }
@@ -47,8 +46,8 @@ class CifarCnn : public Module {
 
 std::unique_ptr<Module> build_cifar_cnn(ImageExtent input, int64_t classes) {
   CHECK(input.h >= 8 && input.w >= 8,
-        "cifar-cnn: images of {}x{} are too small, it halves them three times and needs at least 8x8",
-        input.h, input.w);
+        "cifar-cnn: images of {}x{} are too small, it halves them three times and needs at least 8x8", input.h,
+        input.w);
   return std::make_unique<CifarCnn>(input, classes);
 }
 

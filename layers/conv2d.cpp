@@ -10,8 +10,7 @@ Conv2d::Conv2d(const Conv2dOptions& options) : options_(options) {
   CHECK(kernel.h > 0 && kernel.w > 0, "Conv2d: kernel {} must be positive", text_of(kernel));
   CHECK(stride.h > 0 && stride.w > 0, "Conv2d: stride {} must be positive", text_of(stride));
   CHECK(pad.h >= 0 && pad.w >= 0, "Conv2d: pad {} must not be negative", text_of(pad));
-  CHECK(groups == 1, "Conv2d: groups = {} is not supported, only 1 (every filter sees all {} channels)",
-        groups, in);
+  CHECK(groups == 1, "Conv2d: groups = {} is not supported, only 1 (every filter sees all {} channels)", groups, in);
   weight_ = add_parameter("weight", {out, kernel.h, kernel.w, in}, {.kind = FileLayout::Kind::filter});
   if (bias) bias_ = add_parameter("bias", {out});
 }

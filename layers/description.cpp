@@ -16,8 +16,7 @@ using Built = std::unique_ptr<Module>;
 
 void check_images(const Parser& parser, const Flow& flow) {
   if (!flow.images)
-    parser.fail_at_layer(
-        fmt::format("{} works on images, but here are {}", parser.layer().text, flow.text()));
+    parser.fail_at_layer(fmt::format("{} works on images, but here are {}", parser.layer().text, flow.text()));
 }
 
 // The extent after a window of `size` has moved over the image.
@@ -25,8 +24,8 @@ ImageExtent slide(const Parser& parser, const ImageExtent& in, Window size, Wind
                   int64_t channels) {
   const Window padded{in.h + 2 * pad.h, in.w + 2 * pad.w};
   if (size.h > padded.h || size.w > padded.w)
-    parser.fail_at_layer(fmt::format("the {} window is larger than the image, {}x{} with padding {}",
-                                     text_of(size), in.h, in.w, short_text_of(pad)));
+    parser.fail_at_layer(fmt::format("the {} window is larger than the image, {}x{} with padding {}", text_of(size),
+                                     in.h, in.w, short_text_of(pad)));
   const ImageExtent out{(padded.h - size.h) / stride.h + 1, (padded.w - size.w) / stride.w + 1, channels};
   if (out.h > kLargestNumber || out.w > kLargestNumber)
     parser.fail_at_layer(fmt::format("{} gives an image of {}x{}, more than {} pixels along one side",
@@ -36,8 +35,8 @@ ImageExtent slide(const Parser& parser, const ImageExtent& in, Window size, Wind
 
 void check_weight(const Parser& parser, int64_t in, int64_t out) {
   if (in > kLargestWeight / out)
-    parser.fail_at_layer(fmt::format("{} inputs times {} outputs are more weights than the {} supported", in,
-                                     out, kLargestWeight));
+    parser.fail_at_layer(
+        fmt::format("{} inputs times {} outputs are more weights than the {} supported", in, out, kLargestWeight));
 }
 
 Built build_conv(Parser& parser, Flow& flow) {
@@ -112,9 +111,7 @@ Built build_unary(Parser&, Flow&) {
   return std::make_unique<UnaryLayer>(function);
 }
 
-Built build_dropout(Parser& parser, Flow&) {
-  return std::make_unique<Dropout>(parser.fraction("the probability"));
-}
+Built build_dropout(Parser& parser, Flow&) { return std::make_unique<Dropout>(parser.fraction("the probability")); }
 
 Built build_residual(Parser& parser, Flow& flow) {
   const Token keyword = parser.layer();
@@ -123,38 +120,37 @@ Built build_residual(Parser& parser, Flow& flow) {
   std::unique_ptr<Sequential> shortcut;
   if (parser.accept_after_separators("shortcut")) shortcut = parser.block(shortcut_flow);
   if (flow != shortcut_flow)
-    parser.fail_at(
-        keyword.offset,
-        fmt::format("the body of the residual gives {}, its shortcut {}{}", flow.text(), shortcut_flow.text(),
-                    shortcut ? "" : "; add a 'shortcut { … }' that ends in the same shape"));
+    parser.fail_at(keyword.offset, fmt::format("the body of the residual gives {}, its shortcut {}{}", flow.text(),
+                                               shortcut_flow.text(),
+                                               shortcut ? "" : "; add a 'shortcut { … }' that ends in the same shape"));
   return std::make_unique<Residual>(std::move(body), std::move(shortcut));
 }
 
 constexpr std::array kLayers = {
-    LayerRow{"conv", "FILTERS KERNEL [stride S] [pad P] [nobias]",
-             "2-d convolution: conv 64 3x3 stride 2 pad 1", build_conv},
-    LayerRow{"linear", "FEATURES [nobias]", "fully connected: linear 10", build_linear},
-    LayerRow{"bn", "", "batch normalisation per channel", build_batch_norm},
-    LayerRow{"relu", "", "max(x, 0)", build_unary<Unary::relu>},
-    LayerRow{"gelu", "", "x times the normal distribution function of x", build_unary<Unary::gelu>},
-    LayerRow{"sigmoid", "", "1 / (1 + exp(-x))", build_unary<Unary::sigmoid>},
-    LayerRow{"tanh", "", "hyperbolic tangent", build_unary<Unary::tanh>},
-    LayerRow{"maxpool", "WINDOW [stride S] [pad P]",
-             "largest of each window; the stride is the window unless given", build_pool<MaxPool2d>},
-    LayerRow{"avgpool", "WINDOW [stride S] [pad P]", "mean of each window; padded zeros count",
-             build_pool<AveragePool2d>},
-    LayerRow{"globalavgpool", "", "mean of each channel's image: HxWxC becomes 1x1xC", build_global_pool},
-    LayerRow{"flatten", "", "images HxWxC become H*W*C features", build_flatten},
-    LayerRow{"dropout", "P", "while training, zeroes elements with probability P", build_dropout},
-    LayerRow{"residual", "{ LAYERS } [shortcut { LAYERS }]",
-             "the sum of both branches; without a shortcut, of the body and its input", build_residual},
+    LayerKeyword{"conv", "FILTERS KERNEL [stride S] [pad P] [nobias]", "2-d convolution: conv 64 3x3 stride 2 pad 1",
+                 build_conv},
+    LayerKeyword{"linear", "FEATURES [nobias]", "fully connected: linear 10", build_linear},
+    LayerKeyword{"bn", "", "batch normalisation per channel", build_batch_norm},
+    LayerKeyword{"relu", "", "max(x, 0)", build_unary<Unary::relu>},
+    LayerKeyword{"gelu", "", "x times the normal distribution function of x", build_unary<Unary::gelu>},
+    LayerKeyword{"sigmoid", "", "1 / (1 + exp(-x))", build_unary<Unary::sigmoid>},
+    LayerKeyword{"tanh", "", "hyperbolic tangent", build_unary<Unary::tanh>},
+    LayerKeyword{"maxpool", "WINDOW [stride S] [pad P]",
+                 "largest of each window; the stride is the window unless given", build_pool<MaxPool2d>},
+    LayerKeyword{"avgpool", "WINDOW [stride S] [pad P]", "mean of each window; padded zeros count",
+                 build_pool<AveragePool2d>},
+    LayerKeyword{"globalavgpool", "", "mean of each channel's image: HxWxC becomes 1x1xC", build_global_pool},
+    LayerKeyword{"flatten", "", "images HxWxC become H*W*C features", build_flatten},
+    LayerKeyword{"dropout", "P", "while training, zeroes elements with probability P", build_dropout},
+    LayerKeyword{"residual", "{ LAYERS } [shortcut { LAYERS }]",
+                 "the sum of both branches; without a shortcut, of the body and its input", build_residual},
 };
 
 }  // namespace
 
-std::span<const LayerRow> layer_table() { return kLayers; }
+std::span<const LayerKeyword> layer_keywords() { return kLayers; }
 
-std::string usage_of(const LayerRow& row) {
+std::string usage_of(const LayerKeyword& row) {
   return row.arguments[0] ? fmt::format("{} {}", row.keyword, row.arguments) : row.keyword;
 }
 
@@ -166,10 +162,9 @@ std::unique_ptr<Sequential> parse_description(std::string_view text, ImageExtent
   const Token& last = parser.layer();
   if (last.kind != Token::Kind::word) parser.fail_at(0, "the description has no layers");
   if (flow.images)
-    parser.fail_at(
-        last.offset,
-        fmt::format("the last layer gives {}, not {} numbers per image; end with 'flatten; linear {}'",
-                    flow.text(), classes, classes));
+    parser.fail_at(last.offset,
+                   fmt::format("the last layer gives {}, not {} numbers per image; end with 'flatten; linear {}'",
+                               flow.text(), classes, classes));
   if (flow.features() != classes)
     parser.fail_at(last.offset,
                    fmt::format("the last layer gives {}, the data set has {} classes", flow.text(), classes));
@@ -182,8 +177,8 @@ std::string description_help() {
       "Numbers for two axes are written 3x5 (height x width), or 3 for both. @FILE reads a description from "
       "a file.\n\n";
   size_t width = 0;
-  for (const LayerRow& row : kLayers) width = std::max(width, usage_of(row).size());
-  for (const LayerRow& row : kLayers) help += fmt::format("  {:<{}}  {}\n", usage_of(row), width, row.help);
+  for (const LayerKeyword& row : kLayers) width = std::max(width, usage_of(row).size());
+  for (const LayerKeyword& row : kLayers) help += fmt::format("  {:<{}}  {}\n", usage_of(row), width, row.help);
   return help +
          "\nExample: conv 32 3x3 pad 1; bn; relu; maxpool 2; residual { conv 32 3x3 pad 1; bn }; relu; "
          "flatten; linear 10\n";

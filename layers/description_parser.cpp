@@ -8,8 +8,8 @@ namespace {
 
 constexpr int kDeepestNesting = 32;
 
-const LayerRow* find_layer(std::string_view keyword) {
-  for (const LayerRow& row : layer_table())
+const LayerKeyword* find_layer(std::string_view keyword) {
+  for (const LayerKeyword& row : layer_keywords())
     if (keyword == row.keyword) return &row;
   return nullptr;
 }
@@ -25,12 +25,11 @@ std::unique_ptr<Sequential> Parser::layers(Flow& flow, bool nested) {
     if (token.kind == Token::Kind::separator) continue;
     if (token.kind != Token::Kind::word)
       fail_at(token.offset, fmt::format("'{}' without a layer before it", token.text));
-    const LayerRow* row = find_layer(token.text);
+    const LayerKeyword* row = find_layer(token.text);
     if (!row) {
-      if (token.text == "shortcut")
-        fail_at(token.offset, "'shortcut' belongs right behind the '}' of a residual");
+      if (token.text == "shortcut") fail_at(token.offset, "'shortcut' belongs right behind the '}' of a residual");
       std::vector<std::string> known;
-      for (const LayerRow& r : layer_table()) known.emplace_back(r.keyword);
+      for (const LayerKeyword& r : layer_keywords()) known.emplace_back(r.keyword);
       fail_at(token.offset, unknown_name("layer", token.text, known).what());
     }
     layer_ = argument_ = token;
@@ -43,8 +42,8 @@ std::unique_ptr<Sequential> Parser::layers(Flow& flow, bool nested) {
 void Parser::end_of_layer() {
   const Token& token = peek();
   if (token.kind == Token::Kind::word)
-    fail_at(token.offset, fmt::format("'{}' is one argument too many for '{}'; separate layers with ';'",
-                                      token.text, usage_of(*find_layer(layer_.text))));
+    fail_at(token.offset, fmt::format("'{}' is one argument too many for '{}'; separate layers with ';'", token.text,
+                                      usage_of(*find_layer(layer_.text))));
   if (token.kind == Token::Kind::open)
     fail_at(token.offset, fmt::format("'{{' does not belong behind {}", layer_.text));
   if (token.kind == Token::Kind::close && depth_ == 0) fail_at(token.offset, "'}' without a '{'");
@@ -52,8 +51,7 @@ void Parser::end_of_layer() {
 
 std::string_view Parser::argument(const char* what) {
   if (!more_arguments())
-    fail_at(peek().offset,
-            fmt::format("{} needs {}: {}", layer_.text, what, usage_of(*find_layer(layer_.text))));
+    fail_at(peek().offset, fmt::format("{} needs {}: {}", layer_.text, what, usage_of(*find_layer(layer_.text))));
   argument_ = tokens_[next_++];
   return argument_.text;
 }
@@ -89,8 +87,7 @@ std::string Parser::option(const std::vector<std::string>& known) {
   const std::string word(argument("an option"));
   if (std::find(known.begin(), known.end(), word) == known.end())
     fail_at_argument(unknown_name(fmt::format("option of {}", layer_.text), word, known).what());
-  if (!options_seen_.insert(word).second)
-    fail_at_argument(fmt::format("{} has two options '{}'", layer_.text, word));
+  if (!options_seen_.insert(word).second) fail_at_argument(fmt::format("{} has two options '{}'", layer_.text, word));
   return word;
 }
 

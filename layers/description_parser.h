@@ -37,8 +37,7 @@ struct Flow {
 
 class Parser {
  public:
-  Parser(std::string_view text, std::string_view source)
-      : text_(text), source_(source), tokens_(tokenize(text)) {}
+  Parser(std::string_view text, std::string_view source) : text_(text), source_(source), tokens_(tokenize(text)) {}
 
   // The layers up to '}' (when nested) or the end of the text. Updates `flow` to what they give.
   std::unique_ptr<Sequential> layers(Flow& flow, bool nested);
@@ -76,7 +75,7 @@ class Parser {
 
 // One keyword. `build` reads the arguments, checks them against `flow` and updates it to what the layer
 // gives.
-struct LayerRow {
+struct LayerKeyword {
   const char* keyword;
   const char* arguments;
   const char* help;
@@ -84,9 +83,9 @@ struct LayerRow {
 };
 
 // The keywords of descriptions.
-std::span<const LayerRow> layer_table();
+std::span<const LayerKeyword> layer_keywords();
 
 // "conv FILTERS KERNEL [stride S] [pad P] [nobias]".
-std::string usage_of(const LayerRow& row);
+std::string usage_of(const LayerKeyword& row);
 
 }  // namespace convoy

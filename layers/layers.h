@@ -71,8 +71,7 @@ class BatchNorm2d : public Module {
 
 class MaxPool2d : public Module {
  public:
-  explicit MaxPool2d(Window size, Window stride = {0, 0},
-                     Window pad = {0, 0});  // stride 0: the window's size
+  explicit MaxPool2d(Window size, Window stride = {0, 0}, Window pad = {0, 0});  // stride 0: the window's size
   std::string describe() const override;
 
  protected:

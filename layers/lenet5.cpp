@@ -20,8 +20,7 @@ class LeNet5 : public Module {
  public:
   LeNet5(ImageExtent input, int64_t classes, const LeNetExtents& extents)
       : conv1_(add<Conv2d>(
-            "conv1",
-            Conv2dOptions{.in = input.c, .out = 6, .kernel = {5, 5}, .pad = {extents.pad, extents.pad}})),
+            "conv1", Conv2dOptions{.in = input.c, .out = 6, .kernel = {5, 5}, .pad = {extents.pad, extents.pad}})),
         conv2_(add<Conv2d>("conv2", Conv2dOptions{.in = 6, .out = 16, .kernel = {5, 5}})),
         fc1_(add<Linear>("fc1", extents.h * extents.w * 16, 120, ImageExtent{extents.h, extents.w, 16})),
         fc2_(add<Linear>("fc2", 120, 84)),
@@ -44,8 +43,8 @@ class LeNet5 : public Module {
 }  // namespace
 
 std::unique_ptr<Module> build_lenet5(ImageExtent input, int64_t classes) {
-  CHECK(input.h >= 12 && input.w >= 12, "lenet5: images of {}x{} are too small, it needs at least 12x12",
-        input.h, input.w);
+  CHECK(input.h >= 12 && input.w >= 12, "lenet5: images of {}x{} are too small, it needs at least 12x12", input.h,
+        input.w);
   return std::make_unique<LeNet5>(input, classes, lenet_extents(input));
 }
 

@@ -8,8 +8,7 @@ Linear::Linear(int64_t in, int64_t out, ImageExtent flattened, bool bias) : in_(
   const auto& [h, w, c] = flattened;
   FileLayout layout;
   if (h * w > 1) {
-    CHECK(h * w * c == in, "Linear: {} features in, but a flattened image of {}x{}x{} has {}", in, h, w, c,
-          h * w * c);
+    CHECK(h * w * c == in, "Linear: {} features in, but a flattened image of {}x{}x{} has {}", in, h, w, c, h * w * c);
     layout = {.kind = FileLayout::Kind::after_flatten, .h = h, .w = w, .c = c};
   }
   weight_ = add_parameter("weight", {out, in}, layout);

@@ -30,8 +30,8 @@ class MnistCnn : public Module {
 }  // namespace
 
 std::unique_ptr<Module> build_mnist_cnn(ImageExtent input, int64_t classes) {
-  CHECK(input.h >= 3 && input.w >= 3, "mnist-cnn: images of {}x{} are too small, it needs at least 3x3",
-        input.h, input.w);
+  CHECK(input.h >= 3 && input.w >= 3, "mnist-cnn: images of {}x{} are too small, it needs at least 3x3", input.h,
+        input.w);
   return std::make_unique<MnistCnn>(input, classes);
 }
 

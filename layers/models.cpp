@@ -10,8 +10,7 @@ namespace convoy {
 namespace {
 
 constexpr std::array kModels = {
-    ModelRow{"mnist-cnn", "Conv 32, Linear 128: one convolution, the small comparison network",
-             build_mnist_cnn},
+    ModelRow{"mnist-cnn", "Conv 32, Linear 128: one convolution, the small comparison network", build_mnist_cnn},
     ModelRow{"cifar-cnn", "three Conv-BN-ReLU-MaxPool blocks (32, 64, 128), Linear 512", build_cifar_cnn},
     ModelRow{"lenet5", "LeNet-5 with ReLU and max pooling", build_lenet5},
     ModelRow{"resnet18", "ResNet-18 in its CIFAR form: 3x3 stem, no max pool", build_resnet18},
@@ -38,8 +37,7 @@ std::string read_description(const std::string& path) {
 std::span<const ModelRow> model_table() { return kModels; }
 
 std::unique_ptr<Module> make_model(std::string_view model, ImageExtent input, int64_t classes) {
-  CHECK(input.h > 0 && input.w > 0 && input.c > 0, "model: images of {}x{}x{} are empty", input.h, input.w,
-        input.c);
+  CHECK(input.h > 0 && input.w > 0 && input.c > 0, "model: images of {}x{}x{} are empty", input.h, input.w, input.c);
   CHECK(classes > 0, "model: {} classes, at least one is needed", classes);
   if (model.starts_with('@')) {
     const std::string path(model.substr(1));
@@ -47,8 +45,7 @@ std::unique_ptr<Module> make_model(std::string_view model, ImageExtent input, in
   }
   if (model.find_first_of(" ;{\n") != std::string_view::npos) return parse_description(model, input, classes);
 
-  const auto row =
-      std::find_if(kModels.begin(), kModels.end(), [&](const ModelRow& r) { return model == r.name; });
+  const auto row = std::find_if(kModels.begin(), kModels.end(), [&](const ModelRow& r) { return model == r.name; });
   if (row != kModels.end()) return row->build(input, classes);
   std::vector<std::string> names;
   for (const ModelRow& r : kModels) names.emplace_back(r.name);

@@ -64,8 +64,7 @@ Module& Module::add_child(std::string name, std::unique_ptr<Module> child) {
   return *children_.back().module;
 }
 
-ForwardObserver::ForwardObserver(Callback callback)
-    : callback_(std::move(callback)), previous_(innermost_observer) {
+ForwardObserver::ForwardObserver(Callback callback) : callback_(std::move(callback)), previous_(innermost_observer) {
   innermost_observer = this;
 }
 

@@ -32,8 +32,8 @@ class BasicBlock : public Module {
 
  private:
   Conv2d& add_conv(const char* name, int64_t in, int64_t out, int64_t stride) {
-    return add<Conv2d>(
-        name, Conv2dOptions{.in = in, .out = out, .stride = {stride, stride}, .pad = {1, 1}, .bias = false});
+    return add<Conv2d>(name,
+                       Conv2dOptions{.in = in, .out = out, .stride = {stride, stride}, .pad = {1, 1}, .bias = false});
   }
 
   Conv2d& conv1_;

@@ -11,8 +11,7 @@
 namespace convoy {
 namespace {
 
-constexpr std::string_view kBatchCounter =
-    "num_batches_tracked";  // of PyTorch's BatchNorm; Convoy needs no such count
+constexpr std::string_view kBatchCounter = "num_batches_tracked";  // of PyTorch's BatchNorm; Convoy needs no such count
 
 std::vector<NamedVariable> state_of(const Module& module) {
   std::vector<NamedVariable> state = module.parameters();
@@ -48,8 +47,8 @@ void check_layout(const Shape& memory, const FileLayout& layout) {
     CHECK(memory.rank() == 4, "file layout: a filter is [K,R,S,C], not {}", memory);
   if (layout.kind == FileLayout::Kind::after_flatten)
     CHECK(memory.rank() == 2 && memory[1] == layout.h * layout.w * layout.c,
-          "file layout: {} is not a linear weight behind a flattened image of {}x{}x{}", memory, layout.h,
-          layout.w, layout.c);
+          "file layout: {} is not a linear weight behind a flattened image of {}x{}x{}", memory, layout.h, layout.w,
+          layout.c);
 }
 
 // Whether a file may hold `name` though the model has no such tensor.
@@ -80,8 +79,8 @@ Tensor to_file_layout(const Tensor& memory, const FileLayout& layout) {
 
 Tensor from_file_layout(const Tensor& file, const FileLayout& layout, const Shape& memory_shape) {
   check_layout(memory_shape, layout);
-  CHECK(file.shape() == file_shape(memory_shape, layout),
-        "file layout: {} in the file does not belong to {} in memory", file.shape(), memory_shape);
+  CHECK(file.shape() == file_shape(memory_shape, layout), "file layout: {} in the file does not belong to {} in memory",
+        file.shape(), memory_shape);
   const auto [rows, pixels, channels] = transposition(memory_shape, layout);
   Tensor memory = Tensor::empty(memory_shape, DType::f32, Device{});
   const Tensor host = file.to(Device{});
@@ -120,16 +119,14 @@ void load_weights(Module& module, const std::filesystem::path& path) {
     const Shape expected = file_shape(entry.variable.shape(), entry.layout);
     const Tensor& tensor = found->second;
     if (tensor.shape() != expected)
-      fail(ErrorKind::data, "{}: '{}' is {}, the model expects {}", where, entry.name, tensor.shape(),
-           expected);
+      fail(ErrorKind::data, "{}: '{}' is {}, the model expects {}", where, entry.name, tensor.shape(), expected);
     if (tensor.dtype() != DType::f32)
       fail(ErrorKind::data, "{}: '{}' holds {} values, the model expects f32", where, entry.name,
            name_of(tensor.dtype()));
   }
   for (const std::string& name : file_names)
     if (!known.contains(name) && !is_batch_counter(name, known))
-      fail(ErrorKind::data, "{}: '{}' is not part of the model{}", where, name,
-           suggestion(name, known_names));
+      fail(ErrorKind::data, "{}: '{}' is not part of the model{}", where, name, suggestion(name, known_names));
 
   for (NamedVariable& entry : state)
     entry.variable.value().copy_from(

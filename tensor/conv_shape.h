@@ -21,7 +21,7 @@ struct Conv2dShape {
 
   constexpr int64_t p() const { return (h + 2 * pad_h - r) / stride_h + 1; }
   constexpr int64_t q() const { return (w + 2 * pad_w - s) / stride_w + 1; }
-  constexpr int64_t taps() const { return r * s * c; }          // length of one filter
+  constexpr int64_t taps() const { return r * s * c; }  // length of one filter
   constexpr int64_t output_pixels() const { return n * p() * q(); }
   constexpr int64_t multiply_adds() const { return output_pixels() * k * taps(); }
   bool operator==(const Conv2dShape&) const = default;

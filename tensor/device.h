@@ -14,16 +14,16 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 
-// An execution queue on a device, handed to every kernel. On the CPU a kernel runs at once, on `threads` OpenMP threads;
-// on a GPU it is enqueued on `handle` (a cudaStream_t) and runs later.
+// An execution queue on a device, handed to every kernel. On the CPU a kernel runs at once, on `threads` OpenMP
+// threads; on a GPU it is enqueued on `handle` (a cudaStream_t) and runs later.
 struct Stream {
   Device device = {};
   int threads = 1;
   void* handle = nullptr;
 };
 
-// The stream of the calling thread, used by every op. A new thread starts with a one-thread CPU stream; the main thread with as many
-// threads as the process may use (OMP_NUM_THREADS, or the cores it is bound to).
+// The stream of the calling thread, used by every op. A new thread starts with a one-thread CPU stream; the main
+// thread with as many threads as the process may use (OMP_NUM_THREADS, or the cores it is bound to).
 const Stream& current_stream();
 void set_current_stream(const Stream& stream);
 

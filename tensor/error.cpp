@@ -43,8 +43,7 @@ std::string nearest_name(std::string_view given, std::span<const std::string> kn
 Error unknown_name(std::string_view what, std::string_view given, std::span<const std::string> known) {
   const std::string nearest = nearest_name(given, known);
   const std::string hint = nearest.empty() ? "." : fmt::format(", did you mean '{}'?", nearest);
-  return Error(ErrorKind::usage,
-               fmt::format("unknown {} '{}'{} Known: {}", what, given, hint, fmt::join(known, ", ")));
+  return Error(ErrorKind::usage, fmt::format("unknown {} '{}'{} Known: {}", what, given, hint, fmt::join(known, ", ")));
 }
 
 }  // namespace convoy

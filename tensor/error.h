@@ -3,8 +3,8 @@
 //   CHECK(x.rank() == 4, "conv2d: input {} is not [N,H,W,C]", x.shape());   // throws Error(usage)
 //   fail(ErrorKind::data, "{}: truncated, {} of {} bytes", path, have, want);
 //
-// Every message reads `<operation or file>: <what is wrong, with the values>`. Libraries throw; only main() catches, prints
-// the line and exits with the code of the kind.
+// Every message reads `<operation or file>: <what is wrong, with the values>`. Libraries throw; only main()
+// catches, prints the line and exits with the code of the kind.
 #pragma once
 
 #include <fmt/format.h>
@@ -50,7 +50,7 @@ Error unknown_name(std::string_view what, std::string_view given, std::span<cons
 }  // namespace convoy
 
 // Checks an argument at the API boundary; throws Error(usage) with the formatted message.
-#define CHECK(condition, ...) \
-  do { \
+#define CHECK(condition, ...)                                                  \
+  do {                                                                         \
     if (!(condition)) ::convoy::fail(::convoy::ErrorKind::usage, __VA_ARGS__); \
   } while (false)

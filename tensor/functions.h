@@ -1,5 +1,5 @@
-// Elementwise formulas, one functor each, shared by every backend. A new function is one struct and one line in the list below it:
-// the enum, the names, and the kernels of all backends follow from the list.
+// Elementwise formulas, one functor each, shared by every backend. A new function is one struct and one line in the
+// list below it: the enum, the names, and the kernels of all backends follow from the list.
 #pragma once
 
 #include <cmath>

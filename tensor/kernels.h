@@ -1,12 +1,13 @@
-// Every kernel Convoy has, on one page. A backend is one constant `Kernels` table: the CPU has one per instruction set.
+// Every kernel Convoy has, on one page. A backend is one constant `Kernels` table: the CPU has one per instruction
+// set.
 //
 // Rules for every row:
-// - Pointers are to contiguous row-major memory on the stream's device, f32 unless said otherwise. Shapes stand in the comments,
-//   with the letters of conv_shape.h. Kernels check nothing: tensor/ops.h does.
+// - Pointers are to contiguous row-major memory on the stream's device, f32 unless said otherwise. Shapes stand in
+//   the comments, with the letters of conv_shape.h. Kernels check nothing: tensor/ops.h does.
 // - `=` overwrites, `+=` accumulates; rows with a flag `accumulate` do the second when it is true.
 // - Inputs and outputs do not overlap, except where "in place" is said.
-// - Deterministic: the result depends on the arguments alone, never on the number of threads. Long reductions are cut into pieces
-//   by the shape and summed in a fixed order.
+// - Deterministic: the result depends on the arguments alone, never on the number of threads. Long reductions are
+//   cut into pieces by the shape and summed in a fixed order.
 // - Asynchronous on the stream of a GPU; finished on return on the CPU. Any extent may be 0.
 #pragma once
 
@@ -20,7 +21,8 @@
 
 namespace convoy {
 
-// c [m,n] = or += a * b (+ bias [n] in every row) (then ReLU). a is [m,k], or [k,m] when transpose_a; b is [k,n], or [n,k] when transpose_b.
+// c [m,n] = or += a * b (+ bias [n] in every row) (then ReLU). a is [m,k], or [k,m] when transpose_a; b is [k,n],
+// or [n,k] when transpose_b.
 struct GemmShape {
   int64_t m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;
@@ -35,10 +37,10 @@ struct Epilogue {
 // A batch of augmented images: out[i] = (crop(flip(images[index[i]])) / 255 - mean[c]) * inverse_std[c].
 struct ImageBatchShape {
   int64_t n = 0, h = 0, w = 0, c = 0;  // of the batch; c at most 4
-  int crop_pad = 0;                    // > 0: a random h x w window of the image padded by this many zero pixels on each side
-  bool flip = false;                   // mirror left-right with probability 1/2
+  int crop_pad = 0;   // > 0: a random h x w window of the image padded by this many zero pixels on each side
+  bool flip = false;  // mirror left-right with probability 1/2
   float mean[4] = {}, inverse_std[4] = {1, 1, 1, 1};  // padding is black *before* normalisation, as in torchvision
-  RandomKey key;                       // stream augment, step = epoch; image j draws at counter j, the index in the data set
+  RandomKey key;  // stream augment, step = epoch; image j draws at counter j, the index in the data set
 };
 
 // One parameter tensor in an optimizer step.
@@ -50,15 +52,15 @@ struct ParameterSlice {
   float* second = nullptr;          // updated; Adam's second moment
 };
 
-// PyTorch's SGD: g += weight_decay * value; first = first_step ? g : momentum * first + g;
+// PyTorch's SGD: g += weight_decay * value; first = momentum * first + g (first starts as 0);
 // value -= lr * (nesterov ? g + momentum * first : first).
 struct SgdStep {
   float lr = 0, momentum = 0, weight_decay = 0;
-  bool nesterov = false, first_step = false;
+  bool nesterov = false;
 };
 
-// Adam (Kingma, Ba 2015) and, when decoupled, AdamW (Loshchilov, Hutter 2019). correction1 = 1 - beta1^t, correction2 = 1 - beta2^t.
-// value -= lr / correction1 * first / (sqrt(second / correction2) + epsilon).
+// Adam (Kingma, Ba 2015) and, when decoupled, AdamW (Loshchilov, Hutter 2019). correction1 = 1 - beta1^t,
+// correction2 = 1 - beta2^t. value -= lr / correction1 * first / (sqrt(second / correction2) + epsilon).
 struct AdamStep {
   float lr = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, weight_decay = 0;
   bool decoupled = false;
@@ -68,68 +70,83 @@ struct AdamStep {
 struct Kernels {
   const char* name;  // "avx512", "cuda", …
 
-  // --- products -------------------------------------------------------------------------------------------------------------
-  void (*gemm)(const Stream&, const GemmShape&, const float* a, const float* b, const Epilogue&, bool accumulate, float* c);
+  // --- products ---------------------------------------------------------------------------------------------------
+  void (*gemm)(const Stream&, const GemmShape&, const float* a, const float* b, const Epilogue&, bool accumulate,
+               float* c);
 
-  // --- convolution ------------------------------------------------------------------------------------------------------------
+  // --- convolution ------------------------------------------------------------------------------------------------
   // y [N,P,Q,K] = conv(x [N,H,W,C], w [K,R,S,C]), then the epilogue.
   void (*conv2d_forward)(const Stream&, const Conv2dShape&, const float* x, const float* w, const Epilogue&, float* y);
   // dx [N,H,W,C] = or += the transpose of the map x -> y, applied to dy [N,P,Q,K].
-  void (*conv2d_backward_input)(const Stream&, const Conv2dShape&, const float* dy, const float* w, bool accumulate, float* dx);
+  void (*conv2d_backward_input)(const Stream&, const Conv2dShape&, const float* dy, const float* w, bool accumulate,
+                                float* dx);
   // dw [K,R,S,C] = or += sum over n,p,q of dy [N,P,Q,K] * x [N,H,W,C].
-  void (*conv2d_backward_weight)(const Stream&, const Conv2dShape&, const float* x, const float* dy, bool accumulate, float* dw);
+  void (*conv2d_backward_weight)(const Stream&, const Conv2dShape&, const float* x, const float* dy, bool accumulate,
+                                 float* dw);
 
-  // --- pooling ----------------------------------------------------------------------------------------------------------------
-  // y [N,P,Q,C] = the largest of each window; index [N,P,Q,C] (u8) = its position r*S + s (R*S <= 256); the first wins a tie, NaN wins all.
+  // --- pooling ----------------------------------------------------------------------------------------------------
+  // y [N,P,Q,C] = the largest of each window; index [N,P,Q,C] (u8) = its position r*S + s (R*S <= 256); the first
+  // wins a tie, NaN wins all.
   void (*max_pool_forward)(const Stream&, const Pool2dShape&, const float* x, float* y, uint8_t* index);
   // dx [N,H,W,C] = or += dy [N,P,Q,C] sent to where each maximum was.
-  void (*max_pool_backward)(const Stream&, const Pool2dShape&, const float* dy, const uint8_t* index, bool accumulate, float* dx);
+  void (*max_pool_backward)(const Stream&, const Pool2dShape&, const float* dy, const uint8_t* index, bool accumulate,
+                            float* dx);
   // y [N,P,Q,C] = sum of each window / (R*S), padding counted. Global pooling is the window H x W.
   void (*average_pool_forward)(const Stream&, const Pool2dShape&, const float* x, float* y);
   void (*average_pool_backward)(const Stream&, const Pool2dShape&, const float* dy, bool accumulate, float* dx);
 
-  // --- batch norm: x is [rows, channels], rows = N*H*W ------------------------------------------------------------------------
+  // --- batch norm: x is [rows, channels], rows = N*H*W ------------------------------------------------------------
   // mean [channels] =, variance [channels] = (biased), by pairwise merging of pieces (Chan, Golub, LeVeque 1979).
-  void (*batch_norm_statistics)(const Stream&, int64_t rows, int64_t channels, const float* x, float* mean, float* variance);
-  // y [rows, channels] = (x - mean) / sqrt(variance + epsilon) * gamma + beta, then ReLU when asked. In place allowed.
-  void (*batch_norm_normalize)(const Stream&, int64_t rows, int64_t channels, const float* x, const float* mean, const float* variance,
-                               float epsilon, const float* gamma, const float* beta, bool relu, float* y);
-  // With dz = dy, or dy * (y > 0) when relu, and xhat = (x - mean) / sqrt(variance + epsilon), both [rows, channels]:
-  // dgamma [channels] = sum dz * xhat, dbeta [channels] = sum dz. y (the normalised output) is recomputed from x, not read.
-  void (*batch_norm_backward_reduce)(const Stream&, int64_t rows, int64_t channels, const float* x, const float* dy, const float* mean,
-                                     const float* variance, float epsilon, const float* gamma, const float* beta, bool relu, float* dgamma,
-                                     float* dbeta);
-  // dx [rows, channels] = or += gamma / sqrt(variance + epsilon) * (dz - dbeta / total_rows - xhat * dgamma / total_rows), where dgamma and dbeta are the
-  // sums over all total_rows rows of the batch (total_rows > rows when it is sharded).
-  void (*batch_norm_backward_input)(const Stream&, int64_t rows, int64_t channels, int64_t total_rows, const float* x, const float* dy,
-                                    const float* mean, const float* variance, float epsilon, const float* gamma, const float* beta, bool relu,
-                                    const float* dgamma, const float* dbeta, bool accumulate, float* dx);
+  void (*batch_norm_statistics)(const Stream&, int64_t rows, int64_t channels, const float* x, float* mean,
+                                float* variance);
+  // y [rows, channels] = (x - mean) / sqrt(variance + epsilon) * gamma + beta, then ReLU when asked. In place
+  // allowed.
+  void (*batch_norm_normalize)(const Stream&, int64_t rows, int64_t channels, const float* x, const float* mean,
+                               const float* variance, float epsilon, const float* gamma, const float* beta, bool relu,
+                               float* y);
+  // With dz = dy, or dy * (y > 0) when relu, and xhat = (x - mean) / sqrt(variance + epsilon), both [rows,
+  // channels]: dgamma [channels] = sum dz * xhat, dbeta [channels] = sum dz. y (the normalised output) is
+  // recomputed from x, not read.
+  void (*batch_norm_backward_reduce)(const Stream&, int64_t rows, int64_t channels, const float* x, const float* dy,
+                                     const float* mean, const float* variance, float epsilon, const float* gamma,
+                                     const float* beta, bool relu, float* dgamma, float* dbeta);
+  // dx [rows, channels] = or += gamma / sqrt(variance + epsilon) * (dz - dbeta / total_rows - xhat * dgamma /
+  // total_rows), where dgamma and dbeta are the sums over all total_rows rows of the batch (total_rows > rows when
+  // it is sharded).
+  void (*batch_norm_backward_input)(const Stream&, int64_t rows, int64_t channels, int64_t total_rows, const float* x,
+                                    const float* dy, const float* mean, const float* variance, float epsilon,
+                                    const float* gamma, const float* beta, bool relu, const float* dgamma,
+                                    const float* dbeta, bool accumulate, float* dx);
   // running = (1 - momentum) * running + momentum * (mean, variance * rows / (rows - 1)), all [channels].
-  void (*batch_norm_update_running)(const Stream&, int64_t rows, int64_t channels, float momentum, const float* mean, const float* variance,
-                                    float* running_mean, float* running_variance);
+  void (*batch_norm_update_running)(const Stream&, int64_t rows, int64_t channels, float momentum, const float* mean,
+                                    const float* variance, float* running_mean, float* running_variance);
 
-  // --- elementwise ------------------------------------------------------------------------------------------------------------
+  // --- elementwise ------------------------------------------------------------------------------------------------
   void (*unary_forward)(const Stream&, Unary, int64_t count, const float* x, float* y);  // y = f(x); in place allowed
-  void (*unary_backward)(const Stream&, Unary, int64_t count, const float* x, const float* dy, bool accumulate, float* dx);
-  void (*binary_forward)(const Stream&, Binary, int64_t count, const float* a, const float* b, float* y);  // in place allowed
+  void (*unary_backward)(const Stream&, Unary, int64_t count, const float* x, const float* dy, bool accumulate,
+                         float* dx);
+  void (*binary_forward)(const Stream&, Binary, int64_t count, const float* a, const float* b,
+                         float* y);  // in place allowed
   // da = or += dy * df/da. Null da or db: not wanted. a and b may be null for add.
-  void (*binary_backward)(const Stream&, Binary, int64_t count, const float* a, const float* b, const float* dy, bool accumulate_a, float* da,
-                          bool accumulate_b, float* db);
+  void (*binary_backward)(const Stream&, Binary, int64_t count, const float* a, const float* b, const float* dy,
+                          bool accumulate_a, float* da, bool accumulate_b, float* db);
   // y = x * scale; in place allowed.
   void (*scale)(const Stream&, int64_t count, float scale, const float* x, float* y);
-  // y = x / (1 - probability) where random_uniform(key, offset + i) >= probability, else 0; in place allowed. Its own backward with the same key.
-  void (*dropout)(const Stream&, int64_t count, float probability, const RandomKey&, uint64_t offset, const float* x, float* y);
+  // y = x / (1 - probability) where random_uniform(key, offset + i) >= probability, else 0; in place allowed. Its
+  // own backward with the same key.
+  void (*dropout)(const Stream&, int64_t count, float probability, const RandomKey&, uint64_t offset, const float* x,
+                  float* y);
   void (*fill)(const Stream&, int64_t count, float value, float* y);
 
-  // --- bias and reductions -----------------------------------------------------------------------------------------------------
+  // --- bias and reductions ----------------------------------------------------------------------------------------
   // y [rows, columns] = x + bias [columns]; in place allowed.
   void (*bias_forward)(const Stream&, int64_t rows, int64_t columns, const float* x, const float* bias, float* y);
   // out [columns] = or += sum over rows of x [rows, columns].
   void (*column_sum)(const Stream&, int64_t rows, int64_t columns, const float* x, bool accumulate, float* out);
-  // The backward of "add bias, then ReLU", from the result y: dz = dy where y > 0, else 0; dbias [columns] = or += sum over rows of dz.
-  // All others [rows, columns]; dz may be dy itself. dbias may be null.
-  void (*bias_relu_backward)(const Stream&, int64_t rows, int64_t columns, const float* y, const float* dy, float* dz, bool accumulate,
-                             float* dbias);
+  // The backward of "add bias, then ReLU", from the result y: dz = dy where y > 0, else 0; dbias [columns] = or +=
+  // sum over rows of dz. All others [rows, columns]; dz may be dy itself. dbias may be null.
+  void (*bias_relu_backward)(const Stream&, int64_t rows, int64_t columns, const float* y, const float* dy, float* dz,
+                             bool accumulate, float* dbias);
   // out [1] = sum of x [count].
   void (*sum)(const Stream&, int64_t count, const float* x, float* out);
   // out [rows] (i32) = position of the largest of each row of x [rows, columns]; the first wins a tie.
@@ -137,32 +154,35 @@ struct Kernels {
   // out [1] (i32) = how many of x [count] are infinite or NaN.
   void (*count_nonfinite)(const Stream&, int64_t count, const float* x, int32_t* out);
 
-  // --- loss ---------------------------------------------------------------------------------------------------------------------
-  // For each row: probability [rows, classes] = softmax(logits), loss [rows] = cross entropy against (1 - smoothing) * onehot(label) +
-  // smoothing / classes. labels [rows] (i32) in [0, classes).
-  void (*softmax_cross_entropy_forward)(const Stream&, int64_t rows, int64_t classes, const float* logits, const int32_t* labels,
-                                        float smoothing, float* probability, float* loss);
-  // dlogits [rows, classes] = or += (probability - target) * (*dloss) * scale. dloss [1] on the device; scale is 1 / rows for a mean.
-  void (*softmax_cross_entropy_backward)(const Stream&, int64_t rows, int64_t classes, const float* probability, const int32_t* labels,
-                                         float smoothing, const float* dloss, float scale, bool accumulate, float* dlogits);
+  // --- loss -------------------------------------------------------------------------------------------------------
+  // For each row: probability [rows, classes] = softmax(logits), loss [rows] = cross entropy against (1 -
+  // smoothing) * onehot(label) + smoothing / classes. labels [rows] (i32) in [0, classes).
+  void (*softmax_cross_entropy_forward)(const Stream&, int64_t rows, int64_t classes, const float* logits,
+                                        const int32_t* labels, float smoothing, float* probability, float* loss);
+  // dlogits [rows, classes] = or += (probability - target) * (*dloss) * scale. dloss [1] on the device; scale is 1
+  // / rows for a mean.
+  void (*softmax_cross_entropy_backward)(const Stream&, int64_t rows, int64_t classes, const float* probability,
+                                         const int32_t* labels, float smoothing, const float* dloss, float scale,
+                                         bool accumulate, float* dlogits);
 
-  // --- optimizers: all parameters in one pass -------------------------------------------------------------------------------------
+  // --- optimizers: all parameters in one pass ---------------------------------------------------------------------
   void (*sgd_step)(const Stream&, const SgdStep&, std::span<const ParameterSlice>);
   void (*adam_step)(const Stream&, const AdamStep&, std::span<const ParameterSlice>);
 
-  // --- data -----------------------------------------------------------------------------------------------------------------------
+  // --- data -------------------------------------------------------------------------------------------------------
   // out [N,H,W,C] = augmented, normalised images (u8 [data set,H,W,C]) chosen by index [N] (i32).
   void (*image_batch)(const Stream&, const ImageBatchShape&, const uint8_t* images, const int32_t* index, float* out);
 };
 
-// The table for a device. On the CPU: the best instruction set it has, or the one that CONVOY_ISA (portable, avx2, avx512) names;
-// throws Error(device) for one it has not. Chosen once.
+// The table for a device. On the CPU: the best instruction set it has, or the one that CONVOY_ISA (portable, avx2,
+// avx512) names; throws Error(device) for one it has not. Chosen once.
 const Kernels& kernels(Device device);
 
 // The tables this CPU can run, slowest first: what the tests iterate over.
 std::span<const Kernels* const> cpu_kernel_tables();
 
-// Replaces the CPU's table for the rest of the process (tests and benchmarks compare instruction sets with it). Not thread-safe.
+// Replaces the CPU's table for the rest of the process (tests and benchmarks compare instruction sets with it). Not
+// thread-safe.
 void set_cpu_kernels(const Kernels& table);
 
 }  // namespace convoy

@@ -29,7 +29,8 @@ std::byte* system_allocate(int64_t bytes) {
   if (posix_memalign(&block, static_cast<size_t>(huge ? kHugePage : kAlignment), static_cast<size_t>(bytes)) != 0) {
     return nullptr;
   }
-  if (huge) madvise(block, static_cast<size_t>(bytes), MADV_HUGEPAGE);  // advice only: a refusal costs speed, nothing else
+  if (huge)
+    madvise(block, static_cast<size_t>(bytes), MADV_HUGEPAGE);  // advice only: a refusal costs speed, nothing else
   return static_cast<std::byte*>(block);
 }
 

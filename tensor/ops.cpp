@@ -9,18 +9,17 @@ const Kernels& kernels_of(const Tensor& x) { return kernels(x.device()); }
 void check_operand(const char* operation, const char* role, const Tensor& x, const Tensor& neighbour) {
   CHECK(x.defined(), "{}: {} is undefined", operation, role);
   CHECK(x.dtype() == DType::f32, "{}: {} is {}, expected f32", operation, role, name_of(x.dtype()));
-  CHECK(x.device() == neighbour.device(), "{}: {} is on {}, the input on {}", operation, role,
-        x.device().text(), neighbour.device().text());
+  CHECK(x.device() == neighbour.device(), "{}: {} is on {}, the input on {}", operation, role, x.device().text(),
+        neighbour.device().text());
 }
 
 void check_input(const char* operation, const Tensor& x) { check_operand(operation, "the input", x, x); }
 
 // Checks a vector with one value per channel; `x` is the tensor it goes with.
-void check_vector(const char* operation, const char* role, const Tensor& vector, int64_t channels,
-                  const Tensor& x) {
+void check_vector(const char* operation, const char* role, const Tensor& vector, int64_t channels, const Tensor& x) {
   check_operand(operation, role, vector, x);
-  CHECK(vector.shape() == Shape({channels}), "{}: {} is {}, expected [{}] (input {})", operation, role,
-        vector.shape(), channels, x.shape());
+  CHECK(vector.shape() == Shape({channels}), "{}: {} is {}, expected [{}] (input {})", operation, role, vector.shape(),
+        channels, x.shape());
 }
 
 Epilogue epilogue(const Tensor& bias, bool relu) {
@@ -40,8 +39,7 @@ Matrix as_matrix(const char* operation, const Tensor& x) {
 
 }  // namespace
 
-// --- convolution and products
-// --------------------------------------------------------------------------------------------------
+// --- convolution and products -------------------------------------------------------------------------------------
 
 Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, Window pad) {
   check_input("conv2d", x);
@@ -54,8 +52,8 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, W
   CHECK(pad.h >= 0 && pad.w >= 0, "conv2d: padding {}x{} is negative", pad.h, pad.w);
   CHECK(weight.size(1) >= 1 && weight.size(2) >= 1, "conv2d: weight {} has no taps", weight.shape());
   CHECK(x.size(1) + 2 * pad.h >= weight.size(1) && x.size(2) + 2 * pad.w >= weight.size(2),
-        "conv2d: a {}x{} filter does not fit the image {}x{} padded by {}x{} (input {}, weight {})",
-        weight.size(1), weight.size(2), x.size(1), x.size(2), pad.h, pad.w, x.shape(), weight.shape());
+        "conv2d: a {}x{} filter does not fit the image {}x{} padded by {}x{} (input {}, weight {})", weight.size(1),
+        weight.size(2), x.size(1), x.size(2), pad.h, pad.w, x.shape(), weight.shape());
   return {.n = x.size(0),
           .h = x.size(1),
           .w = x.size(2),
@@ -69,13 +67,12 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, W
           .pad_w = pad.w};
 }
 
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad,
-              bool relu) {
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad, bool relu) {
   const Conv2dShape shape = conv2d_shape(x, weight, stride, pad);
   if (bias.defined()) check_vector("conv2d", "the bias", bias, shape.k, x);
   Tensor y = Tensor::empty({shape.n, shape.p(), shape.q(), shape.k}, DType::f32, x.device());
-  kernels_of(x).conv2d_forward(current_stream(), shape, x.data<float>(), weight.data<float>(),
-                               epilogue(bias, relu), y.data<float>());
+  kernels_of(x).conv2d_forward(current_stream(), shape, x.data<float>(), weight.data<float>(), epilogue(bias, relu),
+                               y.data<float>());
   return y;
 }
 
@@ -89,25 +86,23 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool re
   const GemmShape shape{.m = x.size(0), .n = weight.size(0), .k = x.size(1), .transpose_b = true};
   if (bias.defined()) check_vector("linear", "the bias", bias, shape.n, x);
   Tensor y = Tensor::empty({shape.m, shape.n}, DType::f32, x.device());
-  kernels_of(x).gemm(current_stream(), shape, x.data<float>(), weight.data<float>(), epilogue(bias, relu),
-                     false, y.data<float>());
+  kernels_of(x).gemm(current_stream(), shape, x.data<float>(), weight.data<float>(), epilogue(bias, relu), false,
+                     y.data<float>());
   return y;
 }
 
-// --- pooling
-// -----------------------------------------------------------------------------------------------------------------------
+// --- pooling ------------------------------------------------------------------------------------------------------
 
 Pool2dShape pool2d_shape(const char* operation, const Tensor& x, Window size, Window stride, Window pad) {
   check_input(operation, x);
   CHECK(x.rank() == 4, "{}: input {} is not [N,H,W,C]", operation, x.shape());
   CHECK(size.h >= 1 && size.w >= 1, "{}: window {}x{}, expected at least 1x1", operation, size.h, size.w);
-  CHECK(stride.h >= 1 && stride.w >= 1, "{}: stride {}x{}, expected at least 1x1", operation, stride.h,
-        stride.w);
+  CHECK(stride.h >= 1 && stride.w >= 1, "{}: stride {}x{}, expected at least 1x1", operation, stride.h, stride.w);
   CHECK(pad.h >= 0 && pad.w >= 0 && 2 * pad.h <= size.h && 2 * pad.w <= size.w,
         "{}: padding {}x{}, expected at most half the window {}x{}", operation, pad.h, pad.w, size.h, size.w);
   CHECK(x.size(1) + 2 * pad.h >= size.h && x.size(2) + 2 * pad.w >= size.w,
-        "{}: a {}x{} window does not fit the image {}x{} padded by {}x{} (input {})", operation, size.h,
-        size.w, x.size(1), x.size(2), pad.h, pad.w, x.shape());
+        "{}: a {}x{} window does not fit the image {}x{} padded by {}x{} (input {})", operation, size.h, size.w,
+        x.size(1), x.size(2), pad.h, pad.w, x.shape());
   return {.n = x.size(0),
           .h = x.size(1),
           .w = x.size(2),
@@ -124,8 +119,7 @@ MaxPool2dResult max_pool2d(const Tensor& x, Window size, Window stride, Window p
   const Pool2dShape shape = pool2d_shape("max_pool2d", x, size, stride, pad);
   CHECK(shape.r * shape.s <= 256, "max_pool2d: window {}x{}, expected at most 256 pixels", size.h, size.w);
   const Shape result{shape.n, shape.p(), shape.q(), shape.c};
-  MaxPool2dResult pooled{Tensor::empty(result, DType::f32, x.device()),
-                         Tensor::empty(result, DType::u8, x.device())};
+  MaxPool2dResult pooled{Tensor::empty(result, DType::f32, x.device()), Tensor::empty(result, DType::u8, x.device())};
   kernels_of(x).max_pool_forward(current_stream(), shape, x.data<float>(), pooled.y.data<float>(),
                                  pooled.index.data<uint8_t>());
   return pooled;
@@ -138,8 +132,7 @@ Tensor average_pool2d(const Tensor& x, Window size, Window stride, Window pad) {
   return y;
 }
 
-// --- batch norm
-// ----------------------------------------------------------------------------------------------------------------------
+// --- batch norm ---------------------------------------------------------------------------------------------------
 
 BatchStatistics batch_norm_statistics(const Tensor& x) {
   const Matrix matrix = as_matrix("batch_norm", x);
@@ -159,13 +152,12 @@ Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsi
   check_vector("batch_norm", "beta", beta, matrix.columns, x);
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
   kernels_of(x).batch_norm_normalize(current_stream(), matrix.rows, matrix.columns, x.data<float>(),
-                                     statistics.mean.data<float>(), statistics.variance.data<float>(),
-                                     epsilon, gamma.data<float>(), beta.data<float>(), relu, y.data<float>());
+                                     statistics.mean.data<float>(), statistics.variance.data<float>(), epsilon,
+                                     gamma.data<float>(), beta.data<float>(), relu, y.data<float>());
   return y;
 }
 
-// --- elementwise
-// -----------------------------------------------------------------------------------------------------------------------
+// --- elementwise --------------------------------------------------------------------------------------------------
 
 Tensor apply(Unary function, const Tensor& x) {
   check_input("apply", x);
@@ -195,8 +187,8 @@ Tensor bias_add(const Tensor& x, const Tensor& bias) {
   const Matrix matrix = as_matrix("bias_add", x);
   check_vector("bias_add", "the bias", bias, matrix.columns, x);
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  kernels_of(x).bias_forward(current_stream(), matrix.rows, matrix.columns, x.data<float>(),
-                             bias.data<float>(), y.data<float>());
+  kernels_of(x).bias_forward(current_stream(), matrix.rows, matrix.columns, x.data<float>(), bias.data<float>(),
+                             y.data<float>());
   return y;
 }
 
@@ -204,13 +196,11 @@ Tensor dropout(const Tensor& x, float probability, const RandomKey& key, uint64_
   check_input("dropout", x);
   CHECK(probability >= 0 && probability <= 1, "dropout: probability {}, expected 0 to 1", probability);
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  kernels_of(x).dropout(current_stream(), x.count(), probability, key, offset, x.data<float>(),
-                        y.data<float>());
+  kernels_of(x).dropout(current_stream(), x.count(), probability, key, offset, x.data<float>(), y.data<float>());
   return y;
 }
 
-// --- reductions and loss
-// -----------------------------------------------------------------------------------------------------------------
+// --- reductions and loss ------------------------------------------------------------------------------------------
 
 Tensor sum(const Tensor& x) {
   check_input("sum", x);
@@ -248,15 +238,15 @@ SoftmaxCrossEntropyResult softmax_cross_entropy(const Tensor& logits, const Tens
   if (labels.device().kind == Device::Kind::cpu) {
     for (int64_t row = 0; row < rows; ++row) {
       const int32_t label = labels.data<int32_t>()[row];
-      CHECK(label >= 0 && label < classes, "softmax_cross_entropy: label {} of sample {} is not in [0, {})",
-            label, row, classes);
+      CHECK(label >= 0 && label < classes, "softmax_cross_entropy: label {} of sample {} is not in [0, {})", label, row,
+            classes);
     }
   }
   SoftmaxCrossEntropyResult result{Tensor::empty(logits.shape(), DType::f32, logits.device()),
                                    Tensor::empty({rows}, DType::f32, logits.device())};
-  kernels_of(logits).softmax_cross_entropy_forward(
-      current_stream(), rows, classes, logits.data<float>(), labels.data<int32_t>(), smoothing,
-      result.probability.data<float>(), result.loss.data<float>());
+  kernels_of(logits).softmax_cross_entropy_forward(current_stream(), rows, classes, logits.data<float>(),
+                                                   labels.data<int32_t>(), smoothing, result.probability.data<float>(),
+                                                   result.loss.data<float>());
   return result;
 }
 

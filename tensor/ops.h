@@ -19,8 +19,7 @@ struct Window {  // height, width
 // filter fits the padded image.
 Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, Window pad);
 // x [N,H,W,C], weight [K,R,S,C], bias [K] -> [N,P,Q,K], then ReLU when asked.
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad,
-              bool relu = false);
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad, bool relu = false);
 
 // x [N,in], weight [out,in], bias [out] -> x * weight^T + bias [N,out], then ReLU when asked.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool relu = false);
@@ -63,7 +62,6 @@ struct SoftmaxCrossEntropyResult {
 };
 // logits [N, classes], labels i32 [N] in [0, classes), smoothing in [0, 1]. Labels in host memory are
 // checked.
-SoftmaxCrossEntropyResult softmax_cross_entropy(const Tensor& logits, const Tensor& labels,
-                                                float smoothing = 0);
+SoftmaxCrossEntropyResult softmax_cross_entropy(const Tensor& logits, const Tensor& labels, float smoothing = 0);
 
 }  // namespace convoy

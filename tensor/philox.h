@@ -1,6 +1,6 @@
-// Philox 4x32-10, a counter-based random number generator: a draw is a pure function of a key and a counter, so it is the same on
-// every device, for any number of threads and workers, and after a resume.
-// Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+// Philox 4x32-10, a counter-based random number generator: a draw is a pure function of a key and a counter, so it
+// is the same on every device, for any number of threads and workers, and after a resume. Salmon, Moraes, Dror,
+// Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 //
 //   RandomKey key{.seed = 7, .stream = RandomStream::dropout, .step = 120};
 //   float u = random_uniform(key, element);   // in [0, 1)

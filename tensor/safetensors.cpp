@@ -21,9 +21,8 @@ using Json = nlohmann::json;
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
 
 constexpr uint64_t kLengthBytes = 8;
-constexpr uint64_t kLargestHeader =
-    16 << 20;                      // bytes: room for 100 000 tensors; bounds what parsing may allocate
-constexpr int kDeepestHeader = 2;  // {"name": {"shape": [
+constexpr uint64_t kLargestHeader = 16 << 20;  // bytes: room for 100 000 tensors; bounds what parsing may allocate
+constexpr int kDeepestHeader = 2;              // {"name": {"shape": [
 
 // How a dtype of the format is read: element by element into one of ours.
 struct FileType {
@@ -60,8 +59,7 @@ class Reader {
  private:
   template <class... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    throw Error(ErrorKind::data,
-                fmt::format("{}: {}", path_, fmt::format(format, std::forward<Args>(args)...)));
+    throw Error(ErrorKind::data, fmt::format("{}: {}", path_, fmt::format(format, std::forward<Args>(args)...)));
   }
   void read_bytes(void* out, uint64_t count);
   Json read_header(uint64_t length);
@@ -130,8 +128,7 @@ Entry Reader::check_entry(const std::string& name, const Json& fields, uint64_t 
   if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
       !offsets[1].is_number_unsigned())
     fail("{}: data_offsets are not two positions", quoted(name));
-  Entry entry{name, type, check_shape(name, fields["shape"]), offsets[0].get<uint64_t>(),
-              offsets[1].get<uint64_t>()};
+  Entry entry{name, type, check_shape(name, fields["shape"]), offsets[0].get<uint64_t>(), offsets[1].get<uint64_t>()};
   if (entry.begin > entry.end || entry.end > data_bytes)
     fail("{}: data_offsets [{}, {}) are outside the {} bytes of data (truncated?)", quoted(name), entry.begin,
          entry.end, data_bytes);
@@ -186,13 +183,11 @@ TensorFile Reader::read() {
   in_.open(path_, std::ios::binary);
   if (error || !in_) fail("cannot be opened");
 
-  if (file_bytes < kLengthBytes)
-    fail("not a safetensors file: {} bytes, too short for its header length", file_bytes);
+  if (file_bytes < kLengthBytes) fail("not a safetensors file: {} bytes, too short for its header length", file_bytes);
   uint64_t header_bytes = 0;
   read_bytes(&header_bytes, kLengthBytes);
   if (header_bytes > file_bytes - kLengthBytes)
-    fail("not a safetensors file, or truncated: a header of {} bytes in a file of {}", header_bytes,
-         file_bytes);
+    fail("not a safetensors file, or truncated: a header of {} bytes in a file of {}", header_bytes, file_bytes);
   if (header_bytes > kLargestHeader)
     fail("a header of {} bytes, at most {} are accepted", header_bytes, kLargestHeader);
 
@@ -285,8 +280,7 @@ void write_safetensors(const std::filesystem::path& path, const TensorFile& file
   bytes += text;
   for (const auto& [name, tensor] : file.tensors) {
     const Tensor host = tensor.to(Device{});
-    if (host.count() > 0)
-      bytes.append(reinterpret_cast<const char*>(host.raw()), static_cast<size_t>(host.bytes()));
+    if (host.count() > 0) bytes.append(reinterpret_cast<const char*>(host.raw()), static_cast<size_t>(host.bytes()));
   }
   write_file_atomically(path, bytes);
 }

@@ -16,8 +16,7 @@ class Shape {
   static constexpr int kMaxRank = 6;
 
   Shape() = default;  // rank 0: a scalar, count() == 1
-  Shape(std::initializer_list<int64_t> extents)
-      : Shape(std::span<const int64_t>(extents.begin(), extents.size())) {}
+  Shape(std::initializer_list<int64_t> extents) : Shape(std::span<const int64_t>(extents.begin(), extents.size())) {}
   explicit Shape(std::span<const int64_t> extents);  // throws for more than six axes or a negative extent
 
   int rank() const { return rank_; }

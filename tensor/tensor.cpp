@@ -33,7 +33,8 @@ namespace {
 
 template <class T>
 Tensor from_values(std::span<const T> values, const Shape& shape, DType dtype) {
-  CHECK(static_cast<int64_t>(values.size()) == shape.count(), "tensor: {} values do not fill shape {}", values.size(), shape);
+  CHECK(static_cast<int64_t>(values.size()) == shape.count(), "tensor: {} values do not fill shape {}", values.size(),
+        shape);
   Tensor tensor = Tensor::empty(shape, dtype);
   std::copy(values.begin(), values.end(), tensor.data<T>());
   return tensor;
@@ -41,8 +42,12 @@ Tensor from_values(std::span<const T> values, const Shape& shape, DType dtype) {
 
 }  // namespace
 
-Tensor Tensor::from(std::span<const float> values, const Shape& shape) { return from_values(values, shape, DType::f32); }
-Tensor Tensor::from(std::span<const int32_t> values, const Shape& shape) { return from_values(values, shape, DType::i32); }
+Tensor Tensor::from(std::span<const float> values, const Shape& shape) {
+  return from_values(values, shape, DType::f32);
+}
+Tensor Tensor::from(std::span<const int32_t> values, const Shape& shape) {
+  return from_values(values, shape, DType::i32);
+}
 
 Tensor Tensor::reshape(const Shape& shape) const {
   CHECK(shape.count() == count(), "reshape: {} has {} elements, {} has {}", shape_, count(), shape, shape.count());
@@ -52,8 +57,8 @@ Tensor Tensor::reshape(const Shape& shape) const {
 }
 
 Tensor Tensor::slice(int64_t begin, int64_t end) const {
-  CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= size(0), "slice: [{}, {}) is outside the leading axis of {}", begin, end,
-        shape_);
+  CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= size(0),
+        "slice: [{}, {}) is outside the leading axis of {}", begin, end, shape_);
   std::array<int64_t, Shape::kMaxRank> extents{};
   std::copy_n(shape_.extents().begin(), rank(), extents.begin());
   const int64_t row_bytes = size(0) == 0 ? 0 : bytes() / size(0);
@@ -78,8 +83,8 @@ Tensor Tensor::to(Device device) const {
 }
 
 void Tensor::copy_from(const Tensor& source) {
-  CHECK(source.shape_ == shape_ && source.dtype_ == dtype_, "copy: {} {} into {} {}", name_of(source.dtype_), source.shape_,
-        name_of(dtype_), shape_);
+  CHECK(source.shape_ == shape_ && source.dtype_ == dtype_, "copy: {} {} into {} {}", name_of(source.dtype_),
+        source.shape_, name_of(dtype_), shape_);
   if (count() > 0) std::memmove(raw(), source.raw(), static_cast<size_t>(bytes()));
 }
 

@@ -1,11 +1,12 @@
-// Tensor: a value handle on shared storage. Always contiguous, row-major; a view is a reshape or a slice of the leading axis.
+// Tensor: a value handle on shared storage. Always contiguous, row-major; a view is a reshape or a slice of the
+// leading axis.
 //
 //   Tensor x = Tensor::zeros({8, 32, 32, 3});
 //   x.data<float>()[0] = 1;
 //   Tensor first = x.slice(0, 1);   // shares memory with x
 //
-// Copying a Tensor copies the handle. Two threads may hold handles on one storage; writing to it needs their own ordering.
-// Activations are [N,H,W,C], filters [K,R,S,C] (conv_shape.h has the legend).
+// Copying a Tensor copies the handle. Two threads may hold handles on one storage; writing to it needs their own
+// ordering. Activations are [N,H,W,C], filters [K,R,S,C] (conv_shape.h has the legend).
 #pragma once
 
 #include <cstddef>
@@ -38,7 +39,8 @@ class Tensor {
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
 
-  // The first element. T must match the dtype (float f32, int32_t i32, uint8_t u8, uint16_t bf16 and f16), else throws.
+  // The first element. T must match the dtype (float f32, int32_t i32, uint8_t u8, uint16_t bf16 and f16), else
+  // throws.
   template <class T>
   T* data() {
     check_element_type(is_element_type<T>(dtype_), sizeof(T));
@@ -53,14 +55,14 @@ class Tensor {
   const std::byte* raw() const { return storage_.get() + offset_; }
 
   // Views on the same storage.
-  Tensor reshape(const Shape& shape) const;               // same number of elements
-  Tensor slice(int64_t begin, int64_t end) const;         // rows [begin, end) of the leading axis
+  Tensor reshape(const Shape& shape) const;        // same number of elements
+  Tensor slice(int64_t begin, int64_t end) const;  // rows [begin, end) of the leading axis
   bool shares_storage_with(const Tensor& other) const { return storage_ && storage_ == other.storage_; }
 
   // Copies.
   Tensor clone() const;
-  Tensor to(Device device) const;          // itself when it is already there
-  void copy_from(const Tensor& source);    // same shape and dtype; any device
+  Tensor to(Device device) const;        // itself when it is already there
+  void copy_from(const Tensor& source);  // same shape and dtype; any device
 
   float item() const;  // the value of a one-element f32 tensor; waits for the device
 

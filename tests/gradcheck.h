@@ -45,8 +45,7 @@ struct GradientCheck {
   std::vector<GradientInput> inputs;
   std::function<Variable(const std::vector<Variable>&)> function;
   std::function<Values(const std::vector<Values>&)> reference;
-  double terms =
-      1;  // the longest sum in forward or backward; a few operations around it are allowed for anyway
+  double terms = 1;  // the longest sum in forward or backward; a few operations around it are allowed for anyway
   // Sum of |term| behind each result; when null, the reference of the absolute inputs.
   std::function<Values(const std::vector<Values>&)> result_magnitude = nullptr;
   // The same behind each element of the gradient of input `i`; when null, sum |dy[j] * J[j,i]|.
@@ -132,8 +131,7 @@ inline void check_gradients(const GradientCheck& check) {
   const Variable y = check.function(leaves);
   std::vector<Values> absolute_x;
   for (const Values& values : x) absolute_x.push_back(absolute(values));
-  const Values result_magnitude =
-      check.result_magnitude ? check.result_magnitude(x) : check.reference(absolute_x);
+  const Values result_magnitude = check.result_magnitude ? check.result_magnitude(x) : check.reference(absolute_x);
   {
     SCOPED_TRACE("result");
     expect_within(values_of(y.value()), check.reference(x), roundoff(check.terms + 4, result_magnitude));

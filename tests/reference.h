@@ -22,20 +22,18 @@ inline Values widen(const std::vector<float>& values) { return Values(values.beg
 inline size_t at(int64_t index) { return static_cast<size_t>(index); }
 inline Values zeros(int64_t count) { return Values(at(count)); }
 
-// --- products
-// -----------------------------------------------------------------------------------------------------------------
+// --- products -----------------------------------------------------------------------------------------------------
 
 // c [m,n] = (accumulate into) a * b, + bias [n] when not empty, then ReLU. `c` is what to accumulate into, or
 // empty.
-inline Values gemm(const GemmShape& s, const Values& a, const Values& b, Values c = {},
-                   const Values& bias = {}, bool relu = false) {
+inline Values gemm(const GemmShape& s, const Values& a, const Values& b, Values c = {}, const Values& bias = {},
+                   bool relu = false) {
   c.resize(at(s.m * s.n));
   for (int64_t i = 0; i < s.m; ++i) {
     for (int64_t j = 0; j < s.n; ++j) {
       double& sum = c[at(i * s.n + j)];
       for (int64_t l = 0; l < s.k; ++l) {
-        sum += a[at(s.transpose_a ? l * s.m + i : i * s.k + l)] *
-               b[at(s.transpose_b ? j * s.k + l : l * s.n + j)];
+        sum += a[at(s.transpose_a ? l * s.m + i : i * s.k + l)] * b[at(s.transpose_b ? j * s.k + l : l * s.n + j)];
       }
       if (!bias.empty()) sum += bias[at(j)];
       if (relu) sum = std::max(sum, 0.0);
@@ -44,8 +42,7 @@ inline Values gemm(const GemmShape& s, const Values& a, const Values& b, Values 
   return c;
 }
 
-// --- convolution
-// ----------------------------------------------------------------------------------------------------------------
+// --- convolution --------------------------------------------------------------------------------------------------
 
 // Calls term(index in x, index in w, index in y) for every product of y[n,p,q,k] = sum of x * w.
 template <class Term>
@@ -83,15 +80,13 @@ inline Values conv2d_backward_input(const Conv2dShape& s, const Values& dy, cons
   return dx;
 }
 
-inline Values conv2d_backward_weight(const Conv2dShape& s, const Values& x, const Values& dy,
-                                     Values dw = {}) {
+inline Values conv2d_backward_weight(const Conv2dShape& s, const Values& x, const Values& dy, Values dw = {}) {
   dw.resize(at(s.k * s.taps()));
   for_each_product(s, [&](size_t ix, size_t iw, size_t iy) { dw[iw] += x[ix] * dy[iy]; });
   return dw;
 }
 
-// --- pooling
-// ----------------------------------------------------------------------------------------------------------------------
+// --- pooling ------------------------------------------------------------------------------------------------------
 
 // Calls pixel(index in x, index in y, tap r * S + s) for every pixel inside the image of every window, taps
 // in ascending order.
@@ -105,8 +100,7 @@ void for_each_window_pixel(const Pool2dShape& s, Pixel&& pixel) {
             const int64_t h = p * s.stride_h + r - s.pad_h, w = q * s.stride_w + t - s.pad_w;
             if (h < 0 || h >= s.h || w < 0 || w >= s.w) continue;
             for (int64_t c = 0; c < s.c; ++c) {
-              pixel(at(((n * s.h + h) * s.w + w) * s.c + c), at(((n * s.p() + p) * s.q() + q) * s.c + c),
-                    r * s.s + t);
+              pixel(at(((n * s.h + h) * s.w + w) * s.c + c), at(((n * s.p() + p) * s.q() + q) * s.c + c), r * s.s + t);
             }
           }
 }
@@ -141,20 +135,17 @@ inline Values max_pool_backward(const Pool2dShape& s, const Values& dy, const st
 
 inline Values average_pool_forward(const Pool2dShape& s, const Values& x) {
   Values y = zeros(s.n * s.p() * s.q() * s.c);
-  for_each_window_pixel(
-      s, [&](size_t ix, size_t iy, int64_t) { y[iy] += x[ix] / static_cast<double>(s.r * s.s); });
+  for_each_window_pixel(s, [&](size_t ix, size_t iy, int64_t) { y[iy] += x[ix] / static_cast<double>(s.r * s.s); });
   return y;
 }
 
 inline Values average_pool_backward(const Pool2dShape& s, const Values& dy, Values dx = {}) {
   dx.resize(at(s.n * s.h * s.w * s.c));
-  for_each_window_pixel(
-      s, [&](size_t ix, size_t iy, int64_t) { dx[ix] += dy[iy] / static_cast<double>(s.r * s.s); });
+  for_each_window_pixel(s, [&](size_t ix, size_t iy, int64_t) { dx[ix] += dy[iy] / static_cast<double>(s.r * s.s); });
   return dx;
 }
 
-// --- batch norm: x [rows, channels]
-// -----------------------------------------------------------------------------------------------
+// --- batch norm: x [rows, channels] -------------------------------------------------------------------------------
 
 struct Moments {
   Values mean, variance;
@@ -165,16 +156,14 @@ inline Moments batch_norm_statistics(int64_t rows, int64_t channels, const Value
   for (int64_t c = 0; c < channels && rows > 0; ++c) {
     for (int64_t r = 0; r < rows; ++r) m.mean[at(c)] += x[at(r * channels + c)];
     m.mean[at(c)] /= static_cast<double>(rows);
-    for (int64_t r = 0; r < rows; ++r)
-      m.variance[at(c)] += std::pow(x[at(r * channels + c)] - m.mean[at(c)], 2);
+    for (int64_t r = 0; r < rows; ++r) m.variance[at(c)] += std::pow(x[at(r * channels + c)] - m.mean[at(c)], 2);
     m.variance[at(c)] /= static_cast<double>(rows);
   }
   return m;
 }
 
-inline Values batch_norm_normalize(int64_t rows, int64_t channels, const Values& x, const Moments& m,
-                                   double epsilon, const Values& gamma, const Values& beta,
-                                   bool relu = false) {
+inline Values batch_norm_normalize(int64_t rows, int64_t channels, const Values& x, const Moments& m, double epsilon,
+                                   const Values& gamma, const Values& beta, bool relu = false) {
   Values y = zeros(rows * channels);
   for (size_t i = 0; i < y.size(); ++i) {
     const size_t c = i % at(channels);
@@ -188,9 +177,9 @@ struct BatchNormSums {
   Values dgamma, dbeta;
 };
 
-inline BatchNormSums batch_norm_backward_reduce(int64_t rows, int64_t channels, const Values& x,
-                                                const Values& dy, const Moments& m, double epsilon,
-                                                const Values& gamma, const Values& beta, bool relu = false) {
+inline BatchNormSums batch_norm_backward_reduce(int64_t rows, int64_t channels, const Values& x, const Values& dy,
+                                                const Moments& m, double epsilon, const Values& gamma,
+                                                const Values& beta, bool relu = false) {
   const Values y = batch_norm_normalize(rows, channels, x, m, epsilon, gamma, beta);
   BatchNormSums sums{zeros(channels), zeros(channels)};
   for (size_t i = 0; i < y.size(); ++i) {
@@ -203,9 +192,8 @@ inline BatchNormSums batch_norm_backward_reduce(int64_t rows, int64_t channels, 
 }
 
 inline Values batch_norm_backward_input(int64_t rows, int64_t channels, int64_t total_rows, const Values& x,
-                                        const Values& dy, const Moments& m, double epsilon,
-                                        const Values& gamma, const Values& beta, bool relu,
-                                        const BatchNormSums& sums, Values dx = {}) {
+                                        const Values& dy, const Moments& m, double epsilon, const Values& gamma,
+                                        const Values& beta, bool relu, const BatchNormSums& sums, Values dx = {}) {
   const Values y = batch_norm_normalize(rows, channels, x, m, epsilon, gamma, beta);
   const double total = static_cast<double>(total_rows);
   dx.resize(y.size());
@@ -213,14 +201,13 @@ inline Values batch_norm_backward_input(int64_t rows, int64_t channels, int64_t 
     const size_t c = i % at(channels);
     const double deviation = std::sqrt(m.variance[c] + epsilon);
     const double dz = relu && !(y[i] > 0) ? 0 : dy[i];
-    dx[i] += gamma[c] / deviation *
-             (dz - sums.dbeta[c] / total - (x[i] - m.mean[c]) / deviation * sums.dgamma[c] / total);
+    dx[i] +=
+        gamma[c] / deviation * (dz - sums.dbeta[c] / total - (x[i] - m.mean[c]) / deviation * sums.dgamma[c] / total);
   }
   return dx;
 }
 
-inline Moments batch_norm_update_running(int64_t rows, double momentum, const Moments& batch,
-                                         Moments running) {
+inline Moments batch_norm_update_running(int64_t rows, double momentum, const Moments& batch, Moments running) {
   for (size_t c = 0; c < running.mean.size(); ++c) {
     const double unbiased = batch.variance[c] * static_cast<double>(rows) / static_cast<double>(rows - 1);
     running.mean[c] = (1 - momentum) * running.mean[c] + momentum * batch.mean[c];
@@ -229,8 +216,7 @@ inline Moments batch_norm_update_running(int64_t rows, double momentum, const Mo
   return running;
 }
 
-// --- elementwise
-// ------------------------------------------------------------------------------------------------------------------
+// --- elementwise --------------------------------------------------------------------------------------------------
 
 inline double normal_density(double x) { return std::exp(-0.5 * x * x) / std::sqrt(2 * M_PI); }
 inline double normal_distribution(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
@@ -294,8 +280,7 @@ inline Values dropout(float probability, const RandomKey& key, uint64_t offset, 
   return y;
 }
 
-// --- bias and reductions
-// ------------------------------------------------------------------------------------------------------------
+// --- bias and reductions ------------------------------------------------------------------------------------------
 
 inline Values bias_forward(int64_t columns, const Values& x, const Values& bias) {
   Values y(x.size());
@@ -319,14 +304,12 @@ inline std::vector<int32_t> argmax(int64_t rows, int64_t columns, const Values& 
   std::vector<int32_t> out;
   for (int64_t row = 0; row < rows; ++row) {
     const auto begin = x.begin() + row * columns;
-    out.push_back(
-        static_cast<int32_t>(std::max_element(begin, begin + columns) - begin));  // the first of several
+    out.push_back(static_cast<int32_t>(std::max_element(begin, begin + columns) - begin));  // the first of several
   }
   return out;
 }
 
-// --- loss
-// ---------------------------------------------------------------------------------------------------------------------------
+// --- loss ---------------------------------------------------------------------------------------------------------
 
 inline double target(int64_t classes, int64_t j, int32_t label, double smoothing) {
   return (j == label ? 1 - smoothing : 0) + smoothing / static_cast<double>(classes);
@@ -354,8 +337,8 @@ inline CrossEntropy softmax_cross_entropy_forward(int64_t rows, int64_t classes,
 }
 
 inline Values softmax_cross_entropy_backward(int64_t rows, int64_t classes, const Values& probability,
-                                             const std::vector<int32_t>& labels, double smoothing,
-                                             double dloss, double scale, Values dlogits = {}) {
+                                             const std::vector<int32_t>& labels, double smoothing, double dloss,
+                                             double scale, Values dlogits = {}) {
   dlogits.resize(at(rows * classes));
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t j = 0; j < classes; ++j) {
@@ -366,22 +349,20 @@ inline Values softmax_cross_entropy_backward(int64_t rows, int64_t classes, cons
   return dlogits;
 }
 
-// --- optimizers: one parameter; moments are updated in place
-// ------------------------------------------------------------------------
+// --- optimizers: one parameter; moments are updated in place ------------------------------------------------------
 
 inline void sgd_step(const SgdStep& step, Values& value, const Values& gradient, Values& momentum_buffer) {
   for (size_t i = 0; i < value.size(); ++i) {
     double g = gradient[i] + step.weight_decay * value[i];
     if (!momentum_buffer.empty()) {
-      momentum_buffer[i] = step.first_step ? g : step.momentum * momentum_buffer[i] + g;
+      momentum_buffer[i] = step.momentum * momentum_buffer[i] + g;
       g = step.nesterov ? g + step.momentum * momentum_buffer[i] : momentum_buffer[i];
     }
     value[i] -= step.lr * g;
   }
 }
 
-inline void adam_step(const AdamStep& step, Values& value, const Values& gradient, Values& first,
-                      Values& second) {
+inline void adam_step(const AdamStep& step, Values& value, const Values& gradient, Values& first, Values& second) {
   const double beta1 = step.beta1, beta2 = step.beta2, lr = step.lr;
   for (size_t i = 0; i < value.size(); ++i) {
     const double g = gradient[i] + (step.decoupled ? 0.0 : step.weight_decay * value[i]);
@@ -392,8 +373,7 @@ inline void adam_step(const AdamStep& step, Values& value, const Values& gradien
   }
 }
 
-// --- data
-// ---------------------------------------------------------------------------------------------------------------------------
+// --- data ---------------------------------------------------------------------------------------------------------
 
 inline Values image_batch(const ImageBatchShape& s, const std::vector<uint8_t>& images,
                           const std::vector<int32_t>& index) {

@@ -14,8 +14,8 @@ namespace {
 // before it in the piece (Chan, Golub, LeVeque 1979). Means are kept relative to `shift`, so that a large
 // common offset costs no digits.
 template <class Lane, int K>
-inline void merge_block(int64_t rows, int64_t channels, const float* x, const float* shift,
-                        int64_t rows_before, float* mean, float* m2) {
+inline void merge_block(int64_t rows, int64_t channels, const float* x, const float* shift, int64_t rows_before,
+                        float* mean, float* m2) {
   using Value = typename Lane::Value;
   Value offset[K], block_mean[K], block_m2[K];
   for (int i = 0; i < K; ++i) {
@@ -44,8 +44,7 @@ inline void merge_block(int64_t rows, int64_t channels, const float* x, const fl
 }
 
 // What the forward pass multiplies (x - mean) by, [channels].
-void compute_multiplier(int64_t channels, const float* variance, float epsilon, const float* gamma,
-                        float* multiplier) {
+void compute_multiplier(int64_t channels, const float* variance, float epsilon, const float* gamma, float* multiplier) {
   for (int64_t c = 0; c < channels; ++c) multiplier[c] = gamma[c] / sqrtf(variance[c] + epsilon);
 }
 
@@ -54,16 +53,14 @@ void compute_multiplier(int64_t channels, const float* variance, float epsilon, 
 void batch_norm_statistics(const Stream& stream, int64_t rows, int64_t channels, const float* x, float* mean,
                            float* variance) {
   const RowPieces pieces = cut_rows(rows, channels);
-  float* const partial =
-      thread_scratch(Scratch::partial, pieces.count * 2 * channels);  // [piece][mean, M2][channels]
+  float* const partial = thread_scratch(Scratch::partial, pieces.count * 2 * channels);  // [piece][mean, M2][channels]
   parallel_for(stream, rows, pieces.rows_per_piece, [=](int64_t begin, int64_t end) {
     float* const piece_mean = partial + begin / pieces.rows_per_piece * 2 * channels;
     float* const piece_m2 = piece_mean + channels;
     for (int64_t i = 0; i < 2 * channels; ++i) piece_mean[i] = 0;
     for_row_blocks(begin, end, channels, [=](int64_t row, int64_t count) {
       for_column_blocks(channels, [=]<class Lane, int K>(int64_t c) {
-        merge_block<Lane, K>(count, channels, x + row * channels + c, x + c, row - begin, piece_mean + c,
-                             piece_m2 + c);
+        merge_block<Lane, K>(count, channels, x + row * channels + c, x + c, row - begin, piece_mean + c, piece_m2 + c);
       });
     });
   });
@@ -83,9 +80,9 @@ void batch_norm_statistics(const Stream& stream, int64_t rows, int64_t channels,
   }
 }
 
-void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, const float* x,
-                          const float* mean, const float* variance, float epsilon, const float* gamma,
-                          const float* beta, bool relu, float* y) {
+void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, const float* x, const float* mean,
+                          const float* variance, float epsilon, const float* gamma, const float* beta, bool relu,
+                          float* y) {
   float* const multiplier = thread_scratch(Scratch::partial, channels);
   compute_multiplier(channels, variance, epsilon, gamma, multiplier);
   parallel_for(stream, rows, cut_rows(rows, channels).rows_per_piece, [=](int64_t begin, int64_t end) {
@@ -111,10 +108,9 @@ void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, 
   });
 }
 
-void batch_norm_backward_reduce(const Stream& stream, int64_t rows, int64_t channels, const float* x,
-                                const float* dy, const float* mean, const float* variance, float epsilon,
-                                const float* gamma, const float* beta, bool relu, float* dgamma,
-                                float* dbeta) {
+void batch_norm_backward_reduce(const Stream& stream, int64_t rows, int64_t channels, const float* x, const float* dy,
+                                const float* mean, const float* variance, float epsilon, const float* gamma,
+                                const float* beta, bool relu, float* dgamma, float* dbeta) {
   const RowPieces pieces = cut_rows(rows, channels);
   float* const multiplier = thread_scratch(Scratch::partial, (2 * pieces.count + 1) * channels);
   float* const partial = multiplier + channels;  // [piece][sum dz * (x - mean), sum dz][channels]
@@ -158,16 +154,15 @@ void batch_norm_backward_reduce(const Stream& stream, int64_t rows, int64_t chan
       total_gamma += static_cast<double>(partial[(2 * piece) * channels + c]);
       total_beta += static_cast<double>(partial[(2 * piece + 1) * channels + c]);
     }
-    dgamma[c] = static_cast<float>(total_gamma /
-                                   sqrt(static_cast<double>(variance[c]) + static_cast<double>(epsilon)));
+    dgamma[c] = static_cast<float>(total_gamma / sqrt(static_cast<double>(variance[c]) + static_cast<double>(epsilon)));
     dbeta[c] = static_cast<float>(total_beta);
   }
 }
 
-void batch_norm_backward_input(const Stream& stream, int64_t rows, int64_t channels, int64_t total_rows,
-                               const float* x, const float* dy, const float* mean, const float* variance,
-                               float epsilon, const float* gamma, const float* beta, bool relu,
-                               const float* dgamma, const float* dbeta, bool accumulate, float* dx) {
+void batch_norm_backward_input(const Stream& stream, int64_t rows, int64_t channels, int64_t total_rows, const float* x,
+                               const float* dy, const float* mean, const float* variance, float epsilon,
+                               const float* gamma, const float* beta, bool relu, const float* dgamma,
+                               const float* dbeta, bool accumulate, float* dx) {
   if (rows == 0) return;
   // dx = multiplier * dz - constant - (x - mean) * slope.
   float* const multiplier = thread_scratch(Scratch::partial, 3 * channels);
@@ -207,9 +202,8 @@ void batch_norm_backward_input(const Stream& stream, int64_t rows, int64_t chann
   });
 }
 
-void batch_norm_update_running(const Stream&, int64_t rows, int64_t channels, float momentum,
-                               const float* mean, const float* variance, float* running_mean,
-                               float* running_variance) {
+void batch_norm_update_running(const Stream&, int64_t rows, int64_t channels, float momentum, const float* mean,
+                               const float* variance, float* running_mean, float* running_variance) {
   const float unbiased = rows > 1 ? static_cast<float>(rows) / static_cast<float>(rows - 1) : 1.0f;
   for (int64_t c = 0; c < channels; ++c) {
     running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];

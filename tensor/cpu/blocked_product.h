@@ -1,15 +1,16 @@
-// The one loop nest behind every product and convolution: C [m,n] = A [m,k] * B [k,n], cut into blocks that fit the caches.
+// The one loop nest behind every product and convolution: C [m,n] = A [m,k] * B [k,n], cut into blocks that fit the
+// caches.
 //
 //   for each task (a split of k, a range of rows, a range of columns), in parallel
 //     for each stretch of k                                  the A block is packed: kMaxRows x kMaxDepth, in L2
 //       for each block of columns                            the B block is packed, or was packed before: in L2
 //         for each tile of rows, for each panel of columns   multiply_tile(): the A tile stays in L1
 //
-// This is the scheme of Goto and van de Geijn (2008) with B as the vector operand. What A and B are is the business of the `Product`: a matrix, or
-// the im2col matrix of an image that exists only one packed block at a time.
+// This is the scheme of Goto and van de Geijn (2008) with B as the vector operand. What A and B are is the business
+// of the `Product`: a matrix, or the im2col matrix of an image that exists only one packed block at a time.
 //
-// Cuts depend on m, n, k alone, and every element of C is summed in the same order wherever its tile lies, so the bits do not depend on
-// the number of threads.
+// Cuts depend on m, n, k alone, and every element of C is summed in the same order wherever its tile lies, so the
+// bits do not depend on the number of threads.
 #pragma once
 
 #include "tensor/cpu/pack.h"
@@ -17,10 +18,9 @@
 
 namespace convoy::CONVOY_ISA {
 
-inline constexpr int64_t kMaxRows = 9 * 14;     // of an A block: a multiple of either tile's rows
-inline constexpr int64_t kMaxColumns = 256;     // of a B block: a multiple of every tile's columns
-inline constexpr int64_t kEnoughTasks = 32;     // more would only cost reuse
-
+inline constexpr int64_t kMaxRows = 9 * 14;  // of an A block: a multiple of either tile's rows
+inline constexpr int64_t kMaxColumns = 256;  // of a B block: a multiple of every tile's columns
+inline constexpr int64_t kEnoughTasks = 32;  // more would only cost reuse
 
 // How a product is cut. Each split of k writes a C of its own, which the caller then adds up in order.
 struct Blocking {
@@ -70,10 +70,24 @@ using TileFunction = void (*)(int64_t depth, const float* a, int64_t a_stride, c
 // multiply_tile for 1 … kTileRows rows and 1 or 2 vectors.
 template <Layout layout>
 TileFunction tile_function(int64_t rows, int64_t vectors) {
-#define TILE(R) {multiply_tile<R, 1, layout>, multiply_tile<R, 2, layout>}
-  static constexpr TileFunction table[][2] = {TILE(1), TILE(2), TILE(3), TILE(4), TILE(5), TILE(6),
+#define TILE(R) \
+  { multiply_tile<R, 1, layout>, multiply_tile<R, 2, layout> }
+  static constexpr TileFunction table[][2] = {
+    TILE(1),
+    TILE(2),
+    TILE(3),
+    TILE(4),
+    TILE(5),
+    TILE(6),
 #if defined(__AVX512F__)
-                                              TILE(7), TILE(8), TILE(9), TILE(10), TILE(11), TILE(12), TILE(13), TILE(14)
+    TILE(7),
+    TILE(8),
+    TILE(9),
+    TILE(10),
+    TILE(11),
+    TILE(12),
+    TILE(13),
+    TILE(14)
 #endif
   };
 #undef TILE

@@ -38,7 +38,8 @@ struct ImageProduct {
   BlockB block_b(int64_t step, int64_t, int64_t column, int64_t, float*) const { return filters.block(step, column); }
   void row_offsets(int64_t row, int64_t count, int64_t* out) const {
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t index = row + i, x = index % rows.out_w, y = index / rows.out_w % rows.out_h, image = index / rows.out_w / rows.out_h;
+      const int64_t index = row + i, x = index % rows.out_w, y = index / rows.out_w % rows.out_h,
+                    image = index / rows.out_w / rows.out_h;
       out[i] = ((image * height + y * step_h) * width + x * step_w) * n;
     }
   }
@@ -76,10 +77,10 @@ Im2col im2col_of(const Conv2dShape& s, const float* x) {
 
 // The taps along one axis that reach the input positions start, start + stride, start + 2 stride, …
 struct ResidueTaps {
-  int64_t first;    // smallest such tap
-  int64_t count;    // first, first + stride, …
-  int64_t pad;      // of the stride-1 window over dy that they form, reversed
-  int64_t extent;   // number of input positions of the residue
+  int64_t first;   // smallest such tap
+  int64_t count;   // first, first + stride, …
+  int64_t pad;     // of the stride-1 window over dy that they form, reversed
+  int64_t extent;  // number of input positions of the residue
 };
 
 ResidueTaps residue_taps(int64_t start, int64_t stride, int64_t pad, int64_t window, int64_t size) {
@@ -88,10 +89,12 @@ ResidueTaps residue_taps(int64_t start, int64_t stride, int64_t pad, int64_t win
   return {first, count, count - 1 - (start + pad - first) / stride, ceil_divide(size - start, stride)};
 }
 
-// dx at the pixels (h0 + i stride_h, w0 + j stride_w): a stride-1 convolution of dy with the reversed taps that reach them.
-void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t h0, int64_t w0, const float* dy, const float* w,
-                            bool accumulate, float* dx) {
-  const ResidueTaps rows = residue_taps(h0, s.stride_h, s.pad_h, s.r, s.h), columns = residue_taps(w0, s.stride_w, s.pad_w, s.s, s.w);
+// dx at the pixels (h0 + i stride_h, w0 + j stride_w): a stride-1 convolution of dy with the reversed taps that
+// reach them.
+void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t h0, int64_t w0, const float* dy,
+                            const float* w, bool accumulate, float* dx) {
+  const ResidueTaps rows = residue_taps(h0, s.stride_h, s.pad_h, s.r, s.h),
+                    columns = residue_taps(w0, s.stride_w, s.pad_w, s.s, s.w);
   const int64_t m = s.n * rows.extent * columns.extent, k = rows.count * columns.count * s.k;
   const int64_t panel_stride = k * kTileColumns;
   float* panels = thread_scratch(Scratch::filters, ceil_divide(s.c, kTileColumns) * panel_stride);
@@ -103,8 +106,8 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
   const ImageProduct product{.m = m,
                              .n = s.c,
                              .k = k,
-                             .rows = {dy, s.p(), s.q(), s.k, rows.count, columns.count, 1, 1, rows.pad, columns.pad, rows.extent,
-                                      columns.extent},
+                             .rows = {dy, s.p(), s.q(), s.k, rows.count, columns.count, 1, 1, rows.pad, columns.pad,
+                                      rows.extent, columns.extent},
                              .filters = {panels, panel_stride},
                              .c = dx + (h0 * s.w + w0) * s.c,
                              .height = s.h,
@@ -117,8 +120,8 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
 }
 
 // dw [k, taps] = or += the transposed sum over splits, in order, of partial [split, taps, k].
-void add_splits_transposed(const Stream& stream, int64_t taps, int64_t k, int64_t splits, const float* partial, bool accumulate,
-                           float* dw) {
+void add_splits_transposed(const Stream& stream, int64_t taps, int64_t k, int64_t splits, const float* partial,
+                           bool accumulate, float* dw) {
   constexpr int64_t kTile = 16;
   parallel_for(stream, taps, kTile, [&](int64_t begin, int64_t end) {
     for (int64_t column = 0; column < k; column += kTile) {
@@ -140,12 +143,13 @@ void add_splits_transposed(const Stream& stream, int64_t taps, int64_t k, int64_
 
 }  // namespace
 
-void conv2d_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w, const Epilogue& epilogue, float* y) {
+void conv2d_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w,
+                    const Epilogue& epilogue, float* y) {
   const int64_t panel_stride = s.taps() * kTileColumns;
   float* panels = thread_scratch(Scratch::filters, ceil_divide(s.k, kTileColumns) * panel_stride);
   parallel_for(stream, s.k, kTileColumns, [&](int64_t begin, int64_t end) {
-    pack_panels_transposed(w + begin * s.taps(), s.taps(), s.taps(), end - begin, panels + begin / kTileColumns * panel_stride,
-                           panel_stride);
+    pack_panels_transposed(w + begin * s.taps(), s.taps(), s.taps(), end - begin,
+                           panels + begin / kTileColumns * panel_stride, panel_stride);
   });
   const ImageProduct product{.m = s.output_pixels(),
                              .n = s.k,
@@ -162,7 +166,8 @@ void conv2d_forward(const Stream& stream, const Conv2dShape& s, const float* x, 
   run_product(stream, product, choose_blocking(product.m, product.n, product.k, false));
 }
 
-void conv2d_backward_input(const Stream& stream, const Conv2dShape& s, const float* dy, const float* w, bool accumulate, float* dx) {
+void conv2d_backward_input(const Stream& stream, const Conv2dShape& s, const float* dy, const float* w, bool accumulate,
+                           float* dx) {
   for (int64_t h0 = 0; h0 < smaller(s.stride_h, s.h); ++h0) {
     for (int64_t w0 = 0; w0 < smaller(s.stride_w, s.w); ++w0) {
       backward_input_residue(stream, s, h0, w0, dy, w, accumulate, dx);
@@ -170,11 +175,14 @@ void conv2d_backward_input(const Stream& stream, const Conv2dShape& s, const flo
   }
 }
 
-void conv2d_backward_weight(const Stream& stream, const Conv2dShape& s, const float* x, const float* dy, bool accumulate, float* dw) {
+void conv2d_backward_weight(const Stream& stream, const Conv2dShape& s, const float* x, const float* dy,
+                            bool accumulate, float* dw) {
   const int64_t taps = s.taps(), pixels = s.output_pixels();
   const Blocking cut = choose_blocking(taps, s.k, pixels, true);
   float* partial = thread_scratch(Scratch::partial, cut.splits * taps * s.k);
-  run_product(stream, WeightProduct{.m = taps, .n = s.k, .k = pixels, .rows = im2col_of(s, x), .dy = dy, .partial = partial}, cut);
+  run_product(stream,
+              WeightProduct{.m = taps, .n = s.k, .k = pixels, .rows = im2col_of(s, x), .dy = dy, .partial = partial},
+              cut);
   add_splits_transposed(stream, taps, s.k, cut.splits, partial, accumulate, dw);
 }
 

@@ -1,4 +1,5 @@
-// Chooses the CPU's kernel table at start-up: the best instruction set that CPUID reports, or the one named by CONVOY_ISA.
+// Chooses the CPU's kernel table at start-up: the best instruction set that CPUID reports, or the one named by
+// CONVOY_ISA.
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -8,9 +9,15 @@
 
 namespace convoy {
 
-namespace cpu_portable { extern const Kernels kTable; }
-namespace cpu_avx2 { extern const Kernels kTable; }
-namespace cpu_avx512 { extern const Kernels kTable; }
+namespace cpu_portable {
+extern const Kernels kTable;
+}
+namespace cpu_avx2 {
+extern const Kernels kTable;
+}
+namespace cpu_avx512 {
+extern const Kernels kTable;
+}
 
 namespace {
 

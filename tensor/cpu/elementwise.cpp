@@ -39,8 +39,8 @@ void binary_forward_of(const Stream& stream, int64_t count, const float* a, cons
 
 // out = or += dy * Derivative(a, b).
 template <float (*Derivative)(float, float)>
-void chain_rule(const Stream& stream, int64_t count, const float* a, const float* b, const float* dy,
-                bool accumulate, float* out) {
+void chain_rule(const Stream& stream, int64_t count, const float* a, const float* b, const float* dy, bool accumulate,
+                float* out) {
   if (out == nullptr) return;
   // A function whose derivative ignores its arguments may come without them; any readable array stands in.
   if (a == nullptr) a = dy;
@@ -90,8 +90,7 @@ void unary_backward(const Stream& stream, Unary function, int64_t count, const f
   }
 }
 
-void binary_forward(const Stream& stream, Binary function, int64_t count, const float* a, const float* b,
-                    float* y) {
+void binary_forward(const Stream& stream, Binary function, int64_t count, const float* a, const float* b, float* y) {
   switch (function) {
 #define ROW(name, F) \
   case Binary::name: \
@@ -131,8 +130,7 @@ void dropout(const Stream& stream, int64_t count, float probability, const Rando
       const int64_t here = end - i < most ? end - i : most;
       uniform_block(key, element / 4, uniform);
 #pragma omp simd
-      for (int64_t j = 0; j < here; ++j)
-        y[i + j] = uniform[skipped + j] >= probability ? x[i + j] * scale : 0.0f;
+      for (int64_t j = 0; j < here; ++j) y[i + j] = uniform[skipped + j] >= probability ? x[i + j] * scale : 0.0f;
       i += here;
     }
   });

@@ -43,8 +43,8 @@ struct MatrixProduct {
 };
 
 // c [m,n] = or += the sum of the splits' results, in order, then the epilogue.
-void add_splits(const Stream& stream, int64_t m, int64_t n, int64_t splits, const float* partial, const Epilogue& epilogue,
-                bool accumulate, float* c) {
+void add_splits(const Stream& stream, int64_t m, int64_t n, int64_t splits, const float* partial,
+                const Epilogue& epilogue, bool accumulate, float* c) {
   parallel_for(stream, m, larger(1, 16384 / larger(n, 1)), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       for (int64_t j = 0; j < n; ++j) {
@@ -58,8 +58,8 @@ void add_splits(const Stream& stream, int64_t m, int64_t n, int64_t splits, cons
 }
 
 template <bool transpose_a>
-void run_gemm(const Stream& stream, const GemmShape& shape, const float* a, const float* b, const Epilogue& epilogue, bool accumulate,
-              float* c) {
+void run_gemm(const Stream& stream, const GemmShape& shape, const float* a, const float* b, const Epilogue& epilogue,
+              bool accumulate, float* c) {
   const auto [m, n, k, unused, transpose_b] = shape;
   const Blocking cut = choose_blocking(m, n, k, true);
   if (cut.splits == 1) {
@@ -73,8 +73,8 @@ void run_gemm(const Stream& stream, const GemmShape& shape, const float* a, cons
 
 }  // namespace
 
-void gemm(const Stream& stream, const GemmShape& shape, const float* a, const float* b, const Epilogue& epilogue, bool accumulate,
-          float* c) {
+void gemm(const Stream& stream, const GemmShape& shape, const float* a, const float* b, const Epilogue& epilogue,
+          bool accumulate, float* c) {
   (shape.transpose_a ? run_gemm<true> : run_gemm<false>)(stream, shape, a, b, epilogue, accumulate, c);
 }
 

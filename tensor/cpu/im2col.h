@@ -1,7 +1,8 @@
 // Rows of the im2col matrix, made on demand from an NHWC image: the matrix of all of them never exists.
 //
-// Row (n, i, j) is what a filter sees at output pixel (i, j) of image n: taps in the order r, s, c. For a fixed r its S*C values are
-// neighbours in the image, so a row is R copies of a clipped run. docs/convolution.md draws the map.
+// Row (n, i, j) is what a filter sees at output pixel (i, j) of image n: taps in the order r, s, c. For a fixed r
+// its S*C values are neighbours in the image, so a row is R copies of a clipped run. docs/convolution.md draws the
+// map.
 #pragma once
 
 #include "tensor/cpu/blocked_product.h"
@@ -9,11 +10,11 @@
 namespace convoy::CONVOY_ISA {
 
 struct Im2col {
-  const float* image;         // [n, h, w, c]
+  const float* image;  // [n, h, w, c]
   int64_t h, w, c;
-  int64_t r, s;               // window
+  int64_t r, s;  // window
   int64_t stride_h, stride_w;
-  int64_t pad_h, pad_w;       // may be negative: the window then starts inside the image
+  int64_t pad_h, pad_w;  // may be negative: the window then starts inside the image
   int64_t out_h, out_w;
 
   // to[i * to_stride + t] = tap tap_begin + t of row row + i, for i in [0, rows) and t in [0, tap_end - tap_begin).
@@ -26,7 +27,8 @@ struct Im2col {
       int64_t window_row = tap_begin / run;
       for (int64_t tap = tap_begin; tap < tap_end; ++window_row) {
         const int64_t begin = tap - window_row * run, end = smaller(run, tap_end - window_row * run);
-        copy_line(n, i * stride_h + window_row - pad_h, j, pixels, begin, end, to + done * to_stride + tap - tap_begin, to_stride);
+        copy_line(n, i * stride_h + window_row - pad_h, j, pixels, begin, end, to + done * to_stride + tap - tap_begin,
+                  to_stride);
         tap += end - begin;
       }
       done += pixels;
@@ -37,7 +39,8 @@ struct Im2col {
 
  private:
   // Elements [begin, end) of the runs that `pixels` output pixels from column j see on line y of image n.
-  void copy_line(int64_t n, int64_t y, int64_t j, int64_t pixels, int64_t begin, int64_t end, float* to, int64_t to_stride) const {
+  void copy_line(int64_t n, int64_t y, int64_t j, int64_t pixels, int64_t begin, int64_t end, float* to,
+                 int64_t to_stride) const {
     const int64_t length = end - begin, line = w * c, step = stride_w * c;
     if (y < 0 || y >= h) {
       for (int64_t pixel = 0; pixel < pixels; ++pixel, to += to_stride) zero_floats(to, length);

@@ -1,8 +1,10 @@
-// The sources in tensor/cpu/ that include this file are compiled once per instruction set, each time into a namespace of its own:
-// cpu_portable (x86-64 baseline), cpu_avx2 (AVX2 and FMA) and cpu_avx512. CMake defines CONVOY_ISA accordingly.
+// The sources in tensor/cpu/ that include this file are compiled once per instruction set, each time into a
+// namespace of its own: cpu_portable (x86-64 baseline), cpu_avx2 (AVX2 and FMA) and cpu_avx512. CMake defines
+// CONVOY_ISA accordingly.
 //
-// Such sources keep to their own namespace: an inline function of the standard library that they instantiate out of line could be
-// picked by the linker for the whole program, with instructions the CPU may not have. tests/house/check_isa_symbols looks for that.
+// Such sources keep to their own namespace: an inline function of the standard library that they instantiate out of
+// line could be picked by the linker for the whole program, with instructions the CPU may not have.
+// tests/house/check_isa_symbols looks for that.
 #pragma once
 
 #ifndef CONVOY_ISA

@@ -1,8 +1,8 @@
 // The innermost loop of every product and convolution: a tile of C in registers, one outer product per step of k.
 //
-// A tile has R <= kTileRows rows and V <= 2 vectors of columns. Each step loads V vectors of B and, row by row, broadcasts one
-// element of A: R*V fused multiply-adds for R + V loads. The tile sizes keep R*V accumulators, V vectors of B and one broadcast within the
-// register file: 14*2 + 3 of 32 (AVX-512), 6*2 + 3 of 16 (AVX2, SSE).
+// A tile has R <= kTileRows rows and V <= 2 vectors of columns. Each step loads V vectors of B and, row by row,
+// broadcasts one element of A: R*V fused multiply-adds for R + V loads. The tile sizes keep R*V accumulators, V
+// vectors of B and one broadcast within the register file: 14*2 + 3 of 32 (AVX-512), 6*2 + 3 of 16 (AVX2, SSE).
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ inline constexpr int kTileRows = 6;
 #endif
 inline constexpr int kTileColumns = 2 * kVectorFloats;
 
-// Longest stretch of k in one packed block of A, and the distance between the packed rows: not a multiple of 4 KiB, so that the rows of a
-// tile do not compete for the same cache sets.
+// Longest stretch of k in one packed block of A, and the distance between the packed rows: not a multiple of 4 KiB,
+// so that the rows of a tile do not compete for the same cache sets.
 inline constexpr int64_t kMaxDepth = 320;
 inline constexpr int64_t kRowStride = kMaxDepth + 16;
 
@@ -31,9 +31,9 @@ enum class Layout { rows, columns };
 struct TileOutput {
   float* c;
   const int64_t* row_offset;
-  int columns;       // valid columns, at most V * kVectorFloats
-  bool accumulate;   // += instead of =
-  const float* bias; // null: none
+  int columns;        // valid columns, at most V * kVectorFloats
+  bool accumulate;    // += instead of =
+  const float* bias;  // null: none
   bool relu;
 };
 
@@ -42,9 +42,11 @@ inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 inline Vector broadcast(float x) { return x - Vector{}; }
 inline Vector relu(Vector v) { return v > 0 ? v : (v != v ? v : Vector{}); }
 
-// C tile [R, columns] = or += A [R, depth] * B [depth, V vectors], then bias and ReLU. `b` is packed: step k at b + k * kTileColumns.
+// C tile [R, columns] = or += A [R, depth] * B [depth, V vectors], then bias and ReLU. `b` is packed: step k at b +
+// k * kTileColumns.
 template <int R, int V, Layout layout>
-[[gnu::noinline]] void multiply_tile(int64_t depth, const float* a, int64_t a_stride, const float* b, const TileOutput& out) {
+[[gnu::noinline]] void multiply_tile(int64_t depth, const float* a, int64_t a_stride, const float* b,
+                                     const TileOutput& out) {
   Vector sum[R][V] = {};
   for (int64_t k = 0; k < depth; ++k) {
     Vector column[V];

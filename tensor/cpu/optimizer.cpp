@@ -15,8 +15,7 @@ inline void for_slices(const Stream& stream, std::span<const ParameterSlice> sli
   const ParameterSlice* const first = slices.data();
   const ParameterSlice* const last = first + slices.size();
   int64_t chunks = 0;
-  for (const ParameterSlice* slice = first; slice != last; ++slice)
-    chunks += (slice->count + kChunk - 1) / kChunk;
+  for (const ParameterSlice* slice = first; slice != last; ++slice) chunks += (slice->count + kChunk - 1) / kChunk;
   parallel_for(stream, chunks, 1, [=](int64_t chunk, int64_t) {
     const ParameterSlice* slice = first;
     for (int64_t here; chunk >= (here = (slice->count + kChunk - 1) / kChunk); ++slice) chunk -= here;
@@ -34,15 +33,13 @@ void sgd_step(const Stream& stream, const SgdStep& step, std::span<const Paramet
     float* __restrict const first = slice.first;
     if (first == nullptr) {
 #pragma omp simd
-      for (int64_t i = begin; i < end; ++i)
-        value[i] -= step.lr * (gradient[i] + step.weight_decay * value[i]);
+      for (int64_t i = begin; i < end; ++i) value[i] -= step.lr * (gradient[i] + step.weight_decay * value[i]);
       return;
     }
-    const float kept = step.first_step ? 0.0f : step.momentum;
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
       const float g = gradient[i] + step.weight_decay * value[i];
-      const float velocity = step.first_step ? g : kept * first[i] + g;
+      const float velocity = step.momentum * first[i] + g;
       first[i] = velocity;
       value[i] -= step.lr * (step.nesterov ? g + step.momentum * velocity : velocity);
     }

@@ -16,7 +16,8 @@ inline constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // to[0, count) = from[0, count). Runs of a few floats are common (the taps of a stem), so the tail must be cheap.
 inline void copy_floats(float* __restrict to, const float* __restrict from, int64_t count) {
-  for (; count >= kVectorFloats; count -= kVectorFloats, to += kVectorFloats, from += kVectorFloats) store(to, load(from));
+  for (; count >= kVectorFloats; count -= kVectorFloats, to += kVectorFloats, from += kVectorFloats)
+    store(to, load(from));
 #if defined(__AVX512F__)
   const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
   _mm512_mask_storeu_ps(to, mask, _mm512_maskz_loadu_ps(mask, from));
@@ -29,8 +30,10 @@ inline void zero_floats(float* to, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = 0;
 }
 
-// Copies `columns` columns of `depth` rows, `stride` floats apart, into panels of kTileColumns columns; the last is filled up with zeros.
-inline void pack_panels(const float* from, int64_t stride, int64_t depth, int64_t columns, float* panels, int64_t panel_stride) {
+// Copies `columns` columns of `depth` rows, `stride` floats apart, into panels of kTileColumns columns; the last is
+// filled up with zeros.
+inline void pack_panels(const float* from, int64_t stride, int64_t depth, int64_t columns, float* panels,
+                        int64_t panel_stride) {
   for (int64_t j = 0; j < columns; j += kTileColumns) {
     const int64_t width = smaller(kTileColumns, columns - j);
     float* to = panels + j / kTileColumns * panel_stride;
@@ -41,7 +44,8 @@ inline void pack_panels(const float* from, int64_t stride, int64_t depth, int64_
   }
 }
 
-// The same from a transposed source: column j of the panels is row j of `from`, its steps contiguous. Goes in squares of 4 x 4.
+// The same from a transposed source: column j of the panels is row j of `from`, its steps contiguous. Goes in
+// squares of 4 x 4.
 inline void pack_panels_transposed(const float* from, int64_t stride, int64_t depth, int64_t columns, float* panels,
                                    int64_t panel_stride) {
   typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
@@ -54,8 +58,10 @@ inline void pack_panels_transposed(const float* from, int64_t stride, int64_t de
       for (; step + 4 <= depth; step += 4) {
         const auto at = [&](int64_t i) { return *reinterpret_cast<const Four*>(row + i * stride + step); };
         const Four a = at(0), b = at(1), c = at(2), d = at(3);
-        const Four ab_low = __builtin_shuffle(a, b, Pick{0, 4, 1, 5}), ab_high = __builtin_shuffle(a, b, Pick{2, 6, 3, 7});
-        const Four cd_low = __builtin_shuffle(c, d, Pick{0, 4, 1, 5}), cd_high = __builtin_shuffle(c, d, Pick{2, 6, 3, 7});
+        const Four ab_low = __builtin_shuffle(a, b, Pick{0, 4, 1, 5}),
+                   ab_high = __builtin_shuffle(a, b, Pick{2, 6, 3, 7});
+        const Four cd_low = __builtin_shuffle(c, d, Pick{0, 4, 1, 5}),
+                   cd_high = __builtin_shuffle(c, d, Pick{2, 6, 3, 7});
         const auto put = [&](int64_t i, Four v) { *reinterpret_cast<Four*>(to + (step + i) * kTileColumns) = v; };
         put(0, __builtin_shuffle(ab_low, cd_low, Pick{0, 1, 4, 5}));
         put(1, __builtin_shuffle(ab_low, cd_low, Pick{2, 3, 6, 7}));
@@ -64,7 +70,8 @@ inline void pack_panels_transposed(const float* from, int64_t stride, int64_t de
       }
     }
     for (; step < depth; ++step) {
-      for (int64_t i = 0; i < 4; ++i) to[step * kTileColumns + i] = column + i < columns ? row[i * stride + step] : 0.0f;
+      for (int64_t i = 0; i < 4; ++i)
+        to[step * kTileColumns + i] = column + i < columns ? row[i * stride + step] : 0.0f;
     }
   }
 }

@@ -1,5 +1,6 @@
-// Compiled without ThreadSanitizer, because libgomp's own synchronisation is invisible to it; what OpenMP guarantees (everything
-// before a region happens before its chunks, and those before everything after it) is told to the sanitizer by hand.
+// Compiled without ThreadSanitizer, because libgomp's own synchronisation is invisible to it; what OpenMP
+// guarantees (everything before a region happens before its chunks, and those before everything after it) is told
+// to the sanitizer by hand.
 #include "tensor/cpu/parallel.h"
 
 #include <cstdlib>

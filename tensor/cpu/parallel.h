@@ -1,5 +1,6 @@
-// The one place where CPU kernels become parallel. Work is cut into chunks by its size alone, never by the number of threads; who
-// runs which chunk is left to chance. So a kernel whose chunks write disjoint memory gives the same bits on any number of threads.
+// The one place where CPU kernels become parallel. Work is cut into chunks by its size alone, never by the number
+// of threads; who runs which chunk is left to chance. So a kernel whose chunks write disjoint memory gives the same
+// bits on any number of threads.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +9,12 @@
 
 namespace convoy {
 
-// Calls run(context, chunk) for every chunk in [0, chunks), on at most stream.threads OpenMP threads; returns when all are done.
+// Calls run(context, chunk) for every chunk in [0, chunks), on at most stream.threads OpenMP threads; returns when
+// all are done.
 void run_chunks(const Stream& stream, int64_t chunks, void (*run)(void* context, int64_t chunk), void* context);
 
-// Calls body(begin, end) for consecutive ranges of `grain` indices (the last may be shorter) that together cover [0, count).
+// Calls body(begin, end) for consecutive ranges of `grain` indices (the last may be shorter) that together cover
+// [0, count).
 template <class Body>
 void parallel_for(const Stream& stream, int64_t count, int64_t grain, Body&& body) {
   struct Context {
@@ -28,8 +31,8 @@ void parallel_for(const Stream& stream, int64_t count, int64_t grain, Body&& bod
       &context);
 }
 
-// Scratch memory of the calling thread, at least `floats` floats, 64-byte aligned, uninitialised. Valid until the thread's next call with the
-// same slot; kept for the thread's lifetime.
+// Scratch memory of the calling thread, at least `floats` floats, 64-byte aligned, uninitialised. Valid until the
+// thread's next call with the same slot; kept for the thread's lifetime.
 enum class Scratch { pack_a, pack_b, filters, partial, count };
 float* thread_scratch(Scratch slot, int64_t floats);
 

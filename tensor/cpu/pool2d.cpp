@@ -42,8 +42,7 @@ inline void for_channels(int64_t channels, Body&& body) {
 
 // y [channels] = the maximum of the window whose tap (0,0), possibly outside the image, is at x; index
 // [channels] = where it was.
-inline void max_of_window(const Window& window, const float* x, float* __restrict y,
-                          uint8_t* __restrict index) {
+inline void max_of_window(const Window& window, const float* x, float* __restrict y, uint8_t* __restrict index) {
   for_channels(window.channels, [=]<class L>(int64_t c) {
     const auto [rows, columns, window_w, row_stride, channels] = window;
     using Int = typename L::Int;
@@ -80,13 +79,11 @@ inline void send_to_window(const Window& window, const float* __restrict dy, con
   });
 }
 
-inline void zero(float* begin, int64_t count) {
-  memset(begin, 0, static_cast<size_t>(count) * sizeof(float));
-}
+inline void zero(float* begin, int64_t count) { memset(begin, 0, static_cast<size_t>(count) * sizeof(float)); }
 
 // Windows side by side without overlap: every pixel belongs to at most one, so each is written once.
-void max_pool_backward_disjoint(const Stream& stream, const Pool2dShape& s, const float* dy,
-                                const uint8_t* index, bool accumulate, float* dx) {
+void max_pool_backward_disjoint(const Stream& stream, const Pool2dShape& s, const float* dy, const uint8_t* index,
+                                bool accumulate, float* dx) {
   const int64_t P = s.p(), Q = s.q(), C = s.c, row = s.w * C;
   parallel_for(stream, s.n * P, chunk_of(s.r * row), [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -166,8 +163,7 @@ void average_pool_forward(const Stream& stream, const Pool2dShape& s, const floa
   });
 }
 
-void average_pool_backward(const Stream& stream, const Pool2dShape& s, const float* dy, bool accumulate,
-                           float* dx) {
+void average_pool_backward(const Stream& stream, const Pool2dShape& s, const float* dy, bool accumulate, float* dx) {
   const int64_t P = s.p(), Q = s.q(), C = s.c, row = s.w * C;
   const float scale = 1.0f / static_cast<float>(s.r * s.s);
   parallel_for(stream, s.n, 1, [=](int64_t n, int64_t) {

@@ -11,8 +11,7 @@ constexpr int64_t kPiece = 16384;  // elements summed into one partial result
 void add_pieces(int64_t pieces, int64_t columns, const float* partial, bool accumulate, float* out) {
   for (int64_t c = 0; c < columns; ++c) {
     double total = accumulate ? static_cast<double>(out[c]) : 0.0;
-    for (int64_t piece = 0; piece < pieces; ++piece)
-      total += static_cast<double>(partial[piece * columns + c]);
+    for (int64_t piece = 0; piece < pieces; ++piece) total += static_cast<double>(partial[piece * columns + c]);
     out[c] = static_cast<float>(total);
   }
 }
@@ -34,8 +33,7 @@ int32_t count_nonfinite_of(int64_t count, const float* x) {
 
 }  // namespace
 
-void bias_forward(const Stream& stream, int64_t rows, int64_t columns, const float* x, const float* bias,
-                  float* y) {
+void bias_forward(const Stream& stream, int64_t rows, int64_t columns, const float* x, const float* bias, float* y) {
   parallel_for(stream, rows, cut_rows(rows, columns).rows_per_piece, [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
 #pragma omp simd
@@ -44,8 +42,7 @@ void bias_forward(const Stream& stream, int64_t rows, int64_t columns, const flo
   });
 }
 
-void column_sum(const Stream& stream, int64_t rows, int64_t columns, const float* x, bool accumulate,
-                float* out) {
+void column_sum(const Stream& stream, int64_t rows, int64_t columns, const float* x, bool accumulate, float* out) {
   const RowPieces pieces = cut_rows(rows, columns);
   float* const partial = thread_scratch(Scratch::partial, pieces.count * columns);
   parallel_for(stream, rows, pieces.rows_per_piece, [=](int64_t begin, int64_t end) {
@@ -66,8 +63,8 @@ void column_sum(const Stream& stream, int64_t rows, int64_t columns, const float
   add_pieces(pieces.count, columns, partial, accumulate, out);
 }
 
-void bias_relu_backward(const Stream& stream, int64_t rows, int64_t columns, const float* y, const float* dy,
-                        float* dz, bool accumulate, float* dbias) {
+void bias_relu_backward(const Stream& stream, int64_t rows, int64_t columns, const float* y, const float* dy, float* dz,
+                        bool accumulate, float* dbias) {
   const RowPieces pieces = cut_rows(rows, columns);
   float* const partial = thread_scratch(Scratch::partial, pieces.count * columns);
   parallel_for(stream, rows, pieces.rows_per_piece, [=](int64_t begin, int64_t end) {

@@ -1,5 +1,5 @@
-// The functions behind the CPU's kernel table, by source file. Contracts stand in tensor/kernels.h; types are taken from the table, so a
-// signature is written once.
+// The functions behind the CPU's kernel table, by source file. Contracts stand in tensor/kernels.h; types are taken
+// from the table, so a signature is written once.
 #pragma once
 
 #include <type_traits>

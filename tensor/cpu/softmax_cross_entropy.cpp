@@ -37,9 +37,9 @@ void softmax_cross_entropy_forward(const Stream& stream, int64_t rows, int64_t c
   });
 }
 
-void softmax_cross_entropy_backward(const Stream& stream, int64_t rows, int64_t classes,
-                                    const float* probability, const int32_t* labels, float smoothing,
-                                    const float* dloss, float scale, bool accumulate, float* dlogits) {
+void softmax_cross_entropy_backward(const Stream& stream, int64_t rows, int64_t classes, const float* probability,
+                                    const int32_t* labels, float smoothing, const float* dloss, float scale,
+                                    bool accumulate, float* dlogits) {
   const float factor = dloss[0] * scale, elsewhere = smoothing / static_cast<float>(classes),
               at_label = elsewhere + 1.0f - smoothing;
   parallel_for(stream, rows, rows_per_chunk(classes), [=](int64_t begin, int64_t end) {

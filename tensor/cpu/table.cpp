@@ -1,5 +1,5 @@
-// The kernel table of one instruction set. Designated initialisers in the order of kernels.h: a missing row does not compile
-// (-Werror=missing-field-initializers).
+// The kernel table of one instruction set. Designated initialisers in the order of kernels.h: a missing row does
+// not compile (-Werror=missing-field-initializers).
 #include "tensor/cpu/rows.h"
 
 namespace convoy::CONVOY_ISA {

@@ -53,8 +53,7 @@ Process::Process(const TemporaryFolder& folder, const std::vector<std::string>& 
     value.empty() ? unsetenv(name.c_str()) : setenv(name.c_str(), value.c_str(), 1);
   const int out = open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600),
             error = open(error_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (chdir(folder.path().c_str()) != 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(error, STDERR_FILENO) < 0)
-    _exit(126);
+  if (chdir(folder.path().c_str()) != 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(error, STDERR_FILENO) < 0) _exit(126);
   execv(argv[0], argv.data());
   _exit(127);
 }

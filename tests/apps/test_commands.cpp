@@ -25,8 +25,7 @@ TEST(summary, mnist_cnn_has_the_layers_of_the_study) {
   const TemporaryFolder folder;
   const Outcome outcome = run_convoy(folder, {"summary", "--model", "mnist-cnn"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
-  const std::vector<std::string> conv = columns_of(outcome.out, "conv1"),
-                                 total = columns_of(outcome.out, "total");
+  const std::vector<std::string> conv = columns_of(outcome.out, "conv1"), total = columns_of(outcome.out, "total");
   ASSERT_GE(conv.size(), 4u) << outcome.out;
   EXPECT_EQ(conv[conv.size() - 3], "[26,26,32]");
   EXPECT_EQ(conv[conv.size() - 2], "320");  // 32 filters of 3x3x1, and biases
@@ -37,8 +36,8 @@ TEST(summary, mnist_cnn_has_the_layers_of_the_study) {
 
 TEST(summary, a_description_counts_like_a_sequential) {
   const TemporaryFolder folder;
-  const Outcome outcome = run_convoy(folder, {"summary", "--dataset", "cifar10", "--model",
-                                              "conv 4 5x5 stride 2; bn; relu; flatten; linear 10"});
+  const Outcome outcome = run_convoy(
+      folder, {"summary", "--dataset", "cifar10", "--model", "conv 4 5x5 stride 2; bn; relu; flatten; linear 10"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_EQ(columns_of(outcome.out, "0").back(), "58,800");  // 14 * 14 * 4 * 5 * 5 * 3
   EXPECT_EQ(columns_of(outcome.out, "4").back(), "7,840");   // 784 * 10
@@ -57,8 +56,7 @@ TEST(data_list, tells_every_data_set_and_where_it_was_looked_for) {
   const TemporaryFolder folder;
   const Outcome outcome = run_convoy(folder, {"data", "list", "--data", "/nowhere"});
   EXPECT_EQ(outcome.exit_code, 0);
-  for (const DatasetRow& row : dataset_table())
-    EXPECT_FALSE(columns_of(outcome.out, row.name).empty()) << row.name;
+  for (const DatasetRow& row : dataset_table()) EXPECT_FALSE(columns_of(outcome.out, row.name).empty()) << row.name;
   EXPECT_NE(outcome.out.find("/nowhere"), std::string::npos) << outcome.out;
 }
 

@@ -89,12 +89,9 @@ TEST(train, softmax_regression_follows_a_double_precision_training) {
     return run_convoy(folder, small_training(more));
   };
   // A step so small that no float changes: these are the initial weights.
-  ASSERT_EQ(
-      training({"--steps", "1", "--lr", "1e-30", "--run", "start", "--save", "start.safetensors"}).exit_code,
-      0);
-  const Outcome outcome =
-      training({"--init", "start.safetensors", "--epochs", "2", "--lr", "0.01", "--momentum", "0.9",
-                "--schedule", "step", "--step-every", "5", "--step-factor", "0.5", "--run", "run"});
+  ASSERT_EQ(training({"--steps", "1", "--lr", "1e-30", "--run", "start", "--save", "start.safetensors"}).exit_code, 0);
+  const Outcome outcome = training({"--init", "start.safetensors", "--epochs", "2", "--lr", "0.01", "--momentum", "0.9",
+                                    "--schedule", "step", "--step-every", "5", "--step-factor", "0.5", "--run", "run"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
 
   const DatasetSplits data = load_dataset({.name = "synthetic", .seed = 1, .holdout = 300, .limit = 200});

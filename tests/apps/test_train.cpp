@@ -19,8 +19,7 @@ const char* const kRichModel =
 
 TEST(train, metrics_hold_steps_epochs_and_last_the_summary) {
   const TemporaryFolder folder;
-  const Outcome outcome =
-      run_convoy(folder, small_training({"--epochs", "2", "--batch", "64", "--run", "run"}));
+  const Outcome outcome = run_convoy(folder, small_training({"--epochs", "2", "--batch", "64", "--run", "run"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_EQ(folder.names(), std::vector<std::string>{"run"});
 
@@ -33,8 +32,7 @@ TEST(train, metrics_hold_steps_epochs_and_last_the_summary) {
     if (i == 4 || i == 9) {
       EXPECT_EQ(event.at("event"), "epoch");
       EXPECT_EQ(event.at("step"), 4 * epoch);
-      for (const char* key :
-           {"train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds"})
+      for (const char* key : {"train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds"})
         EXPECT_TRUE(event.at(key).is_number()) << key;
     } else {
       EXPECT_EQ(event.at("event"), "step");
@@ -49,8 +47,7 @@ TEST(train, metrics_hold_steps_epochs_and_last_the_summary) {
   EXPECT_EQ(summary.at("validation_accuracy"), events[9].at("validation_accuracy"));
   // Both are computed from the same two numbers, samples and seconds: 400 samples within rounding of a
   // double.
-  EXPECT_NEAR(summary.at("samples_per_second").get<double>() * summary.at("seconds").get<double>(), 400,
-              1e-9);
+  EXPECT_NEAR(summary.at("samples_per_second").get<double>() * summary.at("seconds").get<double>(), 400, 1e-9);
 
   const nlohmann::json config = nlohmann::json::parse(read_text(folder / "run/config.json"));
   EXPECT_EQ(config.at("batch"), 64);
@@ -62,16 +59,13 @@ TEST(train, metrics_hold_steps_epochs_and_last_the_summary) {
 
 TEST(train, epoch_means_are_those_of_the_steps) {
   const TemporaryFolder folder;
-  ASSERT_EQ(run_convoy(folder, small_training({"--epochs", "1", "--batch", "64", "--run", "run"})).exit_code,
-            0);
+  ASSERT_EQ(run_convoy(folder, small_training({"--epochs", "1", "--batch", "64", "--run", "run"})).exit_code, 0);
   double sum = 0;
   const std::vector<nlohmann::json> steps = read_events(folder / "run", "step");
-  for (size_t i = 0; i < steps.size(); ++i)
-    sum += steps[i].at("loss").get<double>() * (i < 3 ? 64 : 200 - 3 * 64);
+  for (size_t i = 0; i < steps.size(); ++i) sum += steps[i].at("loss").get<double>() * (i < 3 ? 64 : 200 - 3 * 64);
   // The log holds the shortest decimals that read back as the same float, so only the reader's double
   // rounding differs: 7 digits.
-  EXPECT_NEAR(read_events(folder / "run", "epoch").at(0).at("train_loss").get<double>(), sum / 200,
-              1e-6 * sum / 200);
+  EXPECT_NEAR(read_events(folder / "run", "epoch").at(0).at("train_loss").get<double>(), sum / 200, 1e-6 * sum / 200);
 }
 
 TEST(train, losses_are_byte_identical_for_any_number_of_threads_and_workers) {
@@ -81,10 +75,9 @@ TEST(train, losses_are_byte_identical_for_any_number_of_threads_and_workers) {
     SCOPED_TRACE("threads " + threads + ", workers " + workers);
     const std::string run = "run-" + threads + "-" + workers;
     const Outcome outcome = run_convoy(
-        folder,
-        small_training({"--model",   kRichModel,    "--augment", "on",    "--batch", "37",         "--epochs",
-                        "1",         "--optimizer", "sgd",       "--lr",  "0.05",    "--nesterov", "on",
-                        "--threads", threads,       "--workers", workers, "--run",   run}));
+        folder, small_training({"--model",   kRichModel,    "--augment", "on",    "--batch", "37",         "--epochs",
+                                "1",         "--optimizer", "sgd",       "--lr",  "0.05",    "--nesterov", "on",
+                                "--threads", threads,       "--workers", workers, "--run",   run}));
     ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
     const std::string steps = step_lines(folder / run);
     if (reference.empty()) reference = steps;
@@ -102,8 +95,7 @@ TEST(train, losses_are_byte_identical_for_any_number_of_threads_and_workers) {
 TEST(train, the_seed_decides_the_losses) {
   const TemporaryFolder folder;
   for (const char* seed : {"1", "2"}) {
-    ASSERT_EQ(run_convoy(folder, small_training({"--steps", "2", "--seed", seed, "--run", seed})).exit_code,
-              0);
+    ASSERT_EQ(run_convoy(folder, small_training({"--steps", "2", "--seed", seed, "--run", seed})).exit_code, 0);
   }
   EXPECT_NE(step_lines(folder / "1"), step_lines(folder / "2"));
 }
@@ -121,8 +113,7 @@ TEST(train, output_into_a_file_has_no_control_characters) {
 
 TEST(train, without_holdout_the_test_set_decides) {
   const TemporaryFolder folder;
-  ASSERT_EQ(run_convoy(folder, {"train", "--dataset", "synthetic", "--steps", "1", "--run", "run"}).exit_code,
-            0);
+  ASSERT_EQ(run_convoy(folder, {"train", "--dataset", "synthetic", "--steps", "1", "--run", "run"}).exit_code, 0);
   const nlohmann::json summary = read_events(folder / "run", "summary").at(0);
   EXPECT_TRUE(summary.at("test_accuracy").is_number() && summary.at("test_loss").is_number()) << summary;
 }
@@ -148,8 +139,7 @@ TEST(train, an_existing_run_is_never_overwritten) {
 TEST(train, runs_without_a_name_get_folders_of_their_own) {
   const TemporaryFolder folder;
   for (int i = 0; i < 3; ++i)
-    ASSERT_EQ(run_convoy(folder, small_training({"--steps", "1", "--model", "flatten; linear 10"})).exit_code,
-              0);
+    ASSERT_EQ(run_convoy(folder, small_training({"--steps", "1", "--model", "flatten; linear 10"})).exit_code, 0);
   int runs = 0;
   for (const fs::directory_entry& run : fs::directory_iterator(folder / "runs")) {
     EXPECT_EQ(run.path().filename().string().rfind("custom-synthetic-", 0), 0u) << run.path();
@@ -160,8 +150,7 @@ TEST(train, runs_without_a_name_get_folders_of_their_own) {
 
 TEST(train, steps_ends_a_run_in_mid_epoch_with_an_evaluation) {
   const TemporaryFolder folder;
-  ASSERT_EQ(run_convoy(folder, {"train", "--dataset", "synthetic", "--steps", "3", "--log-every", "2",
-                                "--run", "run"})
+  ASSERT_EQ(run_convoy(folder, {"train", "--dataset", "synthetic", "--steps", "3", "--log-every", "2", "--run", "run"})
                 .exit_code,
             0);
   const std::vector<nlohmann::json> steps = read_events(folder / "run", "step");
@@ -186,8 +175,8 @@ TEST(train, a_held_out_part_is_called_validation) {
 
 TEST(train, a_loss_that_is_not_finite_stops_naming_step_and_layer) {
   const TemporaryFolder folder;
-  const Outcome outcome = run_convoy(
-      folder, small_training({"--model", "mnist-cnn", "--lr", "1e30", "--run", "run", "--save", "weights"}));
+  const Outcome outcome =
+      run_convoy(folder, small_training({"--model", "mnist-cnn", "--lr", "1e30", "--run", "run", "--save", "weights"}));
   EXPECT_EQ(outcome.exit_code, 4);
   EXPECT_EQ(outcome.error.rfind("convoy: step 2 (epoch 1): the loss is ", 0), 0u) << outcome.error;
   // Adam's first update puts about lr into every weight: 1e30 after conv1 is finite, its products with fc1's
@@ -206,11 +195,10 @@ TEST(train, saved_weights_go_on_where_they_were) {
     return more;
   };
   ASSERT_EQ(
-      run_convoy(folder, small_training(with({"--epochs", "2", "--run", "a", "--save", "w.safetensors"})))
-          .exit_code,
+      run_convoy(folder, small_training(with({"--epochs", "2", "--run", "a", "--save", "w.safetensors"}))).exit_code,
       0);
-  const Outcome eval = run_convoy(
-      folder, with({"eval", "--dataset", "synthetic", "--holdout", "300", "--init", "w.safetensors"}));
+  const Outcome eval =
+      run_convoy(folder, with({"eval", "--dataset", "synthetic", "--holdout", "300", "--init", "w.safetensors"}));
   ASSERT_EQ(eval.exit_code, 0) << eval.error;
   const nlohmann::json summary = read_events(folder / "a", "summary").at(0);
   char told[80];
@@ -219,19 +207,15 @@ TEST(train, saved_weights_go_on_where_they_were) {
   EXPECT_NE(eval.out.find(told), std::string::npos) << eval.out << told;
   // With the trained weights the first loss is another than with fresh ones.
   ASSERT_EQ(
-      run_convoy(folder, small_training(with({"--steps", "1", "--run", "b", "--init", "w.safetensors"})))
-          .exit_code,
-      0);
-  EXPECT_NE(read_events(folder / "b", "step").at(0).at("loss"),
-            read_events(folder / "a", "step").at(0).at("loss"));
+      run_convoy(folder, small_training(with({"--steps", "1", "--run", "b", "--init", "w.safetensors"}))).exit_code, 0);
+  EXPECT_NE(read_events(folder / "b", "step").at(0).at("loss"), read_events(folder / "a", "step").at(0).at("loss"));
 }
 
 class Interrupted : public testing::TestWithParam<int> {};
 
 TEST_P(Interrupted, run_ends_cleanly_with_log_and_weights) {
   const TemporaryFolder folder;
-  Process process(folder,
-                  small_training({"--epochs", "100000", "--run", "run", "--save", "weights.safetensors"}));
+  Process process(folder, small_training({"--epochs", "100000", "--run", "run", "--save", "weights.safetensors"}));
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (step_lines(folder / "run").empty() && std::chrono::steady_clock::now() < give_up)
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -242,8 +226,7 @@ TEST_P(Interrupted, run_ends_cleanly_with_log_and_weights) {
   const nlohmann::json last = read_events(folder / "run").back();
   EXPECT_EQ(last.at("event"), "interrupted");
   EXPECT_EQ(last.at("step"), read_events(folder / "run", "step").size());
-  EXPECT_EQ(run_convoy(folder, {"eval", "--dataset", "synthetic", "--holdout", "300", "--init",
-                                "weights.safetensors"})
+  EXPECT_EQ(run_convoy(folder, {"eval", "--dataset", "synthetic", "--holdout", "300", "--init", "weights.safetensors"})
                 .exit_code,
             0);
 }

@@ -96,8 +96,7 @@ TEST(usage, a_description_that_does_not_fit_is_refused_pointing_at_the_place) {
   const TemporaryFolder folder;
   const Outcome outcome = run_convoy(folder, small_training({"--model", "conv 8 3x3; flatten; linear 11"}));
   EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_NE(outcome.error.find("11 features, the data set has 10 classes"), std::string::npos)
-      << outcome.error;
+  EXPECT_NE(outcome.error.find("11 features, the data set has 10 classes"), std::string::npos) << outcome.error;
   EXPECT_NE(outcome.error.find("                       ^\n"), std::string::npos) << outcome.error;
   EXPECT_TRUE(folder.names().empty());
 }
@@ -122,8 +121,7 @@ TEST(usage, missing_and_damaged_inputs_are_told_with_exit_code_3) {
 
 TEST(usage, outputs_that_cannot_be_written_are_told_before_training_with_exit_code_5) {
   for (const Mistake& mistake : std::vector<Mistake>{
-           {small_training({"--save", "no/such/folder/weights"}), 5,
-            "no/such/folder/weights: cannot be written"},
+           {small_training({"--save", "no/such/folder/weights"}), 5, "no/such/folder/weights: cannot be written"},
            {small_training({"--save", "."}), 5, "is a folder"},
            {small_training({"--run", "/proc/run"}), 5, "/proc/run"},
            {small_training({"--run", "/dev/null"}), 5, "is not a folder"},
@@ -144,14 +142,13 @@ TEST(usage, help_lists_every_option_with_the_choices_and_the_exit_codes) {
   for (const char* word : {"train", "eval", "summary", "info", "data", "Exit codes", "130"}) {
     EXPECT_NE(general.out.find(word), std::string::npos) << word;
   }
-  for (const char* word :
-       {"--model",    "--dataset",      "--data",       "--epochs",      "--batch",
-        "--lr",       "--optimizer",    "--momentum",   "--nesterov",    "--weight-decay",
-        "--schedule", "--warmup-steps", "--step-every", "--step-factor", "--label-smoothing",
-        "--seed",     "--threads",      "--workers",    "--augment",     "--shuffle",
-        "--holdout",  "--limit",        "--steps",      "--log-every",   "--run",
-        "--init",     "--save",         "resnet18",     "cifar10",       "one-cycle",
-        "adamw",      "maxpool"}) {
+  for (const char* word : {"--model",    "--dataset",      "--data",       "--epochs",      "--batch",
+                           "--lr",       "--optimizer",    "--momentum",   "--nesterov",    "--weight-decay",
+                           "--schedule", "--warmup-steps", "--step-every", "--step-factor", "--label-smoothing",
+                           "--seed",     "--threads",      "--workers",    "--augment",     "--shuffle",
+                           "--holdout",  "--limit",        "--steps",      "--log-every",   "--run",
+                           "--init",     "--save",         "resnet18",     "cifar10",       "one-cycle",
+                           "adamw",      "maxpool"}) {
     EXPECT_NE(train.out.find(word), std::string::npos) << word;
   }
 }

@@ -47,8 +47,7 @@ Values gradient_magnitude(const Case& c, const std::vector<Values>& v, const Val
   Values xhat(v[0].size()), sum_dy(channels), sum_dy_xhat(channels), magnitude(v[0].size());
   for (size_t i = 0; i < xhat.size(); ++i) {
     // 1 for the rounding of x - mean, whose result may be small.
-    xhat[i] =
-        (std::fabs(v[0][i] - m.mean[i % channels]) + 1) / std::sqrt(m.variance[i % channels] + kEpsilon);
+    xhat[i] = (std::fabs(v[0][i] - m.mean[i % channels]) + 1) / std::sqrt(m.variance[i % channels] + kEpsilon);
     sum_dy[i % channels] += std::fabs(dy[i]);
     sum_dy_xhat[i % channels] += std::fabs(dy[i]) * xhat[i];
   }
@@ -56,10 +55,8 @@ Values gradient_magnitude(const Case& c, const std::vector<Values>& v, const Val
   if (input == 2) return sum_dy;
   for (size_t i = 0; i < xhat.size(); ++i) {
     const size_t ch = i % channels;
-    const double correction =
-        c.training ? (sum_dy[ch] + xhat[i] * sum_dy_xhat[ch]) / static_cast<double>(c.rows()) : 0;
-    magnitude[i] =
-        std::fabs(v[1][ch]) / std::sqrt(m.variance[ch] + kEpsilon) * (std::fabs(dy[i]) + correction);
+    const double correction = c.training ? (sum_dy[ch] + xhat[i] * sum_dy_xhat[ch]) / static_cast<double>(c.rows()) : 0;
+    magnitude[i] = std::fabs(v[1][ch]) / std::sqrt(m.variance[ch] + kEpsilon) * (std::fabs(dy[i]) + correction);
   }
   return magnitude;
 }
@@ -69,9 +66,8 @@ Values result_magnitude(const Case& c, const std::vector<Values>& v) {
   Values magnitude(v[0].size());
   for (size_t i = 0; i < magnitude.size(); ++i) {
     const size_t ch = i % static_cast<size_t>(c.channels());
-    magnitude[i] =
-        (std::fabs(v[0][i] - m.mean[ch]) + 1) / std::sqrt(m.variance[ch] + kEpsilon) * std::fabs(v[1][ch]) +
-        std::fabs(v[2][ch]);
+    magnitude[i] = (std::fabs(v[0][i] - m.mean[ch]) + 1) / std::sqrt(m.variance[ch] + kEpsilon) * std::fabs(v[1][ch]) +
+                   std::fabs(v[2][ch]);
   }
   return magnitude;
 }
@@ -83,11 +79,10 @@ std::vector<GradientInput> draw_inputs(const Case& c) {
     Draw draw(seed);
     const std::vector<float> x = draw.reals(c.shape.count()), gamma = draw.reals(c.channels(), 0.5f, 1.5f),
                              beta = draw.reals(c.channels());
-    const Values z = reference::batch_norm_normalize(c.rows(), c.channels(), widen(x), moments(c, widen(x)),
-                                                     kEpsilon, widen(gamma), widen(beta));
+    const Values z = reference::batch_norm_normalize(c.rows(), c.channels(), widen(x), moments(c, widen(x)), kEpsilon,
+                                                     widen(gamma), widen(beta));
     const bool clear = std::all_of(z.begin(), z.end(), [](double value) { return std::fabs(value) > 0.01; });
-    if (clear || !c.relu)
-      return {{"x", c.shape, x}, {"gamma", {c.channels()}, gamma}, {"beta", {c.channels()}, beta}};
+    if (clear || !c.relu) return {{"x", c.shape, x}, {"gamma", {c.channels()}, gamma}, {"beta", {c.channels()}, beta}};
   }
 }
 
@@ -101,8 +96,8 @@ void check(const Case& c) {
                        },
                    .reference =
                        [&](const auto& v) {
-                         return reference::batch_norm_normalize(
-                             c.rows(), c.channels(), v[0], moments(c, v[0]), kEpsilon, v[1], v[2], c.relu);
+                         return reference::batch_norm_normalize(c.rows(), c.channels(), v[0], moments(c, v[0]),
+                                                                kEpsilon, v[1], v[2], c.relu);
                        },
                    .terms = static_cast<double>(c.rows()) + 8,  // a mean, then its use in a dozen operations
                    .result_magnitude = [&](const auto& v) { return result_magnitude(c, v); },
@@ -137,8 +132,8 @@ TEST_P(BatchNormGradient, running_statistics_follow_the_batches_with_the_unbiase
   for (int step = 0; step < 10; ++step) {
     const std::vector<float> x = draw.reals(55);
     batch_norm(Variable(Tensor::from(x, c.shape)), gamma, beta, state, true);
-    expected = reference::batch_norm_update_running(
-        11, static_cast<double>(0.3f), reference::batch_norm_statistics(11, 5, widen(x)), expected);
+    expected = reference::batch_norm_update_running(11, static_cast<double>(0.3f),
+                                                    reference::batch_norm_statistics(11, 5, widen(x)), expected);
   }
   // Values of at most about 1, a mean of 11, ten updates of four operations each.
   const Values tolerance = roundoff(11 + 40, Values(5, 1.0));
@@ -149,8 +144,8 @@ TEST_P(BatchNormGradient, running_statistics_follow_the_batches_with_the_unbiase
 TEST(BatchNorm, evaluation_leaves_the_running_statistics_alone) {
   const Case c{{4, 3}, false, false};
   BatchNormState state = running_state(c);
-  batch_norm(Variable(Tensor::full({4, 3}, 7)), Variable(Tensor::full({3}, 1)), Variable(Tensor::zeros({3})),
-             state, false);
+  batch_norm(Variable(Tensor::full({4, 3}, 7)), Variable(Tensor::full({3}, 1)), Variable(Tensor::zeros({3})), state,
+             false);
   expect_equal(values_of(state.running_mean), running_moments(c).mean);
   expect_equal(values_of(state.running_variance), running_moments(c).variance);
 }
@@ -159,18 +154,15 @@ TEST(BatchNorm, arguments_that_do_not_fit_are_refused_with_their_shapes) {
   BatchNormState state{.running_mean = Tensor::zeros({3}), .running_variance = Tensor::full({3}, 1)};
   const Variable gamma(Tensor::full({3}, 1)), beta(Tensor::zeros({3}));
   const auto variable = [](const Shape& shape) { return Variable(Tensor::zeros(shape)); };
-  EXPECT_USAGE_ERROR(batch_norm(variable({1, 1, 1, 3}), gamma, beta, state, true),
-                     "batch_norm: one value per channel");
+  EXPECT_USAGE_ERROR(batch_norm(variable({1, 1, 1, 3}), gamma, beta, state, true), "batch_norm: one value per channel");
   EXPECT_NO_THROW(batch_norm(variable({1, 1, 1, 3}), gamma, beta, state, false));
   EXPECT_USAGE_ERROR(batch_norm(variable({2, 4, 4, 5}), gamma, beta, state, true),
                      "batch_norm: running statistics are [3] and [3], expected [5] (input [2,4,4,5])");
   EXPECT_USAGE_ERROR(batch_norm(variable({2, 3}), variable({5}), beta, state, false),
                      "batch_norm: gamma is [5], expected [3] (input [2,3])");
-  EXPECT_USAGE_ERROR(batch_norm(variable({5}), gamma, beta, state, true),
-                     "batch_norm: input [5] has no channel axis");
+  EXPECT_USAGE_ERROR(batch_norm(variable({5}), gamma, beta, state, true), "batch_norm: input [5] has no channel axis");
   BatchNormState none;
-  EXPECT_USAGE_ERROR(batch_norm(variable({2, 3}), gamma, beta, none, false),
-                     "batch_norm: running statistics");
+  EXPECT_USAGE_ERROR(batch_norm(variable({2, 3}), gamma, beta, none, false), "batch_norm: running statistics");
   EXPECT_USAGE_ERROR(batch_norm(variable({2, 3}), gamma, beta, none, true), "batch_norm: running statistics");
 }
 

@@ -14,11 +14,10 @@ TEST_P(DropoutGradient, matches_the_numeric_one) {
   for (const float probability : {0.0f, 0.25f, 0.9f, 1.0f}) {
     for (const int64_t count : {1, 5, 67}) {
       const uint64_t offset = static_cast<uint64_t>(count) * 3;
-      check_gradients(
-          {.inputs = {{"x", {count}, draw.reals(count)}},
-           .function = [=](const auto& v) { return dropout(v[0], probability, kKey, offset); },
-           .reference = [=](const auto& v) { return reference::dropout(probability, kKey, offset, v[0]); },
-           .terms = 2});
+      check_gradients({.inputs = {{"x", {count}, draw.reals(count)}},
+                       .function = [=](const auto& v) { return dropout(v[0], probability, kKey, offset); },
+                       .reference = [=](const auto& v) { return reference::dropout(probability, kKey, offset, v[0]); },
+                       .terms = 2});
     }
   }
 }

@@ -49,10 +49,9 @@ TEST_P(ElementwiseGradient, of_every_binary_function_matches_the_numeric_one) {
   Draw draw(7);
   for (const Binary function : functions) {
     for (const Shape& shape : kShapes) {
-      check_gradients(
-          {.inputs = {{"a", shape, draw.reals(shape.count())}, {"b", shape, draw.reals(shape.count())}},
-           .function = [&](const auto& v) { return apply(function, v[0], v[1]); },
-           .reference = [&](const auto& v) { return reference::binary_forward(function, v[0], v[1]); }});
+      check_gradients({.inputs = {{"a", shape, draw.reals(shape.count())}, {"b", shape, draw.reals(shape.count())}},
+                       .function = [&](const auto& v) { return apply(function, v[0], v[1]); },
+                       .reference = [&](const auto& v) { return reference::binary_forward(function, v[0], v[1]); }});
     }
   }
 }
@@ -61,11 +60,10 @@ TEST_P(ElementwiseGradient, of_every_binary_function_matches_the_numeric_one) {
 TEST_P(ElementwiseGradient, of_a_binary_function_of_one_variable_with_itself_matches_the_numeric_one) {
   Draw draw(8);
   for (const Binary function : {Binary::add, Binary::multiply}) {
-    check_gradients(
-        {.inputs = {{"x", {5, 3}, draw.reals(15)}},
-         .function = [&](const auto& v) { return apply(function, v[0], v[0]); },
-         .reference = [&](const auto& v) { return reference::binary_forward(function, v[0], v[0]); },
-         .terms = 2});
+    check_gradients({.inputs = {{"x", {5, 3}, draw.reals(15)}},
+                     .function = [&](const auto& v) { return apply(function, v[0], v[0]); },
+                     .reference = [&](const auto& v) { return reference::binary_forward(function, v[0], v[0]); },
+                     .terms = 2});
   }
 }
 
@@ -93,18 +91,16 @@ TEST_P(ElementwiseGradient, of_bias_add_matches_the_numeric_one) {
   Draw draw(10);
   for (const Shape& shape : {Shape{1, 1}, Shape{7, 5}, Shape{2, 3, 2, 17}}) {
     const int64_t columns = shape[shape.rank() - 1];
-    check_gradients(
-        {.inputs = {{"x", shape, draw.reals(shape.count())}, {"bias", {columns}, draw.reals(columns)}},
-         .function = [](const auto& v) { return bias_add(v[0], v[1]); },
-         .reference = [&](const auto& v) { return reference::bias_forward(columns, v[0], v[1]); },
-         .terms = static_cast<double>(shape.count() / columns)});
+    check_gradients({.inputs = {{"x", shape, draw.reals(shape.count())}, {"bias", {columns}, draw.reals(columns)}},
+                     .function = [](const auto& v) { return bias_add(v[0], v[1]); },
+                     .reference = [&](const auto& v) { return reference::bias_forward(columns, v[0], v[1]); },
+                     .terms = static_cast<double>(shape.count() / columns)});
   }
 }
 
 TEST(Elementwise, arguments_that_do_not_fit_are_refused_with_their_shapes) {
   const auto variable = [](const Shape& shape) { return Variable(Tensor::zeros(shape)); };
-  EXPECT_USAGE_ERROR(add(variable({2, 3}), variable({3, 2})),
-                     "apply: inputs [2,3] and [3,2] differ in shape");
+  EXPECT_USAGE_ERROR(add(variable({2, 3}), variable({3, 2})), "apply: inputs [2,3] and [3,2] differ in shape");
   EXPECT_USAGE_ERROR(bias_add(variable({2, 3}), variable({2})),
                      "bias_add: the bias is [2], expected [3] (input [2,3])");
   EXPECT_USAGE_ERROR(relu(Variable(Tensor::zeros({2}, DType::i32))), "apply: the input is i32, expected f32");

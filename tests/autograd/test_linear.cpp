@@ -9,18 +9,16 @@ INSTANTIATE_FOR_EVERY_ISA(LinearGradient);
 
 GradientCheck linear_check(int64_t n, int64_t in, int64_t out, bool with_bias, bool relu) {
   Draw draw(static_cast<uint32_t>(n * 100 + in * 10 + out));
-  GradientCheck check{.inputs = {{"x", {n, in}, grid_values(draw, n * in)},
-                                 {"weight", {out, in}, grid_values(draw, out * in)}},
-                      .function =
-                          [=](const std::vector<Variable>& v) {
-                            return linear(v[0], v[1], with_bias ? v[2] : Variable(), relu);
-                          },
-                      .reference =
-                          [=](const std::vector<Values>& v) {
-                            return reference::gemm({.m = n, .n = out, .k = in, .transpose_b = true}, v[0],
-                                                   v[1], {}, with_bias ? v[2] : Values{}, relu);
-                          },
-                      .terms = static_cast<double>(std::max({n, in + 1, out}))};
+  GradientCheck check{
+      .inputs = {{"x", {n, in}, grid_values(draw, n * in)}, {"weight", {out, in}, grid_values(draw, out * in)}},
+      .function =
+          [=](const std::vector<Variable>& v) { return linear(v[0], v[1], with_bias ? v[2] : Variable(), relu); },
+      .reference =
+          [=](const std::vector<Values>& v) {
+            return reference::gemm({.m = n, .n = out, .k = in, .transpose_b = true}, v[0], v[1], {},
+                                   with_bias ? v[2] : Values{}, relu);
+          },
+      .terms = static_cast<double>(std::max({n, in + 1, out}))};
   // Off the kink of the ReLU, as in test_conv2d.cpp.
   if (with_bias) check.inputs.push_back({"bias", {out}, grid_values(draw, out, 0.25f, 0.03125f)});
   return check;

@@ -22,8 +22,7 @@ struct Twin {
 
 Twin make_twin(Draw& draw, int64_t count) {
   const std::vector<float> values = draw.reals(count);
-  return {Variable(Tensor::from(values, {count}), true), widen(values), Values(values.size()),
-          Values(values.size())};
+  return {Variable(Tensor::from(values, {count}), true), widen(values), Values(values.size()), Values(values.size())};
 }
 
 void give_gradient(Twin& twin, const std::vector<float>& gradient) {
@@ -46,8 +45,7 @@ void compare(Optimizer& optimizer, std::vector<Twin>& twins, double tolerance_pe
     optimizer.step(kRate);
   }
   for (const Twin& twin : twins) {
-    expect_within(values_of(twin.variable.value()), twin.value,
-                  Values(twin.value.size(), kSteps * tolerance_per_step));
+    expect_within(values_of(twin.variable.value()), twin.value, Values(twin.value.size(), kSteps * tolerance_per_step));
   }
 }
 
@@ -67,10 +65,9 @@ std::vector<Variable> variables_of(const std::vector<Twin>& twins) {
 TEST_P(OptimizerOnEveryIsa, sgd_follows_the_formula_over_many_steps) {
   for (const SgdOptions options :
        {SgdOptions{}, SgdOptions{.momentum = 0.9f}, SgdOptions{.momentum = 0.9f, .weight_decay = 0.01f},
-        SgdOptions{.momentum = 0.5f, .weight_decay = 0.1f, .nesterov = true},
-        SgdOptions{.weight_decay = 0.1f}}) {
-    SCOPED_TRACE(fmt::format("momentum {} decay {} nesterov {}", options.momentum, options.weight_decay,
-                             options.nesterov));
+        SgdOptions{.momentum = 0.5f, .weight_decay = 0.1f, .nesterov = true}, SgdOptions{.weight_decay = 0.1f}}) {
+    SCOPED_TRACE(
+        fmt::format("momentum {} decay {} nesterov {}", options.momentum, options.weight_decay, options.nesterov));
     std::vector<Twin> twins = make_twins();
     const std::unique_ptr<Optimizer> optimizer = make_sgd(variables_of(twins), options);
     // Values stay below 8, and each step rounds the value once and, scaled by the rate of 0.01, a velocity of
@@ -81,9 +78,8 @@ TEST_P(OptimizerOnEveryIsa, sgd_follows_the_formula_over_many_steps) {
                            decay = static_cast<double>(options.weight_decay);
               for (size_t i = 0; i < gradient.size(); ++i) {
                 const double g = gradient[i] + decay * twin.value[i];
-                twin.first[i] = count == 1 ? g
-                                           : momentum * twin.first[i] +
-                                                 g;  // PyTorch: the buffer starts as the first gradient
+                twin.first[i] =
+                    count == 1 ? g : momentum * twin.first[i] + g;  // PyTorch: the buffer starts as the first gradient
                 const double direction = options.momentum == 0 ? g
                                          : options.nesterov    ? g + momentum * twin.first[i]
                                                                : twin.first[i];
@@ -94,9 +90,9 @@ TEST_P(OptimizerOnEveryIsa, sgd_follows_the_formula_over_many_steps) {
 }
 
 TEST_P(OptimizerOnEveryIsa, adam_and_adamw_follow_the_formula_over_many_steps) {
-  for (const AdamOptions options : {AdamOptions{}, AdamOptions{.weight_decay = 0.1f},
-                                    AdamOptions{.weight_decay = 0.1f, .decoupled = true},
-                                    AdamOptions{.beta1 = 0.5f, .beta2 = 0.9f, .epsilon = 1e-3f}}) {
+  for (const AdamOptions options :
+       {AdamOptions{}, AdamOptions{.weight_decay = 0.1f}, AdamOptions{.weight_decay = 0.1f, .decoupled = true},
+        AdamOptions{.beta1 = 0.5f, .beta2 = 0.9f, .epsilon = 1e-3f}}) {
     SCOPED_TRACE(fmt::format("beta1 {} beta2 {} decay {} decoupled {}", options.beta1, options.beta2,
                              options.weight_decay, options.decoupled));
     std::vector<Twin> twins = make_twins();
@@ -107,22 +103,20 @@ TEST_P(OptimizerOnEveryIsa, adam_and_adamw_follow_the_formula_over_many_steps) {
     // Values stay below 4. A step moves by the rate times a ratio of at most about 3, whose parts carry the
     // rounding of the moments: sums with an effective length of 1 / (1 - beta1) = 10, and a second moment
     // known relative to itself, since all its terms are positive.
-    compare(*optimizer, twins, kRoundoff * (4 + 32 * 3 * rate),
-            [&](Twin& twin, const Values& gradient, int count) {
-              const double correction1 = 1 - std::pow(beta1, count), correction2 = 1 - std::pow(beta2, count);
-              for (size_t i = 0; i < gradient.size(); ++i) {
-                double g = gradient[i];
-                if (options.decoupled) {
-                  twin.value[i] *= 1 - rate * decay;
-                } else {
-                  g += decay * twin.value[i];
-                }
-                twin.first[i] = beta1 * twin.first[i] + (1 - beta1) * g;
-                twin.second[i] = beta2 * twin.second[i] + (1 - beta2) * g * g;
-                twin.value[i] -=
-                    rate / correction1 * twin.first[i] / (std::sqrt(twin.second[i] / correction2) + epsilon);
-              }
-            });
+    compare(*optimizer, twins, kRoundoff * (4 + 32 * 3 * rate), [&](Twin& twin, const Values& gradient, int count) {
+      const double correction1 = 1 - std::pow(beta1, count), correction2 = 1 - std::pow(beta2, count);
+      for (size_t i = 0; i < gradient.size(); ++i) {
+        double g = gradient[i];
+        if (options.decoupled) {
+          twin.value[i] *= 1 - rate * decay;
+        } else {
+          g += decay * twin.value[i];
+        }
+        twin.first[i] = beta1 * twin.first[i] + (1 - beta1) * g;
+        twin.second[i] = beta2 * twin.second[i] + (1 - beta2) * g * g;
+        twin.value[i] -= rate / correction1 * twin.first[i] / (std::sqrt(twin.second[i] / correction2) + epsilon);
+      }
+    });
   }
 }
 
@@ -130,8 +124,7 @@ TEST(Optimizer, a_parameter_without_a_gradient_is_left_alone) {
   for (const bool adam : {false, true}) {
     const Variable x(Tensor::full({3}, 1), true);
     const std::unique_ptr<Optimizer> optimizer =
-        adam ? make_adam({x}, {.weight_decay = 0.1f})
-             : make_sgd({x}, {.momentum = 0.9f, .weight_decay = 0.1f});
+        adam ? make_adam({x}, {.weight_decay = 0.1f}) : make_sgd({x}, {.momentum = 0.9f, .weight_decay = 0.1f});
     optimizer->step(0.1f);
     EXPECT_EQ(values_of(x.value()), (std::vector<float>{1, 1, 1}));
     sum(x).backward();
@@ -146,9 +139,7 @@ TEST(Optimizer, a_parameter_without_a_gradient_is_left_alone) {
 
 TEST(Optimizer, a_restored_state_continues_bit_for_bit) {
   for (const bool adam : {false, true}) {
-    const auto make = [&](const Variable& x) {
-      return adam ? make_adam({x}, {}) : make_sgd({x}, {.momentum = 0.9f});
-    };
+    const auto make = [&](const Variable& x) { return adam ? make_adam({x}, {}) : make_sgd({x}, {.momentum = 0.9f}); };
     const auto steps = [](Optimizer& optimizer, const Variable& x, int begin, int end) {
       for (int i = begin; i < end; ++i) {
         optimizer.clear_grad();
@@ -195,8 +186,7 @@ TEST(Optimizer, options_out_of_range_are_refused) {
   EXPECT_USAGE_ERROR(make_adam({x}, {.beta1 = 1}), "adam: beta1 1");
   EXPECT_USAGE_ERROR(make_adam({x}, {.beta2 = -0.5f}), "adam: beta2 -0.5");
   EXPECT_USAGE_ERROR(make_adam({x}, {.epsilon = -1}), "adam: epsilon -1");
-  EXPECT_USAGE_ERROR(make_adam({Variable(Tensor::zeros({1}))}, {}),
-                     "optimizer: parameter 0 requires no gradient");
+  EXPECT_USAGE_ERROR(make_adam({Variable(Tensor::zeros({1}))}, {}), "optimizer: parameter 0 requires no gradient");
 }
 
 }  // namespace

@@ -33,15 +33,15 @@ TEST_P(Pool2dGradient, of_max_pool_matches_the_numeric_one) {
   Draw draw(3);
   for (const Pool2dShape& s : kShapes) {
     SCOPED_TRACE(fmt::format("h {} w {} c {}", s.h, s.w, s.c));
-    check_gradients({.inputs = {{"x", {s.n, s.h, s.w, s.c}, distinct_values(draw, s.n * s.h * s.w * s.c)}},
-                     .function =
-                         [&](const auto& v) {
-                           return max_pool2d(v[0], {s.r, s.s}, {s.stride_h, s.stride_w}, {s.pad_h, s.pad_w});
-                         },
-                     .reference = [&](const auto& v) { return reference::max_pool_forward(s, v[0]).y; },
-                     .terms = static_cast<double>(s.r * s.s),
-                     .result_magnitude =
-                         [&](const auto& v) { return absolute(reference::max_pool_forward(s, v[0]).y); }});
+    check_gradients(
+        {.inputs = {{"x", {s.n, s.h, s.w, s.c}, distinct_values(draw, s.n * s.h * s.w * s.c)}},
+         .function =
+             [&](const auto& v) {
+               return max_pool2d(v[0], {s.r, s.s}, {s.stride_h, s.stride_w}, {s.pad_h, s.pad_w});
+             },
+         .reference = [&](const auto& v) { return reference::max_pool_forward(s, v[0]).y; },
+         .terms = static_cast<double>(s.r * s.s),
+         .result_magnitude = [&](const auto& v) { return absolute(reference::max_pool_forward(s, v[0]).y); }});
   }
 }
 
@@ -49,14 +49,13 @@ TEST_P(Pool2dGradient, of_average_pool_matches_the_numeric_one) {
   Draw draw(4);
   for (const Pool2dShape& s : kShapes) {
     SCOPED_TRACE(fmt::format("h {} w {} c {}", s.h, s.w, s.c));
-    check_gradients(
-        {.inputs = {{"x", {s.n, s.h, s.w, s.c}, draw.reals(s.n * s.h * s.w * s.c)}},
-         .function =
-             [&](const auto& v) {
-               return average_pool2d(v[0], {s.r, s.s}, {s.stride_h, s.stride_w}, {s.pad_h, s.pad_w});
-             },
-         .reference = [&](const auto& v) { return reference::average_pool_forward(s, v[0]); },
-         .terms = static_cast<double>(s.r * s.s)});
+    check_gradients({.inputs = {{"x", {s.n, s.h, s.w, s.c}, draw.reals(s.n * s.h * s.w * s.c)}},
+                     .function =
+                         [&](const auto& v) {
+                           return average_pool2d(v[0], {s.r, s.s}, {s.stride_h, s.stride_w}, {s.pad_h, s.pad_w});
+                         },
+                     .reference = [&](const auto& v) { return reference::average_pool_forward(s, v[0]); },
+                     .terms = static_cast<double>(s.r * s.s)});
   }
 }
 
@@ -77,8 +76,7 @@ TEST(Pool2d, arguments_that_do_not_fit_are_refused_with_their_shapes) {
   const Variable x(Tensor::zeros({2, 8, 8, 3}));
   EXPECT_USAGE_ERROR(max_pool2d(x, {2, 2}, {2, 2}, {2, 0}),
                      "max_pool2d: padding 2x0, expected at most half the window 2x2");
-  EXPECT_USAGE_ERROR(max_pool2d(x, {9, 2}, {2, 2}, {0, 0}),
-                     "max_pool2d: a 9x2 window does not fit the image 8x8");
+  EXPECT_USAGE_ERROR(max_pool2d(x, {9, 2}, {2, 2}, {0, 0}), "max_pool2d: a 9x2 window does not fit the image 8x8");
   EXPECT_USAGE_ERROR(average_pool2d(x, {2, 2}, {0, 2}, {0, 0}), "average_pool2d: stride 0x2");
   EXPECT_USAGE_ERROR(max_pool2d(Variable(Tensor::zeros({1, 17, 17, 1})), {17, 17}, {1, 1}, {0, 0}),
                      "expected at most 256 pixels");

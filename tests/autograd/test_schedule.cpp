@@ -14,8 +14,7 @@ float rate(const char* name, const ScheduleOptions& options, int64_t step) {
 }
 
 TEST(Schedule, constant_stays_at_the_learning_rate) {
-  for (const int64_t step : {0, 1, 99})
-    EXPECT_FLOAT_EQ(rate("constant", {.lr = 0.5f, .total_steps = 100}, step), 0.5f);
+  for (const int64_t step : {0, 1, 99}) EXPECT_FLOAT_EQ(rate("constant", {.lr = 0.5f, .total_steps = 100}, step), 0.5f);
 }
 
 TEST(Schedule, warm_up_rises_linearly_to_the_learning_rate_and_no_further) {
@@ -76,8 +75,8 @@ TEST(Schedule, every_schedule_is_positive_and_finite_however_short_the_training)
     for (const int64_t total : {1, 2, 3, 4, 7, 1000}) {
       for (const int64_t warmup : {0, 1, 5}) {
         for (int64_t step = 0; step < total; ++step) {
-          const float value = schedule.rate(
-              {.lr = 0.1f, .total_steps = total, .warmup_steps = warmup, .step_every = 100}, step);
+          const float value =
+              schedule.rate({.lr = 0.1f, .total_steps = total, .warmup_steps = warmup, .step_every = 100}, step);
           ASSERT_TRUE(value > 0 && value <= 0.1f * 1.0001f)
               << schedule.name << " step " << step << " of " << total << ": " << value;
         }

@@ -33,8 +33,7 @@ TEST(Shape, reshape_copies_nothing) {
 }
 
 TEST(Shape, another_number_of_elements_is_refused) {
-  EXPECT_USAGE_ERROR(reshape(Variable(Tensor::zeros({2, 3})), {4, 2}),
-                     "reshape: [2,3] has 6 elements, [4,2] has 8");
+  EXPECT_USAGE_ERROR(reshape(Variable(Tensor::zeros({2, 3})), {4, 2}), "reshape: [2,3] has 6 elements, [4,2] has 8");
 }
 
 }  // namespace

@@ -39,8 +39,8 @@ TEST_P(SoftmaxCrossEntropyGradient, matches_the_numeric_one) {
                              for (size_t i = 0; i < magnitude.size(); ++i) {
                                const size_t row = i / static_cast<size_t>(classes),
                                             column = i % static_cast<size_t>(classes);
-                               magnitude[i] += reference::target(classes, static_cast<int64_t>(column),
-                                                                 labels[row], wide_smoothing);
+                               magnitude[i] += reference::target(classes, static_cast<int64_t>(column), labels[row],
+                                                                 wide_smoothing);
                                magnitude[i] *= std::fabs(dy[0]) * share;
                              }
                              return magnitude;
@@ -74,8 +74,7 @@ TEST(SoftmaxCrossEntropy, arguments_that_do_not_fit_are_refused) {
                      "logits [2,1,3] are not [N, classes]");
   EXPECT_USAGE_ERROR(softmax_cross_entropy(logits, labels({0, 1}), 1.5f),
                      "softmax_cross_entropy: smoothing 1.5, expected 0 to 1");
-  EXPECT_USAGE_ERROR(softmax_cross_entropy(Variable(Tensor::zeros({0, 3})), labels({})),
-                     "the mean over no samples");
+  EXPECT_USAGE_ERROR(softmax_cross_entropy(Variable(Tensor::zeros({0, 3})), labels({})), "the mean over no samples");
 }
 
 }  // namespace

@@ -25,8 +25,7 @@ Variable probe(const Variable& x, std::function<void()> then) {
                           });
 }
 
-// --- gradients
-// ---------------------------------------------------------------------------------------------------------------------
+// --- gradients ----------------------------------------------------------------------------------------------------
 
 TEST(Variable, backward_of_a_leaf_itself_gives_1) {
   Variable x = leaf(3);
@@ -109,11 +108,10 @@ TEST(Variable, a_contribution_that_the_caller_keeps_is_never_written_to) {
   const Variable x = leaf(1, {2});
   const Tensor kept = Tensor::full({2}, 5);
   const Variable y = scale(x, 1);
-  const Variable z =
-      Variable::record("kept", y.value(), {y, y}, [y_grad = y.gradient_only(), kept](const Tensor&) {
-        y_grad.add_grad(kept);
-        y_grad.add_grad(kept);
-      });
+  const Variable z = Variable::record("kept", y.value(), {y, y}, [y_grad = y.gradient_only(), kept](const Tensor&) {
+    y_grad.add_grad(kept);
+    y_grad.add_grad(kept);
+  });
   sum(z).backward();
   expect_equal(values_of(kept), {5, 5});
   expect_equal(values_of(x.grad()), {10, 10});
@@ -128,8 +126,7 @@ TEST(Variable, inputs_that_want_no_gradient_get_none_and_record_nothing) {
   EXPECT_FALSE(z.has_grad());
 }
 
-// --- leaves: placement and hooks
-// -----------------------------------------------------------------------------------------------------
+// --- leaves: placement and hooks ----------------------------------------------------------------------------------
 
 TEST(Variable, a_placed_gradient_lives_in_the_given_memory) {
   const Tensor bucket = Tensor::full({10}, -1);
@@ -142,8 +139,7 @@ TEST(Variable, a_placed_gradient_lives_in_the_given_memory) {
   x.clear_grad();
   sum(scale(x, 4)).backward();
   expect_equal(values_of(bucket), {-1, -1, -1, 4, 4, 4, 4, -1, -1, -1});
-  EXPECT_USAGE_ERROR(x.place_grad(bucket),
-                     "place_grad: memory is f32 [10] on cpu, expected f32 [2,2] on cpu");
+  EXPECT_USAGE_ERROR(x.place_grad(bucket), "place_grad: memory is f32 [10] on cpu, expected f32 [2,2] on cpu");
   EXPECT_USAGE_ERROR(scale(x, 1).place_grad(Tensor::zeros({2, 2})), "place_grad: only leaves");
 }
 
@@ -185,12 +181,10 @@ TEST(Variable, the_weight_of_a_convolution_is_ready_before_its_input_gradient_is
 TEST(Variable, only_leaves_have_hooks) {
   Variable y = scale(leaf(1), 2);
   EXPECT_USAGE_ERROR(y.on_grad_ready([](const Variable&) {}), "on_grad_ready: only leaves");
-  EXPECT_USAGE_ERROR(Variable(Tensor::zeros({1})).on_grad_ready([](const Variable&) {}),
-                     "on_grad_ready: only leaves");
+  EXPECT_USAGE_ERROR(Variable(Tensor::zeros({1})).on_grad_ready([](const Variable&) {}), "on_grad_ready: only leaves");
 }
 
-// --- memory
-// --------------------------------------------------------------------------------------------------------------------------
+// --- memory -------------------------------------------------------------------------------------------------------
 
 TEST(Variable, backward_frees_saved_values_and_intermediate_gradients_even_while_the_loss_lives) {
   const Variable x = leaf(1, {1000});
@@ -214,8 +208,7 @@ TEST(Variable, at_most_two_gradients_of_a_chain_are_alive_at_once) {
   const int64_t before = bytes_in_use();
   int64_t most = 0;
   Variable y = x;
-  for (int i = 0; i < 20; ++i)
-    y = probe(scale(y, 1), [&] { most = std::max(most, bytes_in_use() - before); });
+  for (int i = 0; i < 20; ++i) y = probe(scale(y, 1), [&] { most = std::max(most, bytes_in_use() - before); });
   Variable loss = sum(y);
   y = Variable();
   EXPECT_LE(bytes_in_use() - before, 64);  // scale saves nothing
@@ -266,15 +259,13 @@ TEST(Variable, steps_in_steady_state_ask_the_system_for_no_memory) {
   EXPECT_EQ(pool_statistics(Device{}).system_allocations, allocations);
 }
 
-// --- errors
-// --------------------------------------------------------------------------------------------------------------------------
+// --- errors -------------------------------------------------------------------------------------------------------
 
 TEST(Variable, backward_over_a_freed_tape_is_refused) {
   const Variable x = leaf(2);
   const Variable y = scale(x, 3), loss = sum(y);
   loss.backward();
-  EXPECT_USAGE_ERROR(loss.backward(),
-                     "backward: 'sum' has been differentiated before and its saved values are freed");
+  EXPECT_USAGE_ERROR(loss.backward(), "backward: 'sum' has been differentiated before and its saved values are freed");
   EXPECT_USAGE_ERROR(sum(y).backward(), "backward: 'scale' has been differentiated before");
   EXPECT_EQ(x.grad().item(), 3);  // untouched by the refused ones
 }
@@ -319,8 +310,7 @@ TEST(Variable, values_without_a_gradient_or_a_value_are_refused) {
   EXPECT_USAGE_ERROR(Variable(Tensor::zeros({2})).grad(), "grad: the variable does not require a gradient");
 }
 
-// --- no grad
-// -------------------------------------------------------------------------------------------------------------------------
+// --- no grad ------------------------------------------------------------------------------------------------------
 
 TEST(NoGrad, nests_and_ends_with_its_scope) {
   const Variable x = leaf(1);

@@ -143,8 +143,7 @@ std::string error_of(Call&& call, ErrorKind kind = ErrorKind::data) {
   return "(no error)";
 }
 
-inline ::testing::AssertionResult contains(const std::string& text,
-                                           std::initializer_list<std::string> parts) {
+inline ::testing::AssertionResult contains(const std::string& text, std::initializer_list<std::string> parts) {
   for (const std::string& part : parts) {
     if (text.find(part) == std::string::npos)
       return ::testing::AssertionFailure() << "no '" << part << "' in: " << text;

@@ -26,8 +26,7 @@ void write_small(const TemporaryFolder& folder) {
 
 // As in the official archive: a folder, files in no particular order, and some that do not matter.
 Bytes small_archive() {
-  return join({tar_entry("cifar-10-batches-bin/", {}, '5'),
-               tar_entry("cifar-10-batches-bin/data_batch_4.bin", kBatch4),
+  return join({tar_entry("cifar-10-batches-bin/", {}, '5'), tar_entry("cifar-10-batches-bin/data_batch_4.bin", kBatch4),
                tar_entry("cifar-10-batches-bin/readme.html", pattern(700)),
                tar_entry("cifar-10-batches-bin/test_batch.bin", kTest), tar_entry("pax", pattern(30), 'x'),
                tar_entry("cifar-10-batches-bin/data_batch_1.bin", kBatch1), tar_end()});
@@ -40,8 +39,7 @@ void expect_image(const Dataset& dataset, int64_t at, const Bytes& batch, int64_
   for (int y = 0; y < 32; ++y)
     for (int x = 0; x < 32; ++x)
       for (int c = 0; c < 3; ++c)
-        ASSERT_EQ(image[(y * 32 + x) * 3 + c], source[1 + c * 1024 + y * 32 + x])
-            << y << " " << x << " " << c;
+        ASSERT_EQ(image[(y * 32 + x) * 3 + c], source[1 + c * 1024 + y * 32 + x]) << y << " " << x << " " << c;
 }
 
 void expect_small(const DatasetSplits& splits) {
@@ -94,10 +92,10 @@ TEST(Cifar10, warns_about_unofficial_sizes_and_missing_training_files) {
   write_small(folder);
   std::string all;
   for (const std::string& warning : load_cifar10(folder.path(), 1).warnings) all += warning + "\n";
-  EXPECT_TRUE(contains(all, {"data_batch_1.bin: 3 records", "data_batch_4.bin: 2 records",
-                             "test_batch.bin: 1 records", "10000"}));
   EXPECT_TRUE(contains(
-      all, {"data_batch_2.bin is missing", "data_batch_3.bin is missing", "data_batch_5.bin is missing"}));
+      all, {"data_batch_1.bin: 3 records", "data_batch_4.bin: 2 records", "test_batch.bin: 1 records", "10000"}));
+  EXPECT_TRUE(
+      contains(all, {"data_batch_2.bin is missing", "data_batch_3.bin is missing", "data_batch_5.bin is missing"}));
 }
 
 TEST(Cifar10, is_found_as_files_as_an_archive_or_by_the_path_of_the_archive) {
@@ -169,8 +167,8 @@ TEST(Cifar10, refuses_an_archive_that_is_cut_short_anywhere) {
 TEST(Cifar10, names_the_archive_and_the_entry_at_fault) {
   Bytes bytes = kTest;
   bytes[0] = 200;
-  const std::string error = archive_error(
-      join({tar_entry("d/data_batch_1.bin", kBatch1), tar_entry("d/test_batch.bin", bytes), tar_end()}));
+  const std::string error =
+      archive_error(join({tar_entry("d/data_batch_1.bin", kBatch1), tar_entry("d/test_batch.bin", bytes), tar_end()}));
   EXPECT_TRUE(contains(error, {"cifar-10-binary.tar.gz: d/test_batch.bin: label 200 of record 0"}));
   EXPECT_TRUE(contains(archive_error(join({tar_entry("d/data_batch_1.bin", kBatch1), tar_end()})),
                        {"test_batch.bin is missing"}));
@@ -187,12 +185,11 @@ TEST(Cifar10, refuses_an_entry_whose_size_is_absurd_without_allocating_it) {
     std::copy(text.begin(), text.end(), entry.begin() + 148);
     return join({entry, tar_end()});
   };
+  EXPECT_TRUE(contains(archive_error(with_size("77777777777")), {"data_batch_1.bin: 8589934591 bytes, more than"}));
   EXPECT_TRUE(
-      contains(archive_error(with_size("77777777777")), {"data_batch_1.bin: 8589934591 bytes, more than"}));
-  EXPECT_TRUE(contains(archive_error(with_size("\x80\x7f\x7f")),
-                       {"size of 'data_batch_1.bin' is not an octal number"}));
-  EXPECT_TRUE(contains(archive_error(with_size("00000600000")),
-                       {"cut short in 'data_batch_1.bin', 1024 of 196608 bytes"}));
+      contains(archive_error(with_size("\x80\x7f\x7f")), {"size of 'data_batch_1.bin' is not an octal number"}));
+  EXPECT_TRUE(
+      contains(archive_error(with_size("00000600000")), {"cut short in 'data_batch_1.bin', 1024 of 196608 bytes"}));
 }
 
 }  // namespace

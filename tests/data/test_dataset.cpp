@@ -27,8 +27,7 @@ void write_small(const TemporaryFolder& folder, const std::string& below = "") {
 TEST(Dataset, slices_share_memory_and_keep_images_with_labels) {
   const TemporaryFolder folder;
   write_small(folder);
-  const Dataset train = load_dataset({.name = "mnist", .data = folder.path()}).train,
-                part = train.slice(2, 5);
+  const Dataset train = load_dataset({.name = "mnist", .data = folder.path()}).train, part = train.slice(2, 5);
   EXPECT_EQ(labels_of(part), (std::vector<int32_t>{2, 3, 4}));
   EXPECT_EQ(part.images.shape(), Shape({3, 1, 2, 1}));
   EXPECT_EQ(part.images.data<uint8_t>(), train.images.data<uint8_t>() + 4);
@@ -63,9 +62,8 @@ TEST(Dataset, refuses_a_holdout_that_leaves_nothing_and_negative_counts) {
   const TemporaryFolder folder;
   write_small(folder);
   const auto error = [&](int64_t holdout, int64_t limit) {
-    return error_of(
-        [&] { load_dataset({.name = "mnist", .data = folder.path(), .holdout = holdout, .limit = limit}); },
-        ErrorKind::usage);
+    return error_of([&] { load_dataset({.name = "mnist", .data = folder.path(), .holdout = holdout, .limit = limit}); },
+                    ErrorKind::usage);
   };
   EXPECT_TRUE(contains(error(7, 0), {"holdout: 7 of mnist's 7 training images"}));
   EXPECT_TRUE(contains(error(100, 0), {"holdout: 100"}));
@@ -92,8 +90,8 @@ TEST(Dataset, data_not_found_names_the_places_and_the_cure) {
   for (const char* name : {"mnist", "cifar10"}) {
     const DatasetRow& row = find_dataset_row(name);
     const std::string error = error_of([&] { load_dataset({.name = name, .data = folder.path()}); });
-    EXPECT_TRUE(contains(error, {std::string(name) + ": not found", (folder.path() / row.folder).string(),
-                                 row.files, "--data", "CONVOY_DATA", "--dataset synthetic"}));
+    EXPECT_TRUE(contains(error, {std::string(name) + ": not found", (folder.path() / row.folder).string(), row.files,
+                                 "--data", "CONVOY_DATA", "--dataset synthetic"}));
   }
 }
 

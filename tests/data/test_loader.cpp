@@ -54,20 +54,18 @@ Collected collect(Loader& loader) {
   return all;
 }
 
-Collected collect_epoch(const Dataset& dataset, const LoaderOptions& options, int64_t epoch,
-                        int64_t first_batch = 0) {
+Collected collect_epoch(const Dataset& dataset, const LoaderOptions& options, int64_t epoch, int64_t first_batch = 0) {
   Loader loader(dataset, options);
   loader.start_epoch(epoch, first_batch);
   return collect(loader);
 }
 
 // The contract of kernels.h, written down naively: image j of the data set as epoch `epoch` sees it.
-std::vector<float> augmented(const Dataset& dataset, const LoaderOptions& options, uint32_t epoch,
-                             int64_t j) {
+std::vector<float> augmented(const Dataset& dataset, const LoaderOptions& options, uint32_t epoch, int64_t j) {
   const Shape& shape = dataset.images.shape();
   const int64_t h = shape[1], w = shape[2], c = shape[3], pad = options.crop_pad;
-  const Random4 words = philox({.seed = options.seed, .stream = RandomStream::augment, .step = epoch},
-                               static_cast<uint64_t>(j));
+  const Random4 words =
+      philox({.seed = options.seed, .stream = RandomStream::augment, .step = epoch}, static_cast<uint64_t>(j));
   const auto window = static_cast<uint32_t>(2 * pad + 1);
   const int64_t top = random_below(words.v[0], window), left = random_below(words.v[1], window);
   const bool flip = options.flip && random_below(words.v[2], 2) == 1;
@@ -93,8 +91,7 @@ void expect_matches_naive(const Dataset& dataset, const LoaderOptions& options, 
     const std::vector<float> expected = augmented(dataset, options, epoch, all.labels[i]);
     // Four roundings of values up to |x| / std <= 5 plus the reciprocal's: 8 * 2^-24 * 5.
     for (size_t k = 0; k < image; ++k)
-      ASSERT_NEAR(all.pixels[i * image + k], expected[k], 2.4e-6)
-          << "image " << all.labels[i] << " value " << k;
+      ASSERT_NEAR(all.pixels[i * image + k], expected[k], 2.4e-6) << "image " << all.labels[i] << " value " << k;
   }
 }
 
@@ -255,8 +252,7 @@ TEST(Loader, a_batch_outlives_its_loader) {
 // Replaces the kernel that makes batches for a scope.
 class ImageBatchKernel {
  public:
-  explicit ImageBatchKernel(decltype(Kernels::image_batch) kernel)
-      : before_(kernels(Device{})), table_(before_) {
+  explicit ImageBatchKernel(decltype(Kernels::image_batch) kernel) : before_(kernels(Device{})), table_(before_) {
     table_.image_batch = kernel;
     set_cpu_kernels(table_);
   }
@@ -288,20 +284,23 @@ TEST(Loader, an_error_in_a_worker_is_thrown_by_next_in_its_place) {
 TEST(Loader, a_batch_under_way_when_a_new_epoch_begins_is_not_delivered) {
   static std::atomic<bool> entered, released;
   entered = released = false;
-  const ImageBatchKernel slow(
-      [](const Stream&, const ImageBatchShape& shape, const uint8_t*, const int32_t*, float*) {
-        if (shape.key.step != 0) return;
-        entered = true;
-        while (!released) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      });
+  const ImageBatchKernel slow([](const Stream&, const ImageBatchShape& shape, const uint8_t*, const int32_t*, float*) {
+    if (shape.key.step != 0) {  // late, so that a batch of epoch 0 in its place would be seen
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      return;
+    }
+    entered = true;
+    while (!released) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  });
   LoaderOptions options{.batch = 10, .shuffle = true, .workers = 1};
   Loader loader(numbered(30), options);
   loader.start_epoch(0);
   while (!entered) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   loader.start_epoch(1);
   released = true;  // the worker now ends the first batch of epoch 0
+  const Collected second = collect(loader);
   options.workers = 0;
-  EXPECT_EQ(collect(loader).labels, collect_epoch(numbered(30), options, 1).labels);
+  EXPECT_EQ(second.labels, collect_epoch(numbered(30), options, 1).labels);
 }
 
 TEST(Loader, workers_use_one_thread_each_and_stay_within_the_queue) {

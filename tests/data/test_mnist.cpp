@@ -81,8 +81,8 @@ TEST(Mnist, names_a_missing_file) {
     const TemporaryFolder folder;
     write_small(folder);
     std::filesystem::remove(folder.path() / name);
-    EXPECT_TRUE(contains(error_of([&] { load_mnist(folder.path(), 1); }),
-                         {(folder.path() / name).string(), "missing"}));
+    EXPECT_TRUE(
+        contains(error_of([&] { load_mnist(folder.path(), 1); }), {(folder.path() / name).string(), "missing"}));
   }
 }
 
@@ -93,8 +93,7 @@ TEST(Mnist, refuses_an_empty_file) {
 
 TEST(Mnist, refuses_a_file_that_ends_in_its_header) {
   EXPECT_TRUE(contains(error_with(kImages, {0, 0, 8}), {"truncated, 3 of the 16 header bytes"}));
-  EXPECT_TRUE(contains(error_with(kImages, idx_header({3, 5}) /* the magic of 2 axes */),
-                       {"magic number 0x00000802"}));
+  EXPECT_TRUE(contains(error_with(kImages, idx_header({3, 5}) /* the magic of 2 axes */), {"magic number 0x00000802"}));
   Bytes header = idx_header({3, 5, 7});
   header.pop_back();
   EXPECT_TRUE(contains(error_with(kImages, header), {"truncated, 15 of the 16 header bytes"}));
@@ -114,8 +113,7 @@ TEST(Mnist, refuses_fewer_or_more_pixels_than_declared) {
   Bytes images = join({idx_header({3, 5, 7}), kTrainPixels});
   images.pop_back();
   EXPECT_TRUE(contains(error_with(kImages, images), {"truncated", "3 x 5 x 7 = 105", "104 are there"}));
-  EXPECT_TRUE(
-      contains(error_with("train-images-idx3-ubyte.gz", gzip(images)), {"truncated", "104 are there"}));
+  EXPECT_TRUE(contains(error_with("train-images-idx3-ubyte.gz", gzip(images)), {"truncated", "104 are there"}));
   images.resize(images.size() + 2);
   EXPECT_TRUE(contains(error_with(kImages, images), {"more bytes follow the 3 x 5 x 7 = 105"}));
 }
@@ -139,9 +137,9 @@ TEST(Mnist, refuses_absurd_extents_without_allocating_them) {
   const uint32_t huge = 0xFFFFFFFFu;
   EXPECT_TRUE(contains(error_with(kImages, idx_header({huge, huge, huge})),
                        {"4294967295 x 4294967295 x 4294967295", "more than"}));
-  // 2^66 wraps to 4 in 64 bits, 2^64 to 0.
-  EXPECT_TRUE(contains(error_with(kImages, idx_header({1u << 31, 1u << 31, 1u << 4})), {"more than"}));
+  // Products that wrap to 0 in 64 bits.
   EXPECT_TRUE(contains(error_with(kImages, idx_header({1u << 31, 1u << 31, 4})), {"more than"}));
+  EXPECT_TRUE(contains(error_with(kImages, idx_header({1u << 31, 4, 1u << 31})), {"more than"}));
   EXPECT_TRUE(contains(error_with(kImages, idx_header({huge, huge, 0})), {"x 0"}));
   // Just below the bound: read as far as the file goes, which is not far.
   EXPECT_TRUE(contains(error_with(kImages, join({idx_header({1u << 31, 2, 2}), kTrainPixels})),
@@ -149,8 +147,8 @@ TEST(Mnist, refuses_absurd_extents_without_allocating_them) {
 }
 
 TEST(Mnist, refuses_training_and_test_images_of_different_extents) {
-  EXPECT_TRUE(contains(error_with("t10k-images-idx3-ubyte", join({idx_header({2, 7, 5}), kTestPixels})),
-                       {"5 x 7", "7 x 5"}));
+  EXPECT_TRUE(
+      contains(error_with("t10k-images-idx3-ubyte", join({idx_header({2, 7, 5}), kTestPixels})), {"5 x 7", "7 x 5"}));
 }
 
 TEST(Mnist, refuses_a_damaged_gzip_stream) {
@@ -163,8 +161,8 @@ TEST(Mnist, refuses_a_damaged_gzip_stream) {
   damaged[10] = 0x07;  // a deflate block of the reserved type
   EXPECT_TRUE(contains(error_with(name, damaged), {name, "damaged"}));
   for (const size_t cut : {size_t{5}, size_t{11}, sound.size() / 2, sound.size() - 1}) {
-    EXPECT_TRUE(contains(error_with(name, Bytes(sound.begin(), sound.begin() + static_cast<long>(cut))),
-                         {name, "cut short"}))
+    EXPECT_TRUE(
+        contains(error_with(name, Bytes(sound.begin(), sound.begin() + static_cast<long>(cut))), {name, "cut short"}))
         << cut;
   }
 }

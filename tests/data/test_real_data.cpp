@@ -39,8 +39,7 @@ TEST(RealData, mnist_holds_the_official_pixels_and_labels) {
   EXPECT_EQ(pixel_sum(splits.train.slice(59999, 60000)), 20920);
   EXPECT_EQ(label_sum(splits.train), 267236);
   EXPECT_EQ(label_sum(splits.test), 44434);
-  const uint8_t* row =
-      splits.train.images.data<uint8_t>() + 5 * 28;  // where the ink of the first image begins
+  const uint8_t* row = splits.train.images.data<uint8_t>() + 5 * 28;  // where the ink of the first image begins
   EXPECT_EQ(Bytes(row + 11, row + 15), (Bytes{0, 3, 18, 18}));
 }
 

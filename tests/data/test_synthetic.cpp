@@ -61,8 +61,7 @@ TEST(Synthetic, every_class_is_about_as_frequent) {
     const int32_t* labels = dataset->labels.data<int32_t>();
     for (int digit = 0; digit < 10; ++digit) {
       // A count is binomial with standard deviation sqrt(0.09 size); six of them is a chance of 2e-9.
-      const double count = static_cast<double>(std::count(labels, labels + size, digit)),
-                   n = static_cast<double>(size);
+      const double count = static_cast<double>(std::count(labels, labels + size, digit)), n = static_cast<double>(size);
       EXPECT_NEAR(count, n / 10, 6 * std::sqrt(0.09 * n)) << digit;
     }
   }
@@ -74,8 +73,7 @@ TEST(Synthetic, images_have_ink_and_do_not_repeat) {
     const Bytes image = draw(1, index);
     // The darkest stroke has brightness 0.6 before the noise, so 0.4 is ink; the shortest digit is 14 pixels
     // tall.
-    EXPECT_GE(std::count_if(image.begin(), image.end(), [](uint8_t pixel) { return pixel > 0.4 * 255; }), 10)
-        << index;
+    EXPECT_GE(std::count_if(image.begin(), image.end(), [](uint8_t pixel) { return pixel > 0.4 * 255; }), 10) << index;
     EXPECT_TRUE(seen.insert(image).second) << index;
   }
 }

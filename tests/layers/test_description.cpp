@@ -12,8 +12,7 @@ namespace {
 
 std::string layers_of(Module& model) {
   std::string text;
-  for (const auto& entry : model.modules())
-    text += fmt::format("{}: {}\n", entry.name, entry.module->describe());
+  for (const auto& entry : model.modules()) text += fmt::format("{}: {}\n", entry.name, entry.module->describe());
   return text;
 }
 
@@ -45,8 +44,7 @@ TEST(Description, every_layer_and_option_builds_what_it_says) {
 
 TEST(Description, line_breaks_separate_and_comments_are_skipped) {
   const auto model = parse_description(
-      "# a small one; relu\n\n  conv 4 3   # three by three\n\trelu;;\r\n flatten\nlinear 10 # last",
-      {5, 5, 2}, 10);
+      "# a small one; relu\n\n  conv 4 3   # three by three\n\trelu;;\r\n flatten\nlinear 10 # last", {5, 5, 2}, 10);
   EXPECT_EQ(layers_of(*model),
             ": Sequential(4 layers)\n0: Conv2d(2, 4, 3x3)\n1: ReLU()\n2: Flatten()\n3: Linear(36, 10)\n");
 }
@@ -58,20 +56,17 @@ TEST(Description, residuals_nest_and_may_span_lines) {
       "relu; flatten; linear 10",
       {8, 8, 3}, 10);
   std::string names;
-  for (const auto& entry : model->parameters())
-    names += fmt::format("{} {}\n", entry.name, entry.variable.shape());
-  EXPECT_EQ(
-      names,
-      "0.body.0.weight [8,3,3,3]\n0.body.0.bias [8]\n0.body.1.body.0.weight [8,1,1,8]\n"
-      "0.body.1.body.0.bias [8]\n0.body.2.weight [8]\n0.body.2.bias [8]\n0.shortcut.0.weight [8,1,1,3]\n"
-      "0.shortcut.0.bias [8]\n3.weight [10,128]\n3.bias [10]\n");
+  for (const auto& entry : model->parameters()) names += fmt::format("{} {}\n", entry.name, entry.variable.shape());
+  EXPECT_EQ(names,
+            "0.body.0.weight [8,3,3,3]\n0.body.0.bias [8]\n0.body.1.body.0.weight [8,1,1,8]\n"
+            "0.body.1.body.0.bias [8]\n0.body.2.weight [8]\n0.body.2.bias [8]\n0.shortcut.0.weight [8,1,1,3]\n"
+            "0.shortcut.0.bias [8]\n3.weight [10,128]\n3.bias [10]\n");
   EXPECT_EQ((*model)(Variable(Tensor::zeros({2, 8, 8, 3}))).shape(), Shape({2, 10}));
 }
 
 TEST(Description, shapes_inferred_are_the_shapes_computed) {
   const auto model = parse_description(
-      "conv 3 4x3 stride 3x2 pad 2; maxpool 3 stride 2 pad 1; avgpool 2x1; relu; flatten; linear 10",
-      {29, 23, 2}, 10);
+      "conv 3 4x3 stride 3x2 pad 2; maxpool 3 stride 2 pad 1; avgpool 2x1; relu; flatten; linear 10", {29, 23, 2}, 10);
   EXPECT_EQ((*model)(Variable(Tensor::zeros({1, 29, 23, 2}))).shape(), Shape({1, 10}));
 }
 
@@ -94,10 +89,9 @@ TEST(Description, errors_point_at_line_and_column) {
             "model description:3:3: linear works on features, but here are images of 26x26x32; put 'flatten' "
             "before "
             "it\n    linear 10 # größer\n    ^");
-  EXPECT_EQ(
-      refusal_of("flatten; größer"),
-      "model description:1:10: unknown layer 'größer'. Known: conv, linear, bn, relu, gelu, sigmoid, tanh, "
-      "maxpool, avgpool, globalavgpool, flatten, dropout, residual\n  flatten; größer\n           ^");
+  EXPECT_EQ(refusal_of("flatten; größer"),
+            "model description:1:10: unknown layer 'größer'. Known: conv, linear, bn, relu, gelu, sigmoid, tanh, "
+            "maxpool, avgpool, globalavgpool, flatten, dropout, residual\n  flatten; größer\n           ^");
 }
 
 TEST(Description, a_long_line_is_shown_around_the_error) {
@@ -105,8 +99,7 @@ TEST(Description, a_long_line_is_shown_around_the_error) {
   for (int i = 0; i < 50; ++i) text += "relu; ";
   const std::string message = refusal_of(text + "flatten; linear ten; " + text);
   const size_t line = message.find('\n') + 1, caret_line = message.find('\n', line) + 1;
-  EXPECT_TRUE(message.starts_with("model description:1:317: 'ten' is not the number of features of linear"))
-      << message;
+  EXPECT_TRUE(message.starts_with("model description:1:317: 'ten' is not the number of features of linear")) << message;
   // Both lines in bytes; the ellipsis at the left is three bytes but one column.
   EXPECT_EQ(message.substr(message.find('^') - caret_line + line + 2, 3), "ten") << message;
   EXPECT_LE(caret_line - line, 120u);
@@ -119,20 +112,17 @@ TEST(Description, every_mistake_has_its_message) {
       {"", "1:1: the description has no layers"},
       {" # nothing\n", "1:1: the description has no layers"},
       {"conv", "1:5: conv needs the number of filters: conv FILTERS KERNEL [stride S] [pad P] [nobias]"},
-      {"conv 8; relu",
-       "1:7: conv needs the kernel, such as 3x3: conv FILTERS KERNEL [stride S] [pad P] [nobias]"},
+      {"conv 8; relu", "1:7: conv needs the kernel, such as 3x3: conv FILTERS KERNEL [stride S] [pad P] [nobias]"},
       {"conv 0 3x3", "1:6: '0' is not the number of filters of conv (a whole number from 1 to 1000000)"},
       {"conv 8.5 3x3", "1:6: '8.5' is not the number of filters of conv (a whole number from 1 to 1000000)"},
       {"conv 99999999999999999999 3x3",
        "1:6: '99999999999999999999' is not the number of filters of conv (a whole number from 1 to 1000000)"},
       {"conv 8 3x", "1:8: '3x' is not the kernel, such as 3x3 of conv (a whole number from 1 to 1000000)"},
-      {"conv 8 3x3x3",
-       "1:8: '3x3x3' is not the kernel, such as 3x3 of conv (a whole number from 1 to 1000000)"},
+      {"conv 8 3x3x3", "1:8: '3x3x3' is not the kernel, such as 3x3 of conv (a whole number from 1 to 1000000)"},
       {"conv 8 3x3 stride 0", "1:19: '0' is not the stride of conv (a whole number from 1 to 1000000)"},
       {"conv 8 3x3 pad -1", "1:16: '-1' is not the padding of conv (a whole number from 0 to 1000000)"},
       {"conv 8 3x3 pad", "1:15: conv needs the padding: conv FILTERS KERNEL [stride S] [pad P] [nobias]"},
-      {"conv 8 3x3 padd 1",
-       "1:12: unknown option of conv 'padd', did you mean 'pad'? Known: stride, pad, nobias"},
+      {"conv 8 3x3 padd 1", "1:12: unknown option of conv 'padd', did you mean 'pad'? Known: stride, pad, nobias"},
       {"conv 8 3x3 pad 1 pad 2", "1:18: conv has two options 'pad'"},
       {"conv 8 29x3", "1:1: the 29x3 window is larger than the image, 28x28 with padding 0"},
       {"conv 8 3x3 pad 1000000",
@@ -214,8 +204,7 @@ TEST(Description, files_are_read_and_named_in_errors) {
     }
     return std::string("accepted");
   };
-  EXPECT_EQ(refusal(),
-            path + ":2:1: the last layer gives 11 features, the data set has 10 classes\n  linear 11\n  ^");
+  EXPECT_EQ(refusal(), path + ":2:1: the last layer gives 11 features, the data set has 10 classes\n  linear 11\n  ^");
   std::ofstream(path) << "";
   EXPECT_EQ(refusal(), path + ": the model description is missing, empty or cannot be read");
   std::ofstream(path) << std::string((1 << 20) + 1, ' ');
@@ -226,9 +215,8 @@ TEST(Description, files_are_read_and_named_in_errors) {
 
 TEST(Description, help_lists_every_keyword_with_its_syntax) {
   const std::string help = description_help();
-  for (const char* line :
-       {"  conv FILTERS KERNEL [stride S] [pad P] [nobias]  ", "  residual { LAYERS } [shortcut { LAYERS }]",
-        "  dropout P  ", "  globalavgpool  "})
+  for (const char* line : {"  conv FILTERS KERNEL [stride S] [pad P] [nobias]  ",
+                           "  residual { LAYERS } [shortcut { LAYERS }]", "  dropout P  ", "  globalavgpool  "})
     EXPECT_NE(help.find(line), std::string::npos) << line << "\n" << help;
 }
 

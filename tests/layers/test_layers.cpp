@@ -153,8 +153,7 @@ TEST(Sequential, fused_relu_gives_the_bits_of_a_relu_of_its_own) {
     double largest = 0;
     for (int64_t j = 0; j < a.count(); ++j) largest = std::max<double>(largest, std::abs(b.data<float>()[j]));
     for (int64_t j = 0; j < a.count(); ++j)
-      EXPECT_NEAR(a.data<float>()[j], b.data<float>()[j], 3 * 9 * 7 * 6e-8 * largest)
-          << fused->parameters()[i].name;
+      EXPECT_NEAR(a.data<float>()[j], b.data<float>()[j], 3 * 9 * 7 * 6e-8 * largest) << fused->parameters()[i].name;
   }
 }
 
@@ -188,17 +187,15 @@ TEST(Module, training_mode_reaches_every_descendant) {
 // --- observers ---
 
 TEST(ForwardObserver, sees_every_module_once_children_first_also_when_nested_and_fused) {
-  const auto model = make_model(
-      "conv 4 3x3 pad 1; relu; residual { conv 4 3x3 pad 1; bn } shortcut { bn }; relu; flatten; linear 3",
-      {4, 4, 1}, 3);
+  const auto model =
+      make_model("conv 4 3x3 pad 1; relu; residual { conv 4 3x3 pad 1; bn } shortcut { bn }; relu; flatten; linear 3",
+                 {4, 4, 1}, 3);
   initialise(*model, 1);
   std::string seen, outer;
-  const ForwardObserver outside(
-      [&](const Module& module, const Variable&) { outer += module.describe() + "\n"; });
+  const ForwardObserver outside([&](const Module& module, const Variable&) { outer += module.describe() + "\n"; });
   {
-    const ForwardObserver inside([&](const Module& module, const Variable& y) {
-      seen += fmt::format("{} {}\n", module.describe(), y.shape());
-    });
+    const ForwardObserver inside(
+        [&](const Module& module, const Variable& y) { seen += fmt::format("{} {}\n", module.describe(), y.shape()); });
     (*model)(Variable(random_tensor({2, 4, 4, 1}, 1)));
   }
   EXPECT_EQ(seen,

@@ -43,14 +43,13 @@ TEST(Models, mnist_cnn_has_the_parameters_of_its_pytorch_original) {
 }
 
 TEST(Models, cifar_cnn_has_the_parameters_and_buffers_of_its_pytorch_original) {
-  EXPECT_EQ(
-      shapes_of(*make_model("cifar-cnn", {32, 32, 3}, 10)),
-      "conv1.weight [32,3,3,3]\nconv1.bias [32]\nbn1.weight [32]\nbn1.bias [32]\n"
-      "conv2.weight [64,32,3,3]\nconv2.bias [64]\nbn2.weight [64]\nbn2.bias [64]\n"
-      "conv3.weight [128,64,3,3]\nconv3.bias [128]\nbn3.weight [128]\nbn3.bias [128]\n"
-      "fc1.weight [512,2048]\nfc1.bias [512]\nfc2.weight [10,512]\nfc2.bias [10]\n"
-      "bn1.running_mean [32] (buffer)\nbn1.running_var [32] (buffer)\nbn2.running_mean [64] (buffer)\n"
-      "bn2.running_var [64] (buffer)\nbn3.running_mean [128] (buffer)\nbn3.running_var [128] (buffer)\n");
+  EXPECT_EQ(shapes_of(*make_model("cifar-cnn", {32, 32, 3}, 10)),
+            "conv1.weight [32,3,3,3]\nconv1.bias [32]\nbn1.weight [32]\nbn1.bias [32]\n"
+            "conv2.weight [64,32,3,3]\nconv2.bias [64]\nbn2.weight [64]\nbn2.bias [64]\n"
+            "conv3.weight [128,64,3,3]\nconv3.bias [128]\nbn3.weight [128]\nbn3.bias [128]\n"
+            "fc1.weight [512,2048]\nfc1.bias [512]\nfc2.weight [10,512]\nfc2.bias [10]\n"
+            "bn1.running_mean [32] (buffer)\nbn1.running_var [32] (buffer)\nbn2.running_mean [64] (buffer)\n"
+            "bn2.running_var [64] (buffer)\nbn3.running_mean [128] (buffer)\nbn3.running_var [128] (buffer)\n");
 }
 
 TEST(Models, lenet5_has_the_layers_of_the_paper) {
@@ -87,8 +86,7 @@ TEST(Models, resnet18_has_the_names_and_shapes_of_torchvision) {
 TEST(Models, every_model_maps_images_of_any_sufficient_extent_to_logits) {
   const NoGrad no_grad;
   for (const ModelRow& row : model_table())
-    for (const ImageExtent& extent :
-         {ImageExtent{28, 28, 1}, ImageExtent{32, 32, 3}, ImageExtent{13, 17, 2}}) {
+    for (const ImageExtent& extent : {ImageExtent{28, 28, 1}, ImageExtent{32, 32, 3}, ImageExtent{13, 17, 2}}) {
       const auto model = row.build(extent, 7);
       initialise(*model, 1);
       const Variable logits = (*model)(Variable(Tensor::full({3, extent.h, extent.w, extent.c}, 0.5f)));
@@ -103,8 +101,7 @@ TEST(Models, every_parameter_of_every_model_gets_a_gradient) {
     Tensor images = Tensor::empty({4, 13, 12, 2});
     for (int64_t i = 0; i < images.count(); ++i)
       images.data<float>()[i] = random_uniform({.seed = 9}, static_cast<uint64_t>(i)) - 0.5f;
-    softmax_cross_entropy((*model)(Variable(images)), Tensor::from(std::vector<int32_t>{0, 1, 2, 1}, {4}))
-        .backward();
+    softmax_cross_entropy((*model)(Variable(images)), Tensor::from(std::vector<int32_t>{0, 1, 2, 1}, {4})).backward();
     for (const NamedVariable& entry : model->parameters()) {
       ASSERT_TRUE(entry.variable.has_grad()) << row.name << " " << entry.name;
       double magnitude = 0;
@@ -116,21 +113,18 @@ TEST(Models, every_parameter_of_every_model_gets_a_gradient) {
 }
 
 TEST(Models, images_too_small_for_a_model_are_refused_by_name) {
-  EXPECT_EQ(refusal_of("mnist-cnn", {28, 2, 1}, 10),
-            "mnist-cnn: images of 28x2 are too small, it needs at least 3x3");
+  EXPECT_EQ(refusal_of("mnist-cnn", {28, 2, 1}, 10), "mnist-cnn: images of 28x2 are too small, it needs at least 3x3");
   EXPECT_EQ(refusal_of("cifar-cnn", {7, 32, 3}, 10),
             "cifar-cnn: images of 7x32 are too small, it halves them three times and needs at least 8x8");
-  EXPECT_EQ(refusal_of("lenet5", {11, 12, 1}, 10),
-            "lenet5: images of 11x12 are too small, it needs at least 12x12");
+  EXPECT_EQ(refusal_of("lenet5", {11, 12, 1}, 10), "lenet5: images of 11x12 are too small, it needs at least 12x12");
   EXPECT_EQ(refusal_of("lenet5", {12, 12, 1}, 10), "accepted");
   EXPECT_EQ(refusal_of("resnet18", {0, 12, 1}, 10), "model: images of 0x12x1 are empty");
   EXPECT_EQ(refusal_of("resnet18", {8, 8, 1}, 0), "model: 0 classes, at least one is needed");
 }
 
 TEST(Models, an_unknown_name_suggests_the_nearest) {
-  EXPECT_EQ(
-      refusal_of("resnt18", {32, 32, 3}, 10),
-      "unknown model 'resnt18', did you mean 'resnet18'? Known: mnist-cnn, cifar-cnn, lenet5, resnet18");
+  EXPECT_EQ(refusal_of("resnt18", {32, 32, 3}, 10),
+            "unknown model 'resnt18', did you mean 'resnet18'? Known: mnist-cnn, cifar-cnn, lenet5, resnet18");
 }
 
 TEST(Models, multiply_adds_count_what_a_forward_pass_multiplies) {

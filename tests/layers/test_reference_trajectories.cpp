@@ -53,8 +53,8 @@ class StridedCnn : public Module {
   }
 
  private:
-  Conv2d& conv1_ = add<Conv2d>(
-      "conv1", Conv2dOptions{.in = 3, .out = 7, .kernel = {5, 5}, .stride = {2, 2}, .pad = {2, 2}});
+  Conv2d& conv1_ =
+      add<Conv2d>("conv1", Conv2dOptions{.in = 3, .out = 7, .kernel = {5, 5}, .stride = {2, 2}, .pad = {2, 2}});
   BatchNorm2d& bn1_ = add<BatchNorm2d>("bn1", 7);
   Conv2d& conv2_ =
       add<Conv2d>("conv2", Conv2dOptions{.in = 7, .out = 13, .stride = {2, 2}, .pad = {1, 1}, .bias = false});
@@ -128,12 +128,11 @@ double root_mean_square(const Json& expected) {
 
 // The sampled elements of one tensor, within `tolerance` times `scale`, and its sum, within as much for each
 // element.
-void expect_samples(const std::string& name, const Tensor& memory, const FileLayout& layout,
-                    const Json& expected, double tolerance, double scale) {
+void expect_samples(const std::string& name, const Tensor& memory, const FileLayout& layout, const Json& expected,
+                    double tolerance, double scale) {
   const Tensor file = to_file_layout(memory, layout);
   const auto extents = file.shape().extents();
-  ASSERT_EQ(std::vector<int64_t>(extents.begin(), extents.end()),
-            expected["shape"].get<std::vector<int64_t>>())
+  ASSERT_EQ(std::vector<int64_t>(extents.begin(), extents.end()), expected["shape"].get<std::vector<int64_t>>())
       << name;
   for (size_t i = 0; i < expected["index"].size(); ++i)
     EXPECT_NEAR(file.data<float>()[expected["index"][i].get<int64_t>()], expected["value"][i].get<double>(),
@@ -141,8 +140,7 @@ void expect_samples(const std::string& name, const Tensor& memory, const FileLay
         << name << " at " << expected["index"][i];
   double sum = 0;
   for (int64_t i = 0; i < file.count(); ++i) sum += file.data<float>()[i];
-  EXPECT_NEAR(sum, expected["sum"].get<double>(), tolerance * scale * static_cast<double>(file.count()))
-      << name;
+  EXPECT_NEAR(sum, expected["sum"].get<double>(), tolerance * scale * static_cast<double>(file.count())) << name;
 }
 
 // Biases of convolutions in front of a batch norm have no effect, so their exact gradient is zero and what is
@@ -161,8 +159,7 @@ void expect_logits(const Tensor& logits, const Json& expected, double tolerance)
   const double scale = std::sqrt(squares / count);
   for (size_t i = 0; i < expected.size(); ++i)
     for (size_t j = 0; j < expected[i].size(); ++j)
-      EXPECT_NEAR(logits.data<float>()[i * expected[i].size() + j], expected[i][j].get<double>(),
-                  tolerance * scale)
+      EXPECT_NEAR(logits.data<float>()[i * expected[i].size() + j], expected[i][j].get<double>(), tolerance * scale)
           << "logit " << j << " of image " << i;
 }
 
@@ -227,9 +224,7 @@ INSTANTIATE_TEST_SUITE_P(
     , ReferenceTrajectory,
     testing::Combine(testing::Values("mnist_cnn_adam", "cifar_cnn_adam", "cifar_cnn_sgd", "strided_cnn_sgd"),
                      testing::ValuesIn(cpu_kernel_tables().begin(), cpu_kernel_tables().end())),
-    [](const auto& info) {
-      return fmt::format("{}_{}", std::get<0>(info.param), std::get<1>(info.param)->name);
-    });
+    [](const auto& info) { return fmt::format("{}_{}", std::get<0>(info.param), std::get<1>(info.param)->name); });
 
 }  // namespace
 }  // namespace convoy

@@ -58,8 +58,7 @@ TEST_F(Weights, filters_are_KCRS_in_files) {
   const Tensor file = to_file_layout(memory, {.kind = FileLayout::Kind::filter});
   EXPECT_EQ(file.shape(), Shape({2, 3, 1, 2}));
   EXPECT_EQ(values_of(file), (std::vector<float>{0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11}));
-  EXPECT_EQ(values_of(from_file_layout(file, {.kind = FileLayout::Kind::filter}, memory.shape())),
-            values_of(memory));
+  EXPECT_EQ(values_of(from_file_layout(file, {.kind = FileLayout::Kind::filter}, memory.shape())), values_of(memory));
 }
 
 TEST_F(Weights, linears_behind_a_flatten_count_channels_first_in_files) {

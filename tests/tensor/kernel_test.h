@@ -32,10 +32,9 @@ class EveryIsa : public testing::TestWithParam<const Kernels*> {
   Stream stream{.threads = 2};
 };
 
-#define INSTANTIATE_FOR_EVERY_ISA(suite)                                                     \
-  INSTANTIATE_TEST_SUITE_P(                                                                  \
-      isa, suite, testing::ValuesIn(cpu_kernel_tables().begin(), cpu_kernel_tables().end()), \
-      [](const testing::TestParamInfo<const Kernels*>& info) { return info.param->name; })
+#define INSTANTIATE_FOR_EVERY_ISA(suite)                                                                          \
+  INSTANTIATE_TEST_SUITE_P(isa, suite, testing::ValuesIn(cpu_kernel_tables().begin(), cpu_kernel_tables().end()), \
+                           [](const testing::TestParamInfo<const Kernels*>& info) { return info.param->name; })
 
 // Pseudo-random shapes and values, the same on every machine (std::mt19937 is fixed by the standard; its
 // distributions are not).
@@ -43,9 +42,7 @@ class Draw {
  public:
   explicit Draw(uint32_t seed) : engine_(seed) {}
 
-  int64_t between(int64_t low, int64_t high) {
-    return low + engine_() % static_cast<uint32_t>(high - low + 1);
-  }
+  int64_t between(int64_t low, int64_t high) { return low + engine_() % static_cast<uint32_t>(high - low + 1); }
   int64_t pick(std::initializer_list<int64_t> choices) {
     return choices.begin()[between(0, static_cast<int64_t>(choices.size()) - 1)];
   }

@@ -33,9 +33,8 @@ struct Case {
 
   // The largest size that the terms of y = (x - mean) / deviation * gamma + beta reach.
   Values magnitude() const {
-    return reference::batch_norm_normalize(rows, channels, distances(),
-                                           {Values(mean.size()), widen(variance)}, kEpsilon,
-                                           absolute(widen(gamma)), absolute(widen(beta)));
+    return reference::batch_norm_normalize(rows, channels, distances(), {Values(mean.size()), widen(variance)},
+                                           kEpsilon, absolute(widen(gamma)), absolute(widen(beta)));
   }
   Values distances() const {
     Values distance(x.size());
@@ -47,9 +46,7 @@ struct Case {
 
 std::string text(const Case& t) { return fmt::format("rows {} channels {}", t.rows, t.channels); }
 
-int64_t draw_rows(Draw& draw) {
-  return draw.pick({0, 1, 2, 3, 5, 17, 63, 64, 65, 127, 255, 256, 257, 511, 1031});
-}
+int64_t draw_rows(Draw& draw) { return draw.pick({0, 1, 2, 3, 5, 17, 63, 64, 65, 127, 255, 256, 257, 511, 1031}); }
 int64_t draw_channels(Draw& draw) {
   return draw.pick({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 127, 128, 129});
 }
@@ -70,13 +67,11 @@ class BatchNorm : public EveryIsa {
     Values mean_tolerance(expected.mean.size()), variance_tolerance(expected.mean.size());
     for (size_t i = 0; i < x.size(); ++i) {
       const size_t c = i % static_cast<size_t>(channels);
-      const double d =
-          std::fabs(static_cast<double>(x[i]) - static_cast<double>(x[c])) / static_cast<double>(rows);
+      const double d = std::fabs(static_cast<double>(x[i]) - static_cast<double>(x[c])) / static_cast<double>(rows);
       mean_tolerance[c] += (chain(rows) + 4) * kRoundoff * d;
       variance_tolerance[c] += (chain(rows) + 8) * kRoundoff * d * d * static_cast<double>(rows);
     }
-    for (size_t c = 0; c < expected.mean.size(); ++c)
-      mean_tolerance[c] += kRoundoff * std::fabs(expected.mean[c]);
+    for (size_t c = 0; c < expected.mean.size(); ++c) mean_tolerance[c] += kRoundoff * std::fabs(expected.mean[c]);
     expect_within(mean.values(), expected.mean, mean_tolerance);
     expect_within(variance.values(), expected.variance, variance_tolerance);
     EXPECT_TRUE(mean.intact() && variance.intact());
@@ -116,15 +111,15 @@ TEST_P(BatchNorm, normalize_matches_reference_also_in_place) {
     const Case t(draw_rows(draw), draw_channels(draw), draw);
     const bool relu = draw.coin();
     SCOPED_TRACE(text(t));
-    const Values expected = reference::batch_norm_normalize(t.rows, t.channels, widen(t.x), t.moments,
-                                                            kEpsilon, widen(t.gamma), widen(t.beta), relu);
+    const Values expected = reference::batch_norm_normalize(t.rows, t.channels, widen(t.x), t.moments, kEpsilon,
+                                                            widen(t.gamma), widen(t.beta), relu);
     // Difference, sum with epsilon, root, quotient, product, sum: at most one rounding each.
     const Values tolerance = roundoff(6, t.magnitude());
     Guarded<float> y(t.rows * t.channels), in_place(t.x);
     for (Guarded<float>* out : {&y, &in_place}) {
       const float* x = out == &y ? t.x.data() : in_place.data();
-      kernels().batch_norm_normalize(stream, t.rows, t.channels, x, t.mean.data(), t.variance.data(),
-                                     kEpsilon, t.gamma.data(), t.beta.data(), relu, out->data());
+      kernels().batch_norm_normalize(stream, t.rows, t.channels, x, t.mean.data(), t.variance.data(), kEpsilon,
+                                     t.gamma.data(), t.beta.data(), relu, out->data());
       expect_within(out->values(), expected, tolerance);
       EXPECT_TRUE(out->intact());
     }
@@ -134,8 +129,8 @@ TEST_P(BatchNorm, normalize_matches_reference_also_in_place) {
 TEST_P(BatchNorm, normalize_lets_nan_through_the_relu) {
   const std::vector<float> x = {NAN, -1, 1}, zero(3), one(3, 1.0f);
   Guarded<float> y(3);
-  kernels().batch_norm_normalize(stream, 1, 3, x.data(), zero.data(), one.data(), 0, one.data(), zero.data(),
-                                 true, y.data());
+  kernels().batch_norm_normalize(stream, 1, 3, x.data(), zero.data(), one.data(), 0, one.data(), zero.data(), true,
+                                 y.data());
   EXPECT_TRUE(std::isnan(y.data()[0]));
   EXPECT_EQ(y.data()[1], 0);
   EXPECT_EQ(y.data()[2], 1);
@@ -151,13 +146,12 @@ TEST_P(BatchNorm, backward_reduce_matches_reference) {
     kernels().batch_norm_backward_reduce(stream, t.rows, t.channels, t.x.data(), t.dy.data(), t.mean.data(),
                                          t.variance.data(), kEpsilon, t.gamma.data(), t.beta.data(), relu,
                                          dgamma.data(), dbeta.data());
-    const reference::BatchNormSums expected =
-        reference::batch_norm_backward_reduce(t.rows, t.channels, widen(t.x), widen(t.dy), t.moments,
-                                              kEpsilon, widen(t.gamma), widen(t.beta), relu);
+    const reference::BatchNormSums expected = reference::batch_norm_backward_reduce(
+        t.rows, t.channels, widen(t.x), widen(t.dy), t.moments, kEpsilon, widen(t.gamma), widen(t.beta), relu);
     // Sums of |dz| |xhat| and |dz|: with relu off they bound those with relu on.
     const reference::BatchNormSums magnitude = reference::batch_norm_backward_reduce(
-        t.rows, t.channels, t.distances(), absolute(widen(t.dy)), {Values(t.mean.size()), widen(t.variance)},
-        kEpsilon, widen(t.gamma), widen(t.beta));
+        t.rows, t.channels, t.distances(), absolute(widen(t.dy)), {Values(t.mean.size()), widen(t.variance)}, kEpsilon,
+        widen(t.gamma), widen(t.beta));
     expect_within(dgamma.values(), expected.dgamma, roundoff(chain(t.rows) + 4, magnitude.dgamma));
     expect_within(dbeta.values(), expected.dbeta, roundoff(chain(t.rows) + 1, magnitude.dbeta));
     EXPECT_TRUE(dgamma.intact() && dbeta.intact());
@@ -174,13 +168,13 @@ TEST_P(BatchNorm, backward_input_matches_reference_for_whole_and_sharded_batches
     const std::vector<float> dgamma = draw.reals(t.channels, -9, 9), dbeta = draw.reals(t.channels, -9, 9),
                              start = draw.reals(t.rows * t.channels);
     Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(t.rows * t.channels);
-    kernels().batch_norm_backward_input(
-        stream, t.rows, t.channels, total_rows, t.x.data(), t.dy.data(), t.mean.data(), t.variance.data(),
-        kEpsilon, t.gamma.data(), t.beta.data(), relu, dgamma.data(), dbeta.data(), accumulate, dx.data());
+    kernels().batch_norm_backward_input(stream, t.rows, t.channels, total_rows, t.x.data(), t.dy.data(), t.mean.data(),
+                                        t.variance.data(), kEpsilon, t.gamma.data(), t.beta.data(), relu, dgamma.data(),
+                                        dbeta.data(), accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::batch_norm_backward_input(
-        t.rows, t.channels, total_rows, widen(t.x), widen(t.dy), t.moments, kEpsilon, widen(t.gamma),
-        widen(t.beta), relu, {widen(dgamma), widen(dbeta)}, initial);
+        t.rows, t.channels, total_rows, widen(t.x), widen(t.dy), t.moments, kEpsilon, widen(t.gamma), widen(t.beta),
+        relu, {widen(dgamma), widen(dbeta)}, initial);
     // The same with every term made positive: -|dgamma| and -|dbeta| turn the differences into sums.
     Values minus_dgamma = absolute(widen(dgamma)), minus_dbeta = absolute(widen(dbeta));
     for (double& value : minus_dgamma) value = -value;
@@ -229,17 +223,17 @@ TEST_P(BatchNorm, gives_the_same_bits_on_any_number_of_threads) {
     });
     expect_same_bits_for_any_threads(2 * channels, [&](const Stream& on, float* out) {
       kernels().batch_norm_backward_reduce(on, t.rows, channels, t.x.data(), t.dy.data(), t.mean.data(),
-                                           t.variance.data(), kEpsilon, t.gamma.data(), t.beta.data(), true,
-                                           out, out + channels);
+                                           t.variance.data(), kEpsilon, t.gamma.data(), t.beta.data(), true, out,
+                                           out + channels);
     });
     expect_same_bits_for_any_threads(count, [&](const Stream& on, float* y) {
-      kernels().batch_norm_normalize(on, t.rows, channels, t.x.data(), t.mean.data(), t.variance.data(),
-                                     kEpsilon, t.gamma.data(), t.beta.data(), true, y);
+      kernels().batch_norm_normalize(on, t.rows, channels, t.x.data(), t.mean.data(), t.variance.data(), kEpsilon,
+                                     t.gamma.data(), t.beta.data(), true, y);
     });
     expect_same_bits_for_any_threads(count, [&](const Stream& on, float* dx) {
-      kernels().batch_norm_backward_input(on, t.rows, channels, t.rows, t.x.data(), t.dy.data(),
-                                          t.mean.data(), t.variance.data(), kEpsilon, t.gamma.data(),
-                                          t.beta.data(), true, t.gamma.data(), t.beta.data(), true, dx);
+      kernels().batch_norm_backward_input(on, t.rows, channels, t.rows, t.x.data(), t.dy.data(), t.mean.data(),
+                                          t.variance.data(), kEpsilon, t.gamma.data(), t.beta.data(), true,
+                                          t.gamma.data(), t.beta.data(), true, dx);
     });
   }
 }

@@ -10,8 +10,8 @@ int64_t filter_count(const Conv2dShape& s) { return s.k * s.taps(); }
 int64_t result_count(const Conv2dShape& s) { return s.output_pixels() * s.k; }
 
 std::string text(const Conv2dShape& s) {
-  return fmt::format("n {} h {} w {} c {} k {} r {} s {} stride {}x{} pad {}x{}", s.n, s.h, s.w, s.c, s.k,
-                     s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w);
+  return fmt::format("n {} h {} w {} c {} k {} r {} s {} stride {}x{} pad {}x{}", s.n, s.h, s.w, s.c, s.k, s.r, s.s,
+                     s.stride_h, s.stride_w, s.pad_h, s.pad_w);
 }
 
 // Every extent drawn alone, then shrunk until the reference takes at most about a million multiply-adds.
@@ -42,15 +42,13 @@ class Conv2d : public EveryIsa {
   void check_forward(const Conv2dShape& s, Draw& draw) {
     SCOPED_TRACE("forward " + text(s));
     const bool with_bias = draw.coin(), relu = draw.coin();
-    const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)),
-                             bias = draw.reals(s.k);
+    const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)), bias = draw.reals(s.k);
     Guarded<float> y(result_count(s));
-    kernels().conv2d_forward(stream, s, x.data(), w.data(),
-                             {.bias = with_bias ? bias.data() : nullptr, .relu = relu}, y.data());
+    kernels().conv2d_forward(stream, s, x.data(), w.data(), {.bias = with_bias ? bias.data() : nullptr, .relu = relu},
+                             y.data());
     const Values wide_bias = with_bias ? widen(bias) : Values{};
     const Values expected = reference::conv2d_forward(s, widen(x), widen(w), wide_bias, relu);
-    const Values magnitude =
-        reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w)), absolute(wide_bias));
+    const Values magnitude = reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w)), absolute(wide_bias));
     expect_within(y.values(), expected, roundoff(static_cast<double>(s.taps()) + 2, magnitude));
     EXPECT_TRUE(y.intact()) << "wrote outside y";
   }
@@ -108,17 +106,7 @@ const Conv2dShape kLayers[] = {
     {.n = 2, .h = 28, .w = 28, .c = 1, .k = 6, .r = 5, .s = 5, .pad_h = 2, .pad_w = 2},
     {.n = 2, .h = 32, .w = 32, .c = 3, .k = 32, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
     {.n = 3, .h = 16, .w = 16, .c = 32, .k = 64, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
-    {.n = 3,
-     .h = 8,
-     .w = 8,
-     .c = 64,
-     .k = 128,
-     .r = 3,
-     .s = 3,
-     .stride_h = 2,
-     .stride_w = 2,
-     .pad_h = 1,
-     .pad_w = 1},
+    {.n = 3, .h = 8, .w = 8, .c = 64, .k = 128, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1},
     {.n = 5, .h = 8, .w = 8, .c = 64, .k = 128, .r = 1, .s = 1, .stride_h = 2, .stride_w = 2},
     {.n = 2, .h = 9, .w = 9, .c = 64, .k = 96, .r = 1, .s = 1},
 };

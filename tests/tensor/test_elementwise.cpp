@@ -4,8 +4,7 @@
 namespace convoy {
 namespace {
 
-constexpr int64_t kCounts[] = {0,  1,  2,  3,  7,   8,    9,     15,    16,   17,
-                               31, 33, 63, 65, 127, 1009, 16383, 16384, 16385};
+constexpr int64_t kCounts[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 1009, 16383, 16384, 16385};
 
 const Unary kUnaryFunctions[] = {
 #define ROW(name, functor) Unary::name,
@@ -48,10 +47,8 @@ TEST_P(Elementwise, unary_backward_matches_reference) {
   for (const Unary function : kUnaryFunctions) {
     for (const int64_t count : kCounts) {
       for (const bool accumulate : {false, true}) {
-        SCOPED_TRACE(
-            fmt::format("function {} count {} accumulate {}", static_cast<int>(function), count, accumulate));
-        const std::vector<float> x = draw.reals(count, -8, 8), dy = draw.reals(count),
-                                 start = draw.reals(count);
+        SCOPED_TRACE(fmt::format("function {} count {} accumulate {}", static_cast<int>(function), count, accumulate));
+        const std::vector<float> x = draw.reals(count, -8, 8), dy = draw.reals(count), start = draw.reals(count);
         Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(count);
         kernels().unary_backward(stream, function, count, x.data(), dy.data(), accumulate, dx.data());
         // Derivatives are at most 1.13; gelu's, the longest, has some eight roundings of terms below 1.2, and
@@ -60,10 +57,9 @@ TEST_P(Elementwise, unary_backward_matches_reference) {
         Values tolerance(x.size());
         for (size_t i = 0; i < x.size(); ++i)
           tolerance[i] = 16 * kRoundoff * (std::fabs(static_cast<double>(dy[i])) + (accumulate ? 1 : 0));
-        expect_within(
-            dx.values(),
-            reference::unary_backward(function, widen(x), widen(dy), accumulate ? widen(start) : Values{}),
-            tolerance);
+        expect_within(dx.values(),
+                      reference::unary_backward(function, widen(x), widen(dy), accumulate ? widen(start) : Values{}),
+                      tolerance);
         EXPECT_TRUE(dx.intact());
       }
     }
@@ -98,12 +94,11 @@ TEST_P(Elementwise, binary_forward_and_backward_match_reference) {
       Guarded<float> y(count), da(count), db(start), in_place(a);
       kernels().binary_forward(stream, function, count, a.data(), b.data(), y.data());
       kernels().binary_forward(stream, function, count, in_place.data(), b.data(), in_place.data());
-      kernels().binary_backward(stream, function, count, a.data(), b.data(), dy.data(), false, da.data(),
-                                true, db.data());
+      kernels().binary_backward(stream, function, count, a.data(), b.data(), dy.data(), false, da.data(), true,
+                                db.data());
       Values expected_da(a.size()), expected_db(a.size());
       for (size_t i = 0; i < a.size(); ++i) {
-        const double x = static_cast<double>(a[i]), z = static_cast<double>(b[i]),
-                     d = static_cast<double>(dy[i]);
+        const double x = static_cast<double>(a[i]), z = static_cast<double>(b[i]), d = static_cast<double>(dy[i]);
         expected_da[i] = d * reference::derivative_a(function, x, z);
         expected_db[i] = static_cast<double>(start[i]) + d * reference::derivative_b(function, x, z);
       }
@@ -121,11 +116,9 @@ TEST_P(Elementwise, binary_forward_and_backward_match_reference) {
 TEST_P(Elementwise, binary_backward_skips_an_unwanted_side_and_add_needs_no_inputs) {
   const std::vector<float> dy = {1, 2, 3};
   Guarded<float> da(3), db(3);
-  kernels().binary_backward(stream, Binary::add, 3, nullptr, nullptr, dy.data(), false, da.data(), false,
-                            nullptr);
+  kernels().binary_backward(stream, Binary::add, 3, nullptr, nullptr, dy.data(), false, da.data(), false, nullptr);
   EXPECT_EQ(da.values(), dy);
-  kernels().binary_backward(stream, Binary::add, 3, nullptr, nullptr, dy.data(), false, nullptr, false,
-                            db.data());
+  kernels().binary_backward(stream, Binary::add, 3, nullptr, nullptr, dy.data(), false, nullptr, false, db.data());
   EXPECT_EQ(db.values(), dy);
 }
 
@@ -148,8 +141,7 @@ TEST_P(Elementwise, dropout_keeps_the_elements_that_their_random_numbers_keep) {
   Draw draw(45);
   const RandomKey key{.seed = 0x123456789ABCDEF0, .stream = RandomStream::dropout, .step = 7, .member = 3};
   for (const int64_t count : kCounts) {
-    for (const uint64_t offset :
-         {uint64_t{0}, uint64_t{1}, uint64_t{2}, uint64_t{1003}, (uint64_t{1} << 34) - 5}) {
+    for (const uint64_t offset : {uint64_t{0}, uint64_t{1}, uint64_t{2}, uint64_t{1003}, (uint64_t{1} << 34) - 5}) {
       for (const float probability : {0.0f, 0.3f, 0.5f}) {
         SCOPED_TRACE(fmt::format("count {} offset {} probability {}", count, offset, probability));
         const std::vector<float> x = draw.reals(count, 1, 2);
@@ -171,9 +163,8 @@ TEST_P(Elementwise, gives_the_same_bits_on_any_number_of_threads) {
   const int64_t count = 70'001;
   const std::vector<float> x = draw.reals(count, -4, 4), dy = draw.reals(count);
   for (const Unary function : kUnaryFunctions) {
-    expect_same_bits_for_any_threads(count, [&](const Stream& on, float* y) {
-      kernels().unary_forward(on, function, count, x.data(), y);
-    });
+    expect_same_bits_for_any_threads(
+        count, [&](const Stream& on, float* y) { kernels().unary_forward(on, function, count, x.data(), y); });
     expect_same_bits_for_any_threads(count, [&](const Stream& on, float* dx) {
       kernels().unary_backward(on, function, count, x.data(), dy.data(), true, dx);
     });
@@ -183,17 +174,14 @@ TEST_P(Elementwise, gives_the_same_bits_on_any_number_of_threads) {
       kernels().binary_forward(on, function, count, x.data(), dy.data(), y);
     });
     expect_same_bits_for_any_threads(count, [&](const Stream& on, float* da) {
-      kernels().binary_backward(on, function, count, x.data(), dy.data(), dy.data(), true, da, false,
-                                nullptr);
+      kernels().binary_backward(on, function, count, x.data(), dy.data(), dy.data(), true, da, false, nullptr);
     });
   }
-  expect_same_bits_for_any_threads(
-      count, [&](const Stream& on, float* y) { kernels().scale(on, count, 0.3f, x.data(), y); });
   expect_same_bits_for_any_threads(count,
-                                   [&](const Stream& on, float* y) { kernels().fill(on, count, 0.3f, y); });
-  expect_same_bits_for_any_threads(count, [&](const Stream& on, float* y) {
-    kernels().dropout(on, count, 0.3f, {.seed = 5}, 3, x.data(), y);
-  });
+                                   [&](const Stream& on, float* y) { kernels().scale(on, count, 0.3f, x.data(), y); });
+  expect_same_bits_for_any_threads(count, [&](const Stream& on, float* y) { kernels().fill(on, count, 0.3f, y); });
+  expect_same_bits_for_any_threads(
+      count, [&](const Stream& on, float* y) { kernels().dropout(on, count, 0.3f, {.seed = 5}, 3, x.data(), y); });
 }
 
 }  // namespace

@@ -42,9 +42,8 @@ TEST(Error, nearest_name_stays_silent_when_nothing_is_near) {
 }
 
 TEST(Error, unknown_name_lists_the_known_ones_and_suggests_the_nearest) {
-  EXPECT_STREQ(
-      unknown_name("model", "resnt18", kModels).what(),
-      "unknown model 'resnt18', did you mean 'resnet18'? Known: lenet5, mnist-cnn, cifar-cnn, resnet18");
+  EXPECT_STREQ(unknown_name("model", "resnt18", kModels).what(),
+               "unknown model 'resnt18', did you mean 'resnet18'? Known: lenet5, mnist-cnn, cifar-cnn, resnet18");
   EXPECT_STREQ(unknown_name("model", "transformer-xl", kModels).what(),
                "unknown model 'transformer-xl'. Known: lenet5, mnist-cnn, cifar-cnn, resnet18");
 }

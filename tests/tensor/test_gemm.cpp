@@ -8,17 +8,16 @@ namespace {
 class Gemm : public EveryIsa {
  protected:
   void check(const GemmShape& s, bool accumulate, bool with_bias, bool relu, Draw& draw) {
-    SCOPED_TRACE(testing::Message() << "m " << s.m << " n " << s.n << " k " << s.k << " transpose "
-                                    << s.transpose_a << s.transpose_b << " accumulate " << accumulate
-                                    << " bias " << with_bias << " relu " << relu);
+    SCOPED_TRACE(testing::Message() << "m " << s.m << " n " << s.n << " k " << s.k << " transpose " << s.transpose_a
+                                    << s.transpose_b << " accumulate " << accumulate << " bias " << with_bias
+                                    << " relu " << relu);
     const std::vector<float> a = draw.reals(s.m * s.k), b = draw.reals(s.k * s.n), bias = draw.reals(s.n),
                              start = draw.reals(s.m * s.n);
     Guarded<float> c = accumulate ? Guarded<float>(start) : Guarded<float>(s.m * s.n);
-    kernels().gemm(stream, s, a.data(), b.data(), {.bias = with_bias ? bias.data() : nullptr, .relu = relu},
-                   accumulate, c.data());
+    kernels().gemm(stream, s, a.data(), b.data(), {.bias = with_bias ? bias.data() : nullptr, .relu = relu}, accumulate,
+                   c.data());
 
-    const Values initial = accumulate ? widen(start) : Values{},
-                 wide_bias = with_bias ? widen(bias) : Values{};
+    const Values initial = accumulate ? widen(start) : Values{}, wide_bias = with_bias ? widen(bias) : Values{};
     const Values expected = reference::gemm(s, widen(a), widen(b), initial, wide_bias, relu);
     const Values magnitude =
         reference::gemm(s, absolute(widen(a)), absolute(widen(b)), absolute(initial), absolute(wide_bias));
@@ -34,12 +33,10 @@ TEST_P(Gemm, matches_reference_on_generated_shapes) {
   Draw draw(1);
   for (int i = 0; i < 240 && !HasFailure(); ++i) {
     GemmShape s;
-    s.m =
-        draw.pick({0, 1, 2, 3, 5, 6, 7, 11, 12, 13, 14, 15, 23, 27, 28, 29, 41, 42, 43, 64, 83, 84, 85, 97});
-    s.n =
-        draw.pick({0, 1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 95, 96, 97, 128});
-    s.k = draw.pick({0,   1,   2,   3,   4,   5,   8,   9,   13,  16,  27,  31, 64,
-                     127, 128, 129, 255, 256, 257, 383, 384, 385, 511, 512, 513});
+    s.m = draw.pick({0, 1, 2, 3, 5, 6, 7, 11, 12, 13, 14, 15, 23, 27, 28, 29, 41, 42, 43, 64, 83, 84, 85, 97});
+    s.n = draw.pick({0, 1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 95, 96, 97, 128});
+    s.k = draw.pick(
+        {0, 1, 2, 3, 4, 5, 8, 9, 13, 16, 27, 31, 64, 127, 128, 129, 255, 256, 257, 383, 384, 385, 511, 512, 513});
     s.transpose_a = draw.coin();
     s.transpose_b = draw.coin();
     check(s, draw.coin(), draw.coin(), draw.coin(), draw);
@@ -50,27 +47,26 @@ TEST_P(Gemm, matches_reference_on_shapes_beyond_one_cache_block) {
   Draw draw(2);
   for (const bool transpose_a : {false, true}) {
     for (const bool transpose_b : {false, true}) {
-      check({.m = 1, .n = 4099, .k = 37, .transpose_a = transpose_a, .transpose_b = transpose_b}, false, true,
-            false, draw);
-      check({.m = 4099, .n = 3, .k = 37, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, false,
-            false, draw);
-      check({.m = 517, .n = 67, .k = 19, .transpose_a = transpose_a, .transpose_b = transpose_b}, false, true,
-            true, draw);
-      check({.m = 3, .n = 5, .k = 21632, .transpose_a = transpose_a, .transpose_b = transpose_b}, false, true,
-            true, draw);
-      check({.m = 64, .n = 10, .k = 1031, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true,
-            false, draw);
-      check({.m = 131, .n = 130, .k = 129, .transpose_a = transpose_a, .transpose_b = transpose_b}, true,
-            true, true, draw);
+      check({.m = 1, .n = 4099, .k = 37, .transpose_a = transpose_a, .transpose_b = transpose_b}, false, true, false,
+            draw);
+      check({.m = 4099, .n = 3, .k = 37, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, false, false,
+            draw);
+      check({.m = 517, .n = 67, .k = 19, .transpose_a = transpose_a, .transpose_b = transpose_b}, false, true, true,
+            draw);
+      check({.m = 3, .n = 5, .k = 21632, .transpose_a = transpose_a, .transpose_b = transpose_b}, false, true, true,
+            draw);
+      check({.m = 64, .n = 10, .k = 1031, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, false,
+            draw);
+      check({.m = 131, .n = 130, .k = 129, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, true,
+            draw);
     }
   }
 }
 
 TEST_P(Gemm, gives_the_same_bits_on_any_number_of_threads) {
   Draw draw(3);
-  for (const GemmShape& shape :
-       {GemmShape{.m = 257, .n = 131, .k = 65}, GemmShape{.m = 10, .n = 700, .k = 513},
-        GemmShape{.m = 700, .n = 10, .k = 513}, GemmShape{.m = 7, .n = 9, .k = 9001}}) {
+  for (const GemmShape& shape : {GemmShape{.m = 257, .n = 131, .k = 65}, GemmShape{.m = 10, .n = 700, .k = 513},
+                                 GemmShape{.m = 700, .n = 10, .k = 513}, GemmShape{.m = 7, .n = 9, .k = 9001}}) {
     for (int transposes = 0; transposes < 4; ++transposes) {
       GemmShape s = shape;
       s.transpose_a = transposes & 1;

@@ -31,16 +31,14 @@ TEST_P(ImageBatch, matches_reference_on_generated_shapes) {
       s.mean[c] = draw.real(0, 1);
       s.inverse_std[c] = draw.real(1, 4);
     }
-    SCOPED_TRACE(
-        fmt::format("n {} h {} w {} c {} crop_pad {} flip {}", s.n, s.h, s.w, s.c, s.crop_pad, s.flip));
+    SCOPED_TRACE(fmt::format("n {} h {} w {} c {} crop_pad {} flip {}", s.n, s.h, s.w, s.c, s.crop_pad, s.flip));
     const int64_t images_in_set = 23;
     const std::vector<uint8_t> images = draw_images(draw, images_in_set * s.h * s.w * s.c);
     const std::vector<int32_t> index = draw.labels(s.n, images_in_set);
     Guarded<float> out(s.n * s.h * s.w * s.c);
     kernels().image_batch(stream, s, images.data(), index.data(), out.data());
     // Quotient, difference and product of values up to 1, times at most 4.
-    expect_within(out.values(), reference::image_batch(s, images, index),
-                  roundoff(3, Values(out.values().size(), 4)));
+    expect_within(out.values(), reference::image_batch(s, images, index), roundoff(3, Values(out.values().size(), 4)));
     EXPECT_TRUE(out.intact());
   }
 }

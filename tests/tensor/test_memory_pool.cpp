@@ -31,8 +31,7 @@ TEST(MemoryPool, blocks_are_aligned_disjoint_and_writable_to_the_end) {
 TEST(MemoryPool, a_second_round_of_the_same_sizes_asks_the_system_for_nothing) {
   const auto round = [] {
     std::vector<std::shared_ptr<std::byte>> blocks;
-    for (const int64_t bytes : {3, 64, 1000, 70'000, 3'000'000, 64})
-      blocks.push_back(pool_allocate(kCpu, bytes));
+    for (const int64_t bytes : {3, 64, 1000, 70'000, 3'000'000, 64}) blocks.push_back(pool_allocate(kCpu, bytes));
   };
   round();
   const PoolStatistics before = pool_statistics(kCpu);

@@ -10,8 +10,7 @@ namespace convoy {
 namespace {
 
 // The words in the order of the published vectors: counter c0..c3, key k0, k1.
-std::array<uint32_t, 4> philox_words(const std::array<uint32_t, 4>& counter,
-                                     const std::array<uint32_t, 2>& key) {
+std::array<uint32_t, 4> philox_words(const std::array<uint32_t, 4>& counter, const std::array<uint32_t, 2>& key) {
   const RandomKey random_key{.seed = uint64_t{key[1]} << 32 | key[0],
                              .stream = static_cast<RandomStream>(counter[3] >> 24),
                              .step = counter[2],
@@ -35,8 +34,8 @@ TEST(Philox, every_field_of_the_key_and_the_counter_matter) {
   const RandomKey key{.seed = 1};
   std::set<uint32_t> seen = {philox(key, 0).v[0], philox(key, 1).v[0], philox(key, uint64_t{1} << 32).v[0]};
   for (const RandomKey& other : {RandomKey{.seed = 2}, RandomKey{.seed = (uint64_t{1} << 32) + 1},
-                                 RandomKey{.seed = 1, .stream = RandomStream::shuffle},
-                                 RandomKey{.seed = 1, .step = 1}, RandomKey{.seed = 1, .member = 1}}) {
+                                 RandomKey{.seed = 1, .stream = RandomStream::shuffle}, RandomKey{.seed = 1, .step = 1},
+                                 RandomKey{.seed = 1, .member = 1}}) {
     seen.insert(philox(other, 0).v[0]);
   }
   EXPECT_EQ(seen.size(), 8u);
@@ -50,8 +49,7 @@ TEST(Philox, unit_floats_are_in_the_half_open_unit_interval) {
 
 TEST(Philox, uniform_elements_are_the_four_words_of_their_group) {
   const RandomKey key{.seed = 3, .stream = RandomStream::dropout, .step = 8, .member = 2};
-  for (uint64_t i = 0; i < 12; ++i)
-    EXPECT_EQ(random_uniform(key, i), unit_float(philox(key, i / 4).v[i % 4]));
+  for (uint64_t i = 0; i < 12; ++i) EXPECT_EQ(random_uniform(key, i), unit_float(philox(key, i / 4).v[i % 4]));
 }
 
 TEST(Philox, uniform_elements_have_the_moments_of_their_distribution) {

@@ -8,8 +8,8 @@ int64_t image_count(const Pool2dShape& s) { return s.n * s.h * s.w * s.c; }
 int64_t result_count(const Pool2dShape& s) { return s.n * s.p() * s.q() * s.c; }
 
 std::string text(const Pool2dShape& s) {
-  return fmt::format("n {} h {} w {} c {} r {} s {} stride {}x{} pad {}x{}", s.n, s.h, s.w, s.c, s.r, s.s,
-                     s.stride_h, s.stride_w, s.pad_h, s.pad_w);
+  return fmt::format("n {} h {} w {} c {} r {} s {} stride {}x{} pad {}x{}", s.n, s.h, s.w, s.c, s.r, s.s, s.stride_h,
+                     s.stride_w, s.pad_h, s.pad_w);
 }
 
 // Half of the shapes have windows side by side (the fast path), with and without pixels left over.
@@ -43,10 +43,7 @@ TEST_P(Pool2d, max_pool_forward_matches_reference_with_ties_infinities_and_nan) 
     std::vector<float> x(static_cast<size_t>(image_count(s)));
     for (float& value : x) {
       const int64_t kind = draw.between(0, 20);
-      value = kind == 0   ? NAN
-              : kind == 1 ? -INFINITY
-              : kind == 2 ? INFINITY
-                          : static_cast<float>(draw.between(-2, 2));
+      value = kind == 0 ? NAN : kind == 1 ? -INFINITY : kind == 2 ? INFINITY : static_cast<float>(draw.between(-2, 2));
     }
     Guarded<float> y(result_count(s));
     Guarded<uint8_t> index(result_count(s));
@@ -87,9 +84,8 @@ TEST_P(Pool2d, average_pool_forward_matches_reference) {
     Guarded<float> y(result_count(s));
     kernels().average_pool_forward(stream, s, x.data(), y.data());
     // R*S additions, the reciprocal and the product.
-    expect_within(
-        y.values(), reference::average_pool_forward(s, widen(x)),
-        roundoff(static_cast<double>(s.r * s.s) + 2, reference::average_pool_forward(s, absolute(widen(x)))));
+    expect_within(y.values(), reference::average_pool_forward(s, widen(x)),
+                  roundoff(static_cast<double>(s.r * s.s) + 2, reference::average_pool_forward(s, absolute(widen(x)))));
     EXPECT_TRUE(y.intact());
   }
 }
@@ -124,8 +120,7 @@ TEST_P(Pool2d, gives_the_same_bits_on_any_number_of_threads) {
   Draw draw(25);
   for (const Pool2dShape& s :
        {Pool2dShape{.n = 7, .h = 33, .w = 31, .c = 37, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
-        Pool2dShape{
-            .n = 5, .h = 23, .w = 21, .c = 35, .r = 3, .s = 3, .stride_h = 2, .stride_w = 1, .pad_h = 1}}) {
+        Pool2dShape{.n = 5, .h = 23, .w = 21, .c = 35, .r = 3, .s = 3, .stride_h = 2, .stride_w = 1, .pad_h = 1}}) {
     const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s));
     const std::vector<uint8_t> index = reference::max_pool_forward(s, widen(x)).index;
     expect_same_bits_for_any_threads(result_count(s), [&](const Stream& on, float* y) {
@@ -133,9 +128,8 @@ TEST_P(Pool2d, gives_the_same_bits_on_any_number_of_threads) {
       kernels().max_pool_forward(on, s, x.data(), y, found.data());
       EXPECT_EQ(found, index);
     });
-    expect_same_bits_for_any_threads(result_count(s), [&](const Stream& on, float* y) {
-      kernels().average_pool_forward(on, s, x.data(), y);
-    });
+    expect_same_bits_for_any_threads(
+        result_count(s), [&](const Stream& on, float* y) { kernels().average_pool_forward(on, s, x.data(), y); });
     for (const bool accumulate : {false, true}) {
       expect_same_bits_for_any_threads(image_count(s), [&](const Stream& on, float* dx) {
         kernels().max_pool_backward(on, s, dy.data(), index.data(), accumulate, dx);

@@ -61,10 +61,8 @@ TEST_P(Reduce, bias_relu_backward_matches_reference_also_in_place) {
     const std::vector<float> dy = draw.reals(rows * columns), start = draw.reals(columns);
     Guarded<float> dz(rows * columns), in_place(dy);
     Guarded<float> dbias = accumulate ? Guarded<float>(start) : Guarded<float>(columns);
-    kernels().bias_relu_backward(stream, rows, columns, y.data(), dy.data(), dz.data(), accumulate,
-                                 dbias.data());
-    kernels().bias_relu_backward(stream, rows, columns, y.data(), in_place.data(), in_place.data(), false,
-                                 nullptr);
+    kernels().bias_relu_backward(stream, rows, columns, y.data(), dy.data(), dz.data(), accumulate, dbias.data());
+    kernels().bias_relu_backward(stream, rows, columns, y.data(), in_place.data(), in_place.data(), false, nullptr);
     const Values expected = reference::relu_backward(widen(y), widen(dy)),
                  initial = accumulate ? widen(start) : Values{};
     expect_equal(dz.values(), expected);
@@ -137,14 +135,12 @@ TEST_P(Reduce, gives_the_same_bits_on_any_number_of_threads) {
     expect_same_bits_for_any_threads(count, [&](const Stream& on, float* out) {
       kernels().bias_forward(on, rows, columns, x.data(), bias.data(), out);
     });
-    expect_same_bits_for_any_threads(columns, [&](const Stream& on, float* out) {
-      kernels().column_sum(on, rows, columns, x.data(), true, out);
-    });
+    expect_same_bits_for_any_threads(
+        columns, [&](const Stream& on, float* out) { kernels().column_sum(on, rows, columns, x.data(), true, out); });
     expect_same_bits_for_any_threads(count + columns, [&](const Stream& on, float* out) {
       kernels().bias_relu_backward(on, rows, columns, y.data(), x.data(), out, true, out + count);
     });
-    expect_same_bits_for_any_threads(
-        1, [&](const Stream& on, float* out) { kernels().sum(on, count, x.data(), out); });
+    expect_same_bits_for_any_threads(1, [&](const Stream& on, float* out) { kernels().sum(on, count, x.data(), out); });
     expect_same_bits_for_any_threads(rows, [&](const Stream& on, float* out) {
       kernels().argmax(on, rows, columns, x.data(), reinterpret_cast<int32_t*>(out));
     });

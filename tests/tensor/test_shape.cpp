@@ -43,17 +43,8 @@ TEST(Shape, refuses_seven_axes_negative_extents_and_overflow) {
 }
 
 TEST(ConvShape, output_extents_follow_the_formula) {
-  constexpr Conv2dShape stem{.n = 2,
-                             .h = 32,
-                             .w = 28,
-                             .c = 3,
-                             .k = 64,
-                             .r = 3,
-                             .s = 5,
-                             .stride_h = 2,
-                             .stride_w = 1,
-                             .pad_h = 1,
-                             .pad_w = 2};
+  constexpr Conv2dShape stem{
+      .n = 2, .h = 32, .w = 28, .c = 3, .k = 64, .r = 3, .s = 5, .stride_h = 2, .stride_w = 1, .pad_h = 1, .pad_w = 2};
   static_assert(stem.p() == 16 && stem.q() == 28 && stem.taps() == 45);
   static_assert(stem.output_pixels() == 2 * 16 * 28 && stem.multiply_adds() == 2 * 16 * 28 * 64 * 45);
   constexpr Pool2dShape pool{.n = 1, .h = 13, .w = 7, .c = 1, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2};

@@ -21,8 +21,8 @@ TEST_P(SoftmaxCrossEntropy, forward_matches_reference_on_generated_shapes) {
     Guarded<float> probability(rows * classes), loss(rows);
     kernels().softmax_cross_entropy_forward(stream, rows, classes, logits.data(), labels.data(), smoothing,
                                             probability.data(), loss.data());
-    const reference::CrossEntropy expected = reference::softmax_cross_entropy_forward(
-        rows, classes, widen(logits), labels, static_cast<double>(smoothing));
+    const reference::CrossEntropy expected =
+        reference::softmax_cross_entropy_forward(rows, classes, widen(logits), labels, static_cast<double>(smoothing));
     // The rounding of x - max, u * 2 range at most, is the relative error of its exponential, which adds 2u;
     // then the sum, the reciprocal and the product. Below 2^-126 a probability has no relative precision. The
     // loss is a logarithm plus differences of logits.
@@ -62,17 +62,14 @@ TEST_P(SoftmaxCrossEntropy, backward_matches_reference) {
   Draw draw(62);
   for (int i = 0; i < 200 && !HasFailure(); ++i) {
     const int64_t rows = draw_rows(draw), classes = draw_classes(draw);
-    const float smoothing = draw.coin() ? 0.0f : 0.2f, dloss = draw.real(),
-                scale = 1.0f / static_cast<float>(rows + 1);
+    const float smoothing = draw.coin() ? 0.0f : 0.2f, dloss = draw.real(), scale = 1.0f / static_cast<float>(rows + 1);
     const bool accumulate = draw.coin();
-    SCOPED_TRACE(
-        fmt::format("rows {} classes {} smoothing {} accumulate {}", rows, classes, smoothing, accumulate));
-    const std::vector<float> probability = draw.reals(rows * classes, 0, 1),
-                             start = draw.reals(rows * classes);
+    SCOPED_TRACE(fmt::format("rows {} classes {} smoothing {} accumulate {}", rows, classes, smoothing, accumulate));
+    const std::vector<float> probability = draw.reals(rows * classes, 0, 1), start = draw.reals(rows * classes);
     const std::vector<int32_t> labels = draw.labels(rows, classes);
     Guarded<float> dlogits = accumulate ? Guarded<float>(start) : Guarded<float>(rows * classes);
-    kernels().softmax_cross_entropy_backward(stream, rows, classes, probability.data(), labels.data(),
-                                             smoothing, &dloss, scale, accumulate, dlogits.data());
+    kernels().softmax_cross_entropy_backward(stream, rows, classes, probability.data(), labels.data(), smoothing,
+                                             &dloss, scale, accumulate, dlogits.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::softmax_cross_entropy_backward(
         rows, classes, widen(probability), labels, static_cast<double>(smoothing), static_cast<double>(dloss),
@@ -94,8 +91,8 @@ TEST_P(SoftmaxCrossEntropy, gives_the_same_bits_on_any_number_of_threads) {
                                             out + rows * classes);
   });
   expect_same_bits_for_any_threads(rows * classes, [&](const Stream& on, float* out) {
-    kernels().softmax_cross_entropy_backward(on, rows, classes, logits.data(), labels.data(), 0.1f,
-                                             dloss.data(), 0.01f, true, out);
+    kernels().softmax_cross_entropy_backward(on, rows, classes, logits.data(), labels.data(), 0.1f, dloss.data(), 0.01f,
+                                             true, out);
   });
 }
 

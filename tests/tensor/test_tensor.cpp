@@ -120,10 +120,7 @@ TEST(Tensor, item_is_the_value_of_one_element) {
 }
 
 TEST(Tensor, on_an_absent_device_is_refused) {
-  EXPECT_EQ(error_of([] {
-              Tensor::empty({1}, DType::f32, {Device::Kind::cuda, 0});
-            }).kind(),
-            ErrorKind::device);
+  EXPECT_EQ(error_of([] { Tensor::empty({1}, DType::f32, {Device::Kind::cuda, 0}); }).kind(), ErrorKind::device);
 }
 
 }  // namespace
