@@ -10,6 +10,7 @@
 #include "apps/options.h"
 #include "apps/recipes.h"
 #include "layers/models.h"
+#include "tensor/cpu/parallel.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -152,6 +153,7 @@ int run(int argc, char** argv) {
 }  // namespace convoy
 
 int main(int argc, char** argv) {
+  convoy::limit_openmp_spinning(argv);
   const auto report = [](convoy::ErrorKind kind, const char* message) {
     fmt::print(stderr, "convoy: {}\n", message);
     return static_cast<int>(kind);

@@ -14,6 +14,7 @@
 
 #include "autograd/optimizer.h"
 #include "layers/models.h"
+#include "tensor/cpu/parallel.h"
 #include "tensor/kernels.h"
 
 namespace convoy {
@@ -105,6 +106,7 @@ void run(const Settings& settings) {
 }  // namespace convoy
 
 int main(int argc, char** argv) {
+  convoy::limit_openmp_spinning(argv);
   convoy::Settings settings;
   CLI::App app("Times single training steps on data in memory.");
   app.add_option("--model", settings.model,

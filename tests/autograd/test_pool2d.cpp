@@ -1,3 +1,5 @@
+// Pooling and its gradients, against the double-precision reference.
+
 #include <numeric>
 
 #include "tests/autograd/error_test.h"

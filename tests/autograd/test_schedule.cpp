@@ -1,3 +1,5 @@
+// Learning-rate schedules at their turning points.
+
 #include "autograd/schedule.h"
 
 #include <gtest/gtest.h>

@@ -26,6 +26,18 @@ using reference::widen;
 
 constexpr double kRoundoff = 0x1p-24;
 
+// Lengths for kernels that take a flat array: everything around the widths of registers and of unrolled loops,
+// primes, and one off the chunks that threads take. More than 200.
+inline const std::vector<int64_t>& array_lengths() {
+  static const std::vector<int64_t> lengths = [] {
+    std::vector<int64_t> all;
+    for (int64_t i = 0; i <= 195; ++i) all.push_back(i);
+    all.insert(all.end(), {255, 257, 1009, 4099, 16383, 16384, 16385, 32769, 40'009});
+    return all;
+  }();
+  return lengths;
+}
+
 class EveryIsa : public testing::TestWithParam<const Kernels*> {
  protected:
   const Kernels& kernels() const { return *GetParam(); }

@@ -4,8 +4,6 @@
 namespace convoy {
 namespace {
 
-constexpr int64_t kCounts[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 1009, 16383, 16384, 16385};
-
 const Unary kUnaryFunctions[] = {
 #define ROW(name, functor) Unary::name,
     CONVOY_UNARY_FUNCTIONS(ROW)
@@ -23,7 +21,7 @@ INSTANTIATE_FOR_EVERY_ISA(Elementwise);
 TEST_P(Elementwise, unary_forward_matches_reference_also_in_place) {
   Draw draw(41);
   for (const Unary function : kUnaryFunctions) {
-    for (const int64_t count : kCounts) {
+    for (const int64_t count : array_lengths()) {
       SCOPED_TRACE(fmt::format("function {} count {}", static_cast<int>(function), count));
       const std::vector<float> x = draw.reals(count, -8, 8);
       const Values expected = reference::unary_forward(function, widen(x));
@@ -45,7 +43,7 @@ TEST_P(Elementwise, unary_forward_matches_reference_also_in_place) {
 TEST_P(Elementwise, unary_backward_matches_reference) {
   Draw draw(42);
   for (const Unary function : kUnaryFunctions) {
-    for (const int64_t count : kCounts) {
+    for (const int64_t count : array_lengths()) {
       for (const bool accumulate : {false, true}) {
         SCOPED_TRACE(fmt::format("function {} count {} accumulate {}", static_cast<int>(function), count, accumulate));
         const std::vector<float> x = draw.reals(count, -8, 8), dy = draw.reals(count), start = draw.reals(count);
@@ -87,7 +85,7 @@ TEST_P(Elementwise, saturated_functions_reach_their_limits) {
 TEST_P(Elementwise, binary_forward_and_backward_match_reference) {
   Draw draw(43);
   for (const Binary function : kBinaryFunctions) {
-    for (const int64_t count : kCounts) {
+    for (const int64_t count : array_lengths()) {
       SCOPED_TRACE(fmt::format("function {} count {}", static_cast<int>(function), count));
       const std::vector<float> a = draw.reals(count), b = draw.reals(count), dy = draw.reals(count),
                                start = draw.reals(count);
@@ -124,7 +122,7 @@ TEST_P(Elementwise, binary_backward_skips_an_unwanted_side_and_add_needs_no_inpu
 
 TEST_P(Elementwise, scale_and_fill_write_every_element) {
   Draw draw(44);
-  for (const int64_t count : kCounts) {
+  for (const int64_t count : array_lengths()) {
     const std::vector<float> x = draw.reals(count);
     Guarded<float> y(count), filled(count), in_place(x);
     kernels().scale(stream, count, -0.5f, x.data(), y.data());  // a power of two: exact
@@ -140,7 +138,7 @@ TEST_P(Elementwise, scale_and_fill_write_every_element) {
 TEST_P(Elementwise, dropout_keeps_the_elements_that_their_random_numbers_keep) {
   Draw draw(45);
   const RandomKey key{.seed = 0x123456789ABCDEF0, .stream = RandomStream::dropout, .step = 7, .member = 3};
-  for (const int64_t count : kCounts) {
+  for (const int64_t count : array_lengths()) {
     for (const uint64_t offset : {uint64_t{0}, uint64_t{1}, uint64_t{2}, uint64_t{1003}, (uint64_t{1} << 34) - 5}) {
       for (const float probability : {0.0f, 0.3f, 0.5f}) {
         SCOPED_TRACE(fmt::format("count {} offset {} probability {}", count, offset, probability));

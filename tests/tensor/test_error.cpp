@@ -1,3 +1,5 @@
+// Error messages: kinds, formatting, and the nearest known name.
+
 #include <array>
 
 #include "tests/tensor/error_message.h"

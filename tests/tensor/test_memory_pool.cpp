@@ -1,3 +1,5 @@
+// The caching allocator: reuse, statistics, threads.
+
 #include "tensor/memory_pool.h"
 
 #include <cstring>

@@ -4,22 +4,20 @@
 namespace convoy {
 namespace {
 
-constexpr int64_t kSizes[] = {1, 0, 17, 16383, 3, 16384, 16385, 40'009, 64};
-
 // Parameters with gradients and moments, in guarded memory.
 struct Parameters {
   std::vector<Guarded<float>> value, gradient, first, second;
   std::vector<ParameterSlice> slices;
 
   Parameters(Draw& draw, bool with_first, bool with_second) {
-    for (const int64_t size : kSizes) {
+    for (const int64_t size : array_lengths()) {
       value.emplace_back(draw.reals(size));
       gradient.emplace_back(draw.reals(size));
       first.emplace_back(draw.reals(size));
       second.emplace_back(draw.reals(size, 0, 1));
     }
     for (size_t i = 0; i < value.size(); ++i) {
-      slices.push_back({.count = kSizes[i],
+      slices.push_back({.count = array_lengths()[i],
                         .value = value[i].data(),
                         .gradient = gradient[i].data(),
                         .first = with_first ? first[i].data() : nullptr,

@@ -6,8 +6,6 @@
 namespace convoy {
 namespace {
 
-constexpr int64_t kCounts[] = {0, 1, 2, 3, 7, 17, 63, 65, 1009, 16383, 16384, 16385, 50'021};
-
 class Reduce : public EveryIsa {};
 INSTANTIATE_FOR_EVERY_ISA(Reduce);
 
@@ -76,7 +74,7 @@ TEST_P(Reduce, bias_relu_backward_matches_reference_also_in_place) {
 
 TEST_P(Reduce, sum_is_right_to_the_last_digit) {
   Draw draw(54);
-  for (const int64_t count : kCounts) {
+  for (const int64_t count : array_lengths()) {
     const std::vector<float> x = draw.reals(count, -1, 3);
     double expected = 0, magnitude = 0;
     for (const float value : x) {
@@ -107,7 +105,7 @@ TEST_P(Reduce, argmax_takes_the_first_of_equals) {
 
 TEST_P(Reduce, count_nonfinite_finds_each_infinity_and_nan) {
   Draw draw(56);
-  for (const int64_t count : kCounts) {
+  for (const int64_t count : array_lengths()) {
     std::vector<float> x = draw.reals(count);
     int32_t expected = 0;
     for (float& value : x) {

@@ -1,3 +1,5 @@
+// Shapes, and the output extents of convolutions.
+
 #include "tensor/shape.h"
 
 #include "tensor/conv_shape.h"

@@ -1,3 +1,5 @@
+// Tensor handles: views, copies, element types, errors.
+
 #include "tensor/tensor.h"
 
 #include <cstring>
