@@ -34,11 +34,12 @@ inline void zero_floats(float* to, int64_t count) {
 // filled up with zeros.
 inline void pack_panels(const float* from, int64_t stride, int64_t depth, int64_t columns, float* panels,
                         int64_t panel_stride) {
-  for (int64_t j = 0; j < columns; j += kTileColumns) {
-    const int64_t width = smaller(kTileColumns, columns - j);
-    float* to = panels + j / kTileColumns * panel_stride;
-    for (int64_t step = 0; step < depth; ++step, to += kTileColumns) {
-      copy_floats(to, from + step * stride + j, width);
+  // Rows outside, so that memory is read in long runs.
+  for (int64_t step = 0; step < depth; ++step, from += stride) {
+    float* to = panels + step * kTileColumns;
+    for (int64_t j = 0; j < columns; j += kTileColumns, to += panel_stride) {
+      const int64_t width = smaller(kTileColumns, columns - j);
+      copy_floats(to, from + j, width);
       zero_floats(to + width, kTileColumns - width);
     }
   }
