@@ -22,9 +22,9 @@ int run_eval(const GivenOptions& given) {
   const std::unique_ptr<Module> net = make_model(settings.model, {images.size(1), images.size(2), images.size(3)},
                                                  static_cast<int64_t>(data.test.classes.size()));
   load_weights(*net, settings.init);
-  const char* const evaluated = settings.holdout > 0 ? "validation" : "test";
+  const char* const evaluated = settings.evaluated();
   const Evaluation result = *evaluate(*net, data.test, settings.batch, settings.workers, [] { return false; });
-  fmt::print("{} on {}, {} images: {} loss {:.4f}, {} accuracy {:.2f} %\n", settings.model, settings.dataset,
+  fmt::print("{} on {}, {} images: {} loss {:.4f}, {} accuracy {:.2f} %\n", one_line(settings.model), settings.dataset,
              grouped(data.test.size()), evaluated, result.loss, evaluated, result.accuracy);
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "apps/nonfinite.h"
+#include "apps/number_text.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 
@@ -31,7 +32,8 @@ std::optional<Evaluation> evaluate(Module& net, const Dataset& dataset, int64_t 
     const Variable logits = net(Variable(next->images));
     const float loss = softmax_cross_entropy(logits, next->labels).value().item();
     if (!std::isfinite(loss)) {
-      fail(ErrorKind::numeric, "evaluation: the loss is {}: {}", loss, first_nonfinite(net, next->images));
+      fail(ErrorKind::numeric, "evaluation: the loss is {}: {}", nonfinite_text(loss),
+           first_nonfinite(net, next->images));
     }
     loss_sum += static_cast<double>(loss) * static_cast<double>(next->labels.size(0));
     correct += count_correct(logits.value(), next->labels);

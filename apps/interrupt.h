@@ -3,7 +3,8 @@
 
 namespace convoy {
 
-// While one lives, the two signals are noted instead of ending the process.
+// While one lives, the two signals are noted instead of ending the process; one that is
+// ignored stays so.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -1,17 +1,27 @@
 // The `convoy` command: the table of subcommands, the command line, and the one place where errors become a
 // line and an exit code.
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <new>
+#include <system_error>
 #include <vector>
 
 #include "apps/commands.h"
 #include "apps/options.h"
 #include "apps/recipes.h"
+#include "data/dataset.h"
 #include "layers/models.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/error.h"
+#include "tensor/kernels.h"
 
 namespace convoy {
 namespace {
@@ -24,18 +34,23 @@ constexpr const char* kExitCodes =
 std::string train_footer() { return recipe_help() + "\n" + description_help(); }
 std::string no_footer() { return ""; }
 
+struct CommandOption {
+  std::string name;       // of a row of the option table
+  std::string help = {};  // what it means here, where that is not what the row says
+};
+
 struct Command {
   std::string name;  // "data list" is the command list of the group data
   const char* help;
-  std::vector<std::string> options;  // rows of the option table
+  std::vector<CommandOption> options;
   std::string (*footer)();
   int (*run)(const GivenOptions&);
 };
 
-std::vector<std::string> all_options() {
-  std::vector<std::string> names;
-  for (const OptionRow& row : option_table()) names.push_back(row.name);
-  return names;
+std::vector<CommandOption> all_options() {
+  std::vector<CommandOption> options;
+  for (const OptionRow& row : option_table()) options.push_back({row.name});
+  return options;
 }
 
 const std::vector<Command>& command_table() {
@@ -43,16 +58,26 @@ const std::vector<Command>& command_table() {
       {"train", "train a model", all_options(), train_footer, run_train},
       {"eval",
        "loss and accuracy of saved weights",
-       {"--model", "--init", "--dataset", "--data", "--holdout", "--batch", "--seed", "--threads", "--workers"},
-       no_footer,
+       {{"--model"},
+        {"--init", "required: the weights to evaluate (safetensors with PyTorch's names)"},
+        {"--dataset"},
+        {"--data"},
+        {"--holdout", "evaluate the last N training images instead of the test set"},
+        {"--batch", "images evaluated at a time; changes the speed only"},
+        {"--seed", "of synthetic data"},
+        {"--threads"},
+        {"--workers"}},
+       description_help,
        run_eval},
       {"summary",
        "the layers of a model: shapes, parameters, multiply-adds",
-       {"--model", "--dataset"},
+       {{"--model"},
+        {"--dataset", "whose images the model gets; without it the first with a recipe for the model, else mnist" +
+                          choices(dataset_table())}},
        description_help,
        run_summary},
       {"info", "this machine and this build", {}, no_footer, run_info},
-      {"data list", "the data sets, and where they are", {"--data"}, no_footer, run_data_list},
+      {"data list", "the data sets, and where they are", {{"--data"}}, no_footer, run_data_list},
   };
   return table;
 }
@@ -64,10 +89,12 @@ struct ParsedCommand {
   std::map<std::string, std::string> texts;
 };
 
-void add_option(ParsedCommand& parsed, const OptionRow& row) {
-  const nlohmann::ordered_json value = row.get(Settings{});
+void add_option(ParsedCommand& parsed, const CommandOption& wanted) {
+  const OptionRow& row = find_option(wanted.name);
+  const nlohmann::ordered_json value = row.default_shown ? row.get(Settings{}) : nullptr;
   const std::string text = value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
-  CLI::Option* option = parsed.app->add_option(row.name, parsed.texts[row.name], row.help);
+  CLI::Option* option =
+      parsed.app->add_option(row.name, parsed.texts[row.name], wanted.help.empty() ? row.help : wanted.help);
   option->option_text(row.value + (text.empty() ? "" : " [" + text + "]"))->group(row.group);
 }
 
@@ -94,22 +121,34 @@ std::string full_name(const CLI::App& app) {
   return app.get_parent() == nullptr ? app.get_name() : full_name(*app.get_parent()) + " " + app.get_name();
 }
 
-Error unexpected_argument(const CLI::App& app, std::string given) {
+// The error about what CLI11 could not place. It lies with the command behind which it was typed, which need
+// not be the innermost one.
+Error unexpected_argument(const CLI::App& app) {
+  const std::vector<std::string> unplaced = app.remaining(false);
+  const std::vector<CLI::App*> typed = app.get_subcommands();
+  if (unplaced.empty() && !typed.empty()) return unexpected_argument(*typed.front());
+  // A "--" is harmless by itself, what follows it is not.
+  const auto at =
+      std::find_if(unplaced.begin(), unplaced.end(), [](const std::string& argument) { return argument != "--"; });
+  std::string given = at == unplaced.end() ? "--" : *at;
   given = given.substr(0, given.find('='));
   const bool option = given.starts_with("-");
   const std::string nearest = nearest_name(given, names_like(app, given));
-  return Error(ErrorKind::usage,
-               fmt::format("unknown {} '{}'{} ('{} --help' lists them)",
-                           option                            ? "option"
-                           : app.get_subcommands({}).empty() ? "argument"
-                                                             : "command",
-                           given, nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest), full_name(app)));
+  std::string hint = nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest);
+  if (option && !typed.empty() && typed.front()->get_option_no_throw(given) != nullptr)
+    hint = fmt::format(", it belongs behind '{}'", typed.front()->get_name());
+  return Error(ErrorKind::usage, fmt::format("unknown {} '{}'{} ('{} --help' lists them)",
+                                             option                                              ? "option"
+                                             : app.get_subcommands({}).empty() || !typed.empty() ? "argument"
+                                                                                                 : "command",
+                                             given, hint, full_name(app)));
 }
 
 int run(int argc, char** argv) {
   CLI::App app("Convoy trains convolutional networks.", "convoy");
   app.set_version_flag("--version", std::string("convoy ") + CONVOY_VERSION);
   app.footer(kExitCodes);
+  app.require_subcommand(0, 1);
   app.get_formatter()->column_width(34);
   std::vector<ParsedCommand> commands(command_table().size());
   for (size_t i = 0; i < commands.size(); ++i) {
@@ -118,10 +157,15 @@ int run(int argc, char** argv) {
     const std::string& name = parsed.command->name;
     const size_t space = name.find(' ');
     CLI::App* parent = &app;
-    if (space != std::string::npos) parent = app.add_subcommand(name.substr(0, space), "what there is to train on");
+    if (space != std::string::npos) {
+      const std::string group = name.substr(0, space);
+      const auto groups = app.get_subcommands([&](const CLI::App* child) { return child->get_name() == group; });
+      parent = groups.empty() ? app.add_subcommand(group, "what there is to train on") : groups.front();
+      parent->require_subcommand(0, 1);
+    }
     parsed.app = parent->add_subcommand(name.substr(space + 1), parsed.command->help);
     parsed.app->footer(parsed.command->footer());
-    for (const std::string& option : parsed.command->options) add_option(parsed, find_option(option));
+    for (const CommandOption& option : parsed.command->options) add_option(parsed, option);
   }
 
   try {
@@ -129,7 +173,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& help_or_version) {
     return app.exit(help_or_version);
   } catch (const CLI::ExtrasError&) {
-    throw unexpected_argument(innermost(app), innermost(app).remaining().front());
+    throw unexpected_argument(app);
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string text = error.what();
     fail(ErrorKind::usage, "{}: takes exactly one value, and is given once", text.substr(0, text.find(':')));
@@ -142,6 +186,7 @@ int run(int argc, char** argv) {
     for (const auto& [name, text] : parsed.texts) {
       if (parsed.app->count(name) > 0) given[name] = text;
     }
+    kernels(Device{});  // a CONVOY_ISA that names none is told before anything else
     return parsed.command->run(given);
   }
   const CLI::App& where = innermost(app);
@@ -149,21 +194,43 @@ int run(int argc, char** argv) {
        fmt::join(names_like(where, ""), ", "));
 }
 
+void check_thread_environment() {
+  const char* const text = std::getenv("OMP_NUM_THREADS");
+  if (text == nullptr || *text == 0) return;
+  const std::string_view digits = text;
+  int threads = 0;
+  const auto [stopped, error] = std::from_chars(digits.data(), digits.data() + digits.size(), threads);
+  CHECK(error == std::errc() && stopped == digits.data() + digits.size() && threads >= 1 && threads <= 1024,
+        "OMP_NUM_THREADS: '{}' is not a whole number from 1 to 1024", digits);
+}
+
+// What was printed has to have arrived.
+void check_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    fail(ErrorKind::io, "standard output: cannot be written: {}", std::strerror(errno));
+}
+
 }  // namespace
 }  // namespace convoy
 
 int main(int argc, char** argv) {
-  convoy::limit_openmp_spinning(argv);
   const auto report = [](convoy::ErrorKind kind, const char* message) {
     fmt::print(stderr, "convoy: {}\n", message);
     return static_cast<int>(kind);
   };
   try {
-    return convoy::run(argc, argv);
+    convoy::check_thread_environment();
+    convoy::limit_openmp_spinning(argv);
+    prctl(PR_SET_NAME, "convoy");  // which the line above may have turned into "exe"
+    const int exit_code = convoy::run(argc, argv);
+    convoy::check_output();
+    return exit_code;
   } catch (const convoy::Error& error) {
     return report(error.kind(), error.what());
   } catch (const std::bad_alloc&) {
     return report(convoy::ErrorKind::device, "out of memory");
+  } catch (const std::system_error& error) {  // from fmt, which could not write
+    return report(convoy::ErrorKind::io, error.what());
   } catch (const std::exception& error) {
     return report(convoy::ErrorKind::internal, error.what());
   }

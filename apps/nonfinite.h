@@ -9,8 +9,7 @@
 namespace convoy {
 
 // Runs `images` [N,H,W,C] through `net` again, in its present mode, and names the first layer whose output is
-// not finite, and its parameter when that is the cause: "first in the output of layer 'fc1', Linear(21632,
-// 128)".
+// not finite, and its parameter when that is the cause: "first in the output of layer 'fc1', Linear(21632, 128)".
 std::string first_nonfinite(Module& net, const Tensor& images);
 
 }  // namespace convoy

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 
@@ -14,6 +15,16 @@ inline std::string grouped(int64_t number) {
   for (int64_t at = static_cast<int64_t>(text.size()) - 3; at > (number < 0); at -= 3)
     text.insert(static_cast<size_t>(at), 1, ',');
   return text;
+}
+
+// A loss that is not finite: "nan" whatever the sign of the NaN, "inf" or "-inf".
+inline std::string nonfinite_text(float number) { return std::isnan(number) ? "nan" : fmt::format("{}", number); }
+
+// A description of a model that may have several lines, in one.
+inline std::string one_line(const std::string& text) {
+  std::string line;
+  for (const char letter : text) line += letter == '\n' ? std::string("; ") : std::string(1, letter);
+  return line;
 }
 
 }  // namespace convoy

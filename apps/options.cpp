@@ -1,5 +1,6 @@
 #include "apps/options.h"
 
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -18,11 +19,11 @@ using Json = nlohmann::ordered_json;
 constexpr int64_t kAnyCount = std::numeric_limits<int64_t>::max();
 
 template <class Number>
-Number parse_number(const std::string& option, const std::string& text, const char* kind) {
+Number parse_number(const std::string& option, const std::string& text, const char* kind, const char* range) {
   Number number{};
   const char* end = text.data() + text.size();
   const auto [stopped, error] = std::from_chars(text.data(), end, number);
-  CHECK(error != std::errc::result_out_of_range, "{}: {} is out of range", option, text);
+  CHECK(error != std::errc::result_out_of_range, "{}: {} is out of range, {}", option, text, range);
   CHECK(error == std::errc() && stopped == end, "{}: '{}' is not {}", option, text, kind);
   return number;
 }
@@ -32,7 +33,7 @@ template <class Integer>
 OptionRow count(std::string name, const char* group, Integer Settings::*member, int64_t least, int64_t most,
                 std::string help) {
   const auto set = [=](Settings& settings, const std::string& text) {
-    const int64_t number = parse_number<int64_t>(name, text, "a whole number");
+    const int64_t number = parse_number<int64_t>(name, text, "a whole number", "64 bits do not hold it");
     CHECK(number >= least, "{}: {} is too small, the least is {}", name, number, least);
     CHECK(number <= most, "{}: {} is too large, the most is {}", name, number, most);
     settings.*member = static_cast<Integer>(number);
@@ -54,7 +55,7 @@ constexpr Range kFactor{"in (0, 1]", [](float x) { return x > 0 && x <= 1; }};
 
 OptionRow real(std::string name, const char* group, float Settings::*member, Range range, std::string help) {
   const auto set = [=](Settings& settings, const std::string& text) {
-    const float number = parse_number<float>(name, text, "a number");
+    const float number = parse_number<float>(name, text, "a number", "which is 1.2e-38 to 3.4e38");
     CHECK(range.contains(number), "{}: {} is not {}", name, text, range.words);
     settings.*member = number;
   };
@@ -88,19 +89,24 @@ OptionRow path(std::string name, const char* value, const char* group, std::file
 OptionRow name_of(std::string name, const char* value, const char* group, std::string Settings::*member,
                   void (*check)(const std::string&), std::string help) {
   const auto set = [=](Settings& settings, const std::string& text) {
-    check(text);
+    try {
+      check(text);
+    } catch (const Error&) {
+      std::string lower = text;
+      for (char& letter : lower) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+      if (lower == text) throw;
+      check(lower);
+      fail(ErrorKind::usage, "{}: unknown name '{}', did you mean '{}'?", name, text, lower);
+    }
     settings.*member = text;
   };
   const auto get = [=](const Settings& settings) { return Json(settings.*member); };
   return {name, value, group, std::move(help), set, get};
 }
 
-// "\n  mnist    handwritten digits\n  cifar10  …" for a table of the libraries.
-template <class Table>
-std::string choices(const Table& table) {
-  std::string text;
-  for (const auto& row : table) text += fmt::format("\n  {:<11} {}", row.name, row.help);
-  return text;
+OptionRow without_default(OptionRow row) {
+  row.default_shown = false;
+  return row;
 }
 
 std::vector<OptionRow> build_table() {
@@ -123,8 +129,8 @@ std::vector<OptionRow> build_table() {
       count("--holdout", data, &S::holdout, 0, kAnyCount,
             "the last N training images become the validation set, tested instead of the test set"),
       count("--limit", data, &S::limit, 1, kAnyCount, "use only the first N training images"),
-      toggle("--augment", data, &S::augment,
-             "random crops and flips, as they suit the data set; without it the data set decides"),
+      without_default(toggle("--augment", data, &S::augment,
+                             "random crops and flips, as they suit the data set; without it the data set decides")),
       toggle("--shuffle", data, &S::shuffle, "a new order each epoch, from the seed; off: the file's order"),
       name_of(
           "--optimizer", "NAME", method, &S::optimizer, [](const std::string& name) { find_optimizer(name); },
@@ -155,7 +161,8 @@ std::vector<OptionRow> build_table() {
       count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
       path("--run", "DIR", output, &S::run,
            "new folder for metrics.jsonl and config.json; without it\nruns/<model>-<dataset>-<time>"),
-      path("--save", "FILE", output, &S::save, "write the weights here at the end (safetensors with PyTorch's names)"),
+      path("--save", "FILE", output, &S::save,
+           "write the weights here at the end, also when interrupted (safetensors with PyTorch's names)"),
   };
 }
 

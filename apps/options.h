@@ -2,6 +2,8 @@
 // and back.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -18,7 +20,16 @@ struct OptionRow {
   std::string help;
   std::function<void(Settings&, const std::string& text)> set;  // throws Error(usage) naming the option and the text
   std::function<nlohmann::ordered_json(const Settings&)> get;   // the value for config.json; null when unset
+  bool default_shown = true;                                    // in the help; not where the data set decides
 };
+
+// "\n  mnist    handwritten digits\n  cifar10  …" for a table of the libraries.
+template <class Table>
+std::string choices(const Table& table) {
+  std::string text;
+  for (const auto& row : table) text += fmt::format("\n  {:<11} {}", row.name, row.help);
+  return text;
+}
 
 std::span<const OptionRow> option_table();
 const OptionRow& find_option(const std::string& name);

@@ -113,7 +113,7 @@ void Progress::show(int64_t step_in_epoch, const StepReport& report) {
       {fmt::format("{:.0f} samples/s", rate), 5},
       {fmt::format("ETA {}", clock_text(rest)), 3},
       {fmt::format("loss {:.4f}", loss_sum_ / static_cast<double>(samples_)), 1},
-      {fmt::format("acc {:.1f}%", 100.0 * static_cast<double>(correct_) / static_cast<double>(samples_)), 2},
+      {fmt::format("acc {:.1f} %", 100.0 * static_cast<double>(correct_) / static_cast<double>(samples_)), 2},
   };
   if (!live_) {
     std::string text = fields.front().text;

@@ -2,7 +2,7 @@
 // times a second. Without: a plain line on stdout at most every ten seconds. Lines that stay (the end of an
 // epoch) always go to stdout.
 //
-//   epoch 2/5  ━━━━━━━━━━━━━━━━━━━━━━  469/938  9615 samples/s  ETA 0:31  loss 0.0871  acc 97.4%
+//   epoch 2/5  ━━━━━━━━━━━━━━━━━━━━━━  469/938  9615 samples/s  ETA 0:31  loss 0.0871  acc 97.4 %
 //
 // Fields drop out, the least telling first, until the line fits the terminal. NO_COLOR (no-color.org) and
 // TERM=dumb are respected.

@@ -12,6 +12,10 @@ constexpr Recipe kRecipes[] = {
      "the original study"},
     {"cifar10", "cifar-cnn", "--epochs 5 --batch 64 --optimizer adam --lr 1e-3 --schedule constant --augment on",
      "the original study"},
+    {"cifar10", "resnet18",
+     "--epochs 5 --batch 64 --optimizer sgd --momentum 0.9 --weight-decay 5e-4 --lr 0.05 --schedule one-cycle "
+     "--augment on",
+     "SGD with momentum, a short run"},
     {"synthetic", "lenet5", "--epochs 1 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off",
      "a first run"},
 };

@@ -9,19 +9,33 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/options.h"
+#include "tensor/atomic_file.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
-#include "tensor/safetensors.h"
 
 namespace convoy {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kMetrics = "metrics.jsonl";
+constexpr const char* kConfig = "config.json";
+
 // "custom" for a description on the command line, the file's name for @FILE.
 std::string model_label(const std::string& model) {
   if (model.starts_with('@')) return fs::path(model.substr(1)).stem().string();
   return model.find_first_of(" ;{\n") == std::string::npos ? model : "custom";
+}
+
+// What of `folder` and its parents create_directories() would create first; empty when all is there.
+fs::path first_missing(const fs::path& folder) {
+  std::error_code error;
+  fs::path missing;
+  for (fs::path at = folder; !at.empty() && !fs::exists(at, error); at = at.parent_path()) {
+    missing = at;
+    if (at == at.parent_path()) break;
+  }
+  return missing;
 }
 
 // Creates `folder` and its parents; false when it was there already.
@@ -39,14 +53,23 @@ fs::path create_fresh_folder(const std::string& name) {
   return folder;
 }
 
-fs::path create_run_folder(const Settings& settings) {
-  if (!settings.run.empty()) {
-    check_run_folder(settings.run);
-    create_folder(settings.run);
-    return settings.run;
-  }
-  return create_fresh_folder(fmt::format("runs/{}-{}-{:%Y%m%d-%H%M%S}", model_label(settings.model), settings.dataset,
-                                         fmt::localtime(std::time(nullptr))));
+std::string fresh_name(const Settings& settings) {
+  return fmt::format("runs/{}-{}-{:%Y%m%d-%H%M%S}", model_label(settings.model), settings.dataset,
+                     fmt::localtime(std::time(nullptr)));
+}
+
+// Throws Error(io) unless a file can be written at `path`.
+void check_writable(const fs::path& path) {
+  const std::string probe = fmt::format("{}.probe-{}", path.string(), getpid());
+  const int file = open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
+  if (file < 0) fail(ErrorKind::io, "{}: cannot be written: {}", path.string(), std::strerror(errno));
+  close(file);
+  unlink(probe.c_str());
+}
+
+std::string text_of(const nlohmann::ordered_json& json, int indent) {
+  // A path may hold bytes that are no UTF-8.
+  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -59,39 +82,92 @@ void check_run_folder(const fs::path& folder) {
     fail(ErrorKind::io, "--run {}: is not empty; an earlier run is never overwritten", folder.string());
 }
 
-void check_writable(const fs::path& path) {
-  if (fs::is_directory(path)) fail(ErrorKind::io, "{}: is a folder", path.string());
-  const std::string probe = fmt::format("{}.probe-{}", path.string(), getpid());
-  const int file = open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
-  if (file < 0) fail(ErrorKind::io, "{}: cannot be written: {}", path.string(), std::strerror(errno));
-  close(file);
-  unlink(probe.c_str());
+void check_save(const Settings& settings) {
+  std::error_code error;
+  const fs::path& path = settings.save;
+  if (!path.has_filename())
+    fail(ErrorKind::io, "--save {}: is a folder, the name of a file in it is wanted", path.string());
+  if (fs::is_directory(path, error)) fail(ErrorKind::io, "--save {}: is a folder", path.string());
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error))
+    fail(ErrorKind::io, "--save {}: cannot be replaced, it is not an ordinary file", path.string());
+  if (!settings.run.empty()) {
+    const fs::path save = fs::weakly_canonical(fs::absolute(path, error), error);
+    fs::path run_folder = fs::weakly_canonical(fs::absolute(settings.run, error), error);
+    if (!run_folder.has_filename()) run_folder = run_folder.parent_path();  // typed as "run/"
+    if (save == run_folder) fail(ErrorKind::io, "--save {}: is the folder of --run", path.string());
+    if (save.parent_path() == run_folder) {
+      if (path.filename() == kMetrics || path.filename() == kConfig)
+        fail(ErrorKind::io, "--save {}: the run itself writes this file", path.string());
+      if (!fs::exists(run_folder, error)) return;  // it will be created
+    }
+  }
+  check_writable(path);
 }
 
-RunLog::RunLog(const Settings& settings)
-    : folder_(create_run_folder(settings)),
-      evaluated_(settings.holdout > 0 ? "validation" : "test"),
-      log_every_(settings.log_every),
-      metrics_(folder_ / "metrics.jsonl") {
-  if (!metrics_)
-    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / "metrics.jsonl").string(), std::strerror(errno));
-  nlohmann::ordered_json config{{"version", CONVOY_VERSION}, {"kernels", kernels(current_stream().device).name}};
-  for (const OptionRow& row : option_table()) {
-    std::string key = row.name.substr(2);
-    for (char& letter : key) letter = letter == '-' ? '_' : letter;
-    config[key] = row.get(settings);
+RunLog::RunLog(const Settings& settings) : evaluated_(settings.evaluated()), log_every_(settings.log_every) {
+  if (settings.run.empty()) {
+    first_created_ = first_missing("runs");
+    folder_ = create_fresh_folder(fresh_name(settings));
+    if (first_created_.empty()) first_created_ = folder_;
+  } else {
+    check_run_folder(settings.run);
+    folder_ = settings.run;
+    first_created_ = first_missing(folder_);
+    create_folder(folder_);
   }
-  config["run"] = folder_.string();
-  write_file_atomically(folder_ / "config.json", config.dump(2) + "\n");
+  try {
+    nlohmann::ordered_json config{{"version", CONVOY_VERSION}, {"kernels", kernels(current_stream().device).name}};
+    for (const OptionRow& row : option_table()) {
+      std::string key = row.name.substr(2);
+      for (char& letter : key) letter = letter == '-' ? '_' : letter;
+      config[key] = row.get(settings);
+    }
+    config["run"] = folder_.string();
+    write_file_atomically(folder_ / kConfig, text_of(config, 2) + "\n");
+    metrics_ = open((folder_ / kMetrics).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
+    if (metrics_ < 0)
+      fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / kMetrics).string(), std::strerror(errno));
+  } catch (...) {
+    remove();
+    throw;
+  }
+}
+
+RunLog::~RunLog() {
+  if (metrics_ >= 0) close(metrics_);
+}
+
+void RunLog::remove() {
+  std::error_code ignored;
+  fs::remove(folder_ / kMetrics, ignored);
+  fs::remove(folder_ / kConfig, ignored);
+  if (first_created_.empty()) return;
+  // Only what this run created and nobody else put anything into.
+  const fs::path folder = folder_.has_filename() ? folder_ : folder_.parent_path();
+  for (fs::path at = folder; fs::remove(at, ignored) && at != first_created_;) at = at.parent_path();
+}
+
+int RunLog::write_or_truncate(const std::string& line) {
+  const std::string bytes = line + "\n";
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t written = write(metrics_, bytes.data() + done, bytes.size() - done);
+    if (written < 0 && errno != EINTR) {
+      const int error = errno;
+      return ftruncate(metrics_, size_) == 0 ? error : errno;
+    }
+    if (written > 0) done += static_cast<size_t>(written);
+  }
+  size_ += static_cast<int64_t>(bytes.size());
+  return 0;
 }
 
 void RunLog::write_line(const std::string& line) {
-  metrics_ << line << '\n' << std::flush;
-  if (!metrics_)
-    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / "metrics.jsonl").string(), std::strerror(errno));
+  if (const int error = write_or_truncate(line); error != 0)
+    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / kMetrics).string(), std::strerror(error));
 }
 
 void RunLog::step(const StepReport& report) {
+  began_ = true;
   if (report.step % log_every_ != 0) return;
   write_line(fmt::format(R"({{"event":"step","step":{},"epoch":{},"loss":{},"lr":{}}})", report.step, report.epoch,
                          report.loss, report.lr));
@@ -116,7 +192,11 @@ void RunLog::interrupted(const TrainingResult& result) {
 }
 
 void RunLog::failed(const std::string& message) {
-  metrics_ << nlohmann::ordered_json{{"event", "failed"}, {"message", message}}.dump() << '\n' << std::flush;
+  if (began_) {
+    write_or_truncate(text_of({{"event", "failed"}, {"message", message}}, -1));
+  } else {
+    remove();
+  }
 }
 
 }  // namespace convoy

@@ -3,12 +3,11 @@
 //
 //   {"event":"step","step":50,"epoch":1,"loss":0.3104,"lr":0.001}
 //   {"event":"epoch","epoch":1,"step":938,"train_loss":…,"train_accuracy":…,"test_loss":…,"test_accuracy":…,"seconds":…}
-//   {"event":"summary","test_accuracy":98.1,"test_loss":0.06,"seconds":31.2,"samples_per_second":9615} the
-//   last line of a whole run
-//   {"event":"interrupted","step":…,"epoch":…,"seconds":…,"samples_per_second":…}                           …
-//   of one stopped by a signal
-//   {"event":"failed","message":"step 3 (epoch 1): the loss is nan: …"}                                     …
-//   of one that ended in an error
+//
+// and as the last line one of
+//   {"event":"summary","test_accuracy":98.1,"test_loss":0.06,"seconds":31.2,"samples_per_second":9615}   the whole run
+//   {"event":"interrupted","step":…,"epoch":…,"seconds":…,"samples_per_second":…}                        by a signal
+//   {"event":"failed","message":"step 3 (epoch 1): the loss is nan: …"}                                  by an error
 //
 // Accuracies are in percent; with --holdout the names begin with validation_ instead of test_. Numbers have
 // as many digits as it takes to read back the same value. Seconds count training alone: neither loading nor
@@ -16,7 +15,6 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "apps/trainer.h"
@@ -26,13 +24,18 @@ namespace convoy {
 // Throws Error(io) unless a run may be written to `folder`: it does not exist or is empty.
 void check_run_folder(const std::filesystem::path& folder);
 
-// Throws Error(io) unless a file can be written at `path`; leaves nothing behind.
-void check_writable(const std::filesystem::path& path);
+// Throws Error(io) unless the weights can be written to settings.save, which may lie in the folder that this
+// run will create; leaves nothing behind.
+void check_save(const Settings& settings);
 
 class RunLog {
  public:
-  // Creates the folder, settings.run or a fresh runs/<model>-<dataset>-<time>, and writes config.json.
+  // Creates the folder, settings.run or a fresh runs/<model>-<dataset>-<time>, and writes config.json. Leaves
+  // nothing behind when it throws.
   explicit RunLog(const Settings& settings);
+  ~RunLog();
+  RunLog(const RunLog&) = delete;
+  RunLog& operator=(const RunLog&) = delete;
 
   const std::filesystem::path& folder() const { return folder_; }
 
@@ -40,16 +43,21 @@ class RunLog {
   void epoch(const EpochReport& report);
   void summary(const TrainingResult& result);
   void interrupted(const TrainingResult& result);
-  void failed(
-      const std::string& message);  // as far as it can: the error that it tells matters more than one of its own
+  // As far as it can: the error that it tells matters more than one of its own. A run without a single step is
+  // removed, so that the next may have its name.
+  void failed(const std::string& message);
 
  private:
-  void write_line(const std::string& line);  // throws Error(io) when it cannot
+  int write_or_truncate(const std::string& line);  // 0, or the errno; the file ends with a whole line either way
+  void write_line(const std::string& line);        // throws Error(io) when it cannot
+  void remove();
 
-  std::filesystem::path folder_;
-  std::string evaluated_;  // "test" or "validation"
+  std::filesystem::path folder_, first_created_;  // the latter: it or a parent, empty when it was there before
+  std::string evaluated_;                         // "test" or "validation"
   int64_t log_every_;
-  std::ofstream metrics_;
+  int metrics_ = -1;    // file descriptor
+  int64_t size_ = 0;    // bytes in it, all whole lines
+  bool began_ = false;  // a step is complete
 };
 
 }  // namespace convoy

@@ -48,9 +48,12 @@ Settings resolve(const GivenOptions& given) {
   const std::string optimizer = "--optimizer " + settings.optimizer, schedule = "--schedule " + settings.schedule;
   check_used(given, "--momentum", settings.optimizer == "sgd", optimizer);
   check_used(given, "--nesterov", settings.optimizer == "sgd", optimizer);
+  check_used(given, "--data", settings.dataset != "synthetic", "--dataset synthetic");
   check_used(given, "--warmup-steps", settings.schedule != "one-cycle", schedule);
   check_used(given, "--step-every", settings.schedule == "step", schedule);
   check_used(given, "--step-factor", settings.schedule == "step", schedule);
+  CHECK(settings.optimizer != "sgd" || !settings.nesterov || settings.momentum > 0,
+        "--nesterov on: has no effect with --momentum 0");
   return settings;
 }
 

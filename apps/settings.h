@@ -1,7 +1,6 @@
 // Everything a user can choose, as one plain struct, and how the text of the command line becomes it.
 //
-//   Settings settings = resolve(given);   // defaults, then the recipe of the data set and model, then what
-//   the user gave
+//   Settings settings = resolve(given);
 #pragma once
 
 #include <cstdint>
@@ -18,7 +17,9 @@ struct Settings {
   std::string model, dataset;  // resolve() fills them
   std::filesystem::path data;
   int64_t holdout = 0;  // training images that become the validation set
-  int64_t limit = 0;    // training images used; 0: all
+  // What accuracies are measured on: "validation" with a holdout, else "test".
+  const char* evaluated() const { return holdout > 0 ? "validation" : "test"; }
+  int64_t limit = 0;  // training images used; 0: all
   bool augment = false, shuffle = true;
 
   std::string optimizer = "adam", schedule = "constant";

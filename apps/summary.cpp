@@ -37,8 +37,8 @@ int run_summary(const GivenOptions& given) {
     layers = std::max(layers, row.description.size());
     shapes = std::max(shapes, row.output.text().size());
   }
-  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", settings.model, settings.dataset, input.h, input.w, input.c,
-             dataset.classes);
+  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", one_line(settings.model), settings.dataset, input.h, input.w,
+             input.c, dataset.classes);
   fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "name", names, "layer", layers, "output", shapes, "parameters",
              "multiply-adds");
   for (const LayerRow& row : table.rows) {

@@ -9,6 +9,7 @@
 #include "apps/progress.h"
 #include "apps/run_log.h"
 #include "apps/trainer.h"
+#include "data/places.h"
 #include "layers/models.h"
 #include "layers/weights.h"
 #include "tensor/kernels.h"
@@ -18,16 +19,37 @@ namespace {
 
 void print_how_to_get_mnist() {
   const DatasetRow& mnist = find_dataset_row("mnist");
-  fmt::print(
-      "MNIST was not found: training on synthetic digits instead. To train on MNIST, put {} into a folder "
-      "and name it with --data "
-      "or $CONVOY_DATA.\n",
-      mnist.files);
-  std::fflush(stdout);
+  fmt::print("MNIST was not found: training on synthetic digits instead.\n");
+  for (const std::filesystem::path& place : places_to_search({}, mnist.folder))
+    fmt::print("  searched: {}\n", place.string());
+  fmt::print("  To train on MNIST, put these into a folder and name it with --data or $CONVOY_DATA:\n  {}\n",
+             mnist.files);
 }
 
 ImageExtent extent_of(const Dataset& dataset) {
   return {dataset.images.size(1), dataset.images.size(2), dataset.images.size(3)};
+}
+
+int64_t steps_per_epoch(const Settings& settings, const DatasetSplits& data) {
+  return (data.train.size() + settings.batch - 1) / settings.batch;
+}
+
+// Refuses what could not work or would fail in mid-training. Changes buffers of `net`.
+void check_steps(Module& net, const DatasetSplits& data, const Settings& settings) {
+  const int64_t size = data.train.size(), total = total_steps(settings, size);
+  CHECK(settings.warmup_steps < total, "--warmup-steps: {} are not less than the {} steps of this training",
+        settings.warmup_steps, total);
+  const bool single = settings.batch == 1 || (size % settings.batch == 1 && total >= steps_per_epoch(settings, data));
+  if (!single) return;
+  const ImageExtent extent = extent_of(data.train);
+  const NoGrad no_grad;
+  net.set_training(true);
+  try {
+    net(Variable(Tensor::zeros({1, extent.h, extent.w, extent.c})));
+  } catch (const Error& error) {
+    fail(error.kind(), "step {}: its batch has one image: {}; choose another --batch, or a --limit that leaves more",
+         settings.batch == 1 ? 1 : steps_per_epoch(settings, data), error.what());
+  }
 }
 
 // What there is to say of the method beyond its name.
@@ -43,31 +65,32 @@ std::string method_text(const Settings& settings) {
 
 void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log) {
   const ImageExtent extent = extent_of(data.train);
-  fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", settings.model, grouped(layers.parameters),
-             grouped(layers.multiply_adds));
+  fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", one_line(settings.model),
+             grouped(layers.parameters), grouped(layers.multiply_adds));
   fmt::print("data     {}: {} training, {} {} images, {}x{}x{}, {} classes\n", settings.dataset,
-             grouped(data.train.size()), grouped(data.test.size()), settings.holdout > 0 ? "validation" : "test",
-             extent.h, extent.w, extent.c, data.train.classes.size());
+             grouped(data.train.size()), grouped(data.test.size()), settings.evaluated(), extent.h, extent.w, extent.c,
+             data.train.classes.size());
   fmt::print("machine  {}, {} kernels, threads {}, loader workers {}\n", cpu_name(),
              kernels(current_stream().device).name, settings.threads, settings.workers);
-  fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n", settings.epochs,
-             total_steps(settings, data.train.size()), settings.batch, method_text(settings),
+  const int64_t total = total_steps(settings, data.train.size()), in_epoch = steps_per_epoch(settings, data);
+  fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n",
+             (total + in_epoch - 1) / in_epoch, total, settings.batch, method_text(settings),
              settings.augment ? "on" : "off", settings.shuffle ? "on" : "off", settings.seed);
   fmt::print("run      {}\n", log.folder().string());
   std::fflush(stdout);
 }
 
 std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated) {
-  return fmt::format("epoch {}/{}  train loss {:.4f}  acc {:.2f}%  {} loss {:.4f}  acc {:.2f}%  {:.1f} s", report.epoch,
-                     epochs, report.train_loss, report.train_accuracy, evaluated, report.evaluation.loss,
+  return fmt::format("epoch {}/{}  train loss {:.4f}  acc {:.2f} %  {} loss {:.4f}  acc {:.2f} %  {:.1f} s",
+                     report.epoch, epochs, report.train_loss, report.train_accuracy, evaluated, report.evaluation.loss,
                      report.evaluation.accuracy, report.seconds);
 }
 
 TrainingResult train_and_log(Module& net, const DatasetSplits& data, const Settings& settings,
                              const InterruptGuard& interrupt, RunLog& log) {
-  const int64_t steps_per_epoch = (data.train.size() + settings.batch - 1) / settings.batch;
+  const int64_t in_epoch = steps_per_epoch(settings, data);
   const int64_t total = total_steps(settings, data.train.size());
-  Progress progress(total, steps_per_epoch);
+  Progress progress(total, in_epoch);
   return train(net, data, settings,
                {.on_step =
                     [&](const StepReport& report) {
@@ -77,8 +100,8 @@ TrainingResult train_and_log(Module& net, const DatasetSplits& data, const Setti
                 .on_epoch =
                     [&](const EpochReport& report) {
                       log.epoch(report);
-                      const int64_t epochs = (total + steps_per_epoch - 1) / steps_per_epoch;
-                      progress.line(epoch_line(report, epochs, settings.holdout > 0 ? "validation" : "test"));
+                      const int64_t epochs = (total + in_epoch - 1) / in_epoch;
+                      progress.line(epoch_line(report, epochs, settings.evaluated()));
                     },
                 .stop_requested = [&] { return interrupt.signal() != 0; }});
 }
@@ -88,7 +111,7 @@ void print_result(const TrainingResult& result, const Settings& settings) {
     fmt::print("interrupted after step {} (epoch {}): trained {:.1f} s, {:.0f} samples/s, not evaluated\n",
                result.steps, result.epochs, result.seconds, result.samples_per_second());
   } else {
-    const char* const evaluated = settings.holdout > 0 ? "validation" : "test";
+    const char* const evaluated = settings.evaluated();
     fmt::print("trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n",
                result.seconds, result.samples_per_second(), evaluated, result.evaluation.loss, evaluated,
                result.evaluation.accuracy);
@@ -102,8 +125,7 @@ int run_train(const GivenOptions& given) {
   const Settings settings = resolve(given);
   set_current_stream({.threads = settings.threads});
   if (!settings.run.empty()) check_run_folder(settings.run);
-  if (!settings.save.empty()) check_writable(settings.save);
-  if (!given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
+  if (!settings.save.empty()) check_save(settings);
 
   const DatasetSplits data = load_dataset({.name = settings.dataset,
                                            .data = settings.data,
@@ -114,20 +136,25 @@ int run_train(const GivenOptions& given) {
   const ImageExtent extent = extent_of(data.train);
   const std::unique_ptr<Module> net =
       make_model(settings.model, extent, static_cast<int64_t>(data.train.classes.size()));
+  check_steps(*net, data, settings);
   initialise(*net, static_cast<uint64_t>(settings.seed));
   if (!settings.init.empty()) load_weights(*net, settings.init);
   const LayerTable layers = tabulate(*net, extent);
 
   RunLog log(settings);
+  if (!given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
   print_header(settings, data, layers, log);
   const InterruptGuard interrupt;
   try {
     const TrainingResult result = train_and_log(*net, data, settings, interrupt, log);
     print_result(result, settings);
-    if (!settings.save.empty()) save_weights(*net, settings.save);
+    if (!settings.save.empty()) {
+      save_weights(*net, settings.save);
+      fmt::print("weights  {} (after step {})\n", settings.save.string(), result.steps);
+    }
     result.stopped ? log.interrupted(result) : log.summary(result);
     return result.stopped ? 128 + interrupt.signal() : 0;
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     log.failed(error.what());
     throw;
   }

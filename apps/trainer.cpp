@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "apps/nonfinite.h"
+#include "apps/number_text.h"
 #include "apps/optimizers.h"
 #include "autograd/schedule.h"
 #include "data/loader.h"
@@ -41,6 +42,12 @@ std::vector<Variable> trainable(const Module& net) {
   return variables;
 }
 
+// The first step's forward pass knows no learning rate yet.
+std::string cure_of_nonfinite(const Settings& settings, int64_t step) {
+  if (step == 1 && !settings.init.empty()) return fmt::format("the weights are those of {}", settings.init.string());
+  return fmt::format("try a --lr below {}", settings.lr);
+}
+
 // Forward, loss, backward and update on one batch. Fills loss, samples and correct of the report, which has
 // step, epoch and lr.
 void train_step(Module& net, Optimizer& optimizer, const Batch& batch, const Settings& settings, StepReport& report) {
@@ -53,11 +60,22 @@ void train_step(Module& net, Optimizer& optimizer, const Batch& batch, const Set
   report.samples = batch.labels.size(0);
   report.correct = count_correct(logits.value(), batch.labels);
   if (!std::isfinite(report.loss)) {
-    fail(ErrorKind::numeric, "step {} (epoch {}): the loss is {}: {}; try a --lr below {}", report.step, report.epoch,
-         report.loss, first_nonfinite(net, batch.images), settings.lr);
+    fail(ErrorKind::numeric, "step {} (epoch {}): the loss is {}: {}; {}", report.step, report.epoch,
+         nonfinite_text(report.loss), first_nonfinite(net, batch.images), cure_of_nonfinite(settings, report.step));
   }
   loss.backward();
   optimizer.step(report.lr);
+}
+
+// The evaluation after an epoch; when its loss is not finite, the update of the last step is to blame.
+std::optional<Evaluation> evaluate_after_step(Module& net, const Dataset& dataset, const Settings& settings,
+                                              const TrainingEvents& events, int64_t step) {
+  try {
+    return evaluate(net, dataset, settings.batch, settings.workers, events.stop_requested);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::numeric) throw;
+    fail(ErrorKind::numeric, "after step {}: {}; try a --lr below {}", step, error.what(), settings.lr);
+  }
 }
 
 }  // namespace
@@ -101,8 +119,7 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
       result.stopped = events.stop_requested();
       if (result.stopped) return result;
     }
-    const std::optional<Evaluation> evaluation =
-        evaluate(net, data.test, settings.batch, settings.workers, events.stop_requested);
+    const std::optional<Evaluation> evaluation = evaluate_after_step(net, data.test, settings, events, result.steps);
     result.stopped = !evaluation;
     if (result.stopped) return result;
     result.evaluation = *evaluation;

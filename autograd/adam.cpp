@@ -29,9 +29,9 @@ class Adam : public Optimizer {
     for (size_t begin = 0, end = 0; begin < parameters_.size(); begin = end) {
       while (end < parameters_.size() && steps[end] == steps[begin]) ++end;
       const double t = steps[begin];
-      const AdamStep step{.lr = lr,
-                          .beta1 = options_.beta1,
+      const AdamStep step{.beta1 = options_.beta1,
                           .beta2 = options_.beta2,
+                          .lr = lr,
                           .epsilon = options_.epsilon,
                           .weight_decay = options_.weight_decay,
                           .decoupled = options_.decoupled,

@@ -35,7 +35,6 @@ Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& be
 Variable apply(Unary function, const Variable& x);
 Variable apply(Binary function, const Variable& a, const Variable& b);  // same shapes
 inline Variable relu(const Variable& x) { return apply(Unary::relu, x); }
-inline Variable gelu(const Variable& x) { return apply(Unary::gelu, x); }
 inline Variable add(const Variable& a, const Variable& b) { return apply(Binary::add, a, b); }
 Variable scale(const Variable& x, float factor);
 Variable bias_add(const Variable& x, const Variable& bias);  // x [..., C], bias [C]

@@ -14,13 +14,13 @@ Variable apply(Unary function, const Variable& x) {
                           dx.data<float>());
     });
   };
-  return Variable::record("apply", y, {x}, std::move(backward));
+  return Variable::record(name_of(function), y, {x}, std::move(backward));
 }
 
 Variable apply(Binary function, const Variable& a, const Variable& b) {
   const Tensor y = apply(function, a.value(), b.value());
   if (function == Binary::add) {
-    return Variable::record("add", y, {a, b},
+    return Variable::record(name_of(function), y, {a, b},
                             [a_grad = a.gradient_only(), b_grad = b.gradient_only()](const Tensor& dy) {
                               a_grad.add_grad(dy);
                               b_grad.add_grad(dy);
@@ -39,7 +39,7 @@ Variable apply(Binary function, const Variable& a, const Variable& b) {
                         false, nullptr, accumulate, db.data<float>());
     });
   };
-  return Variable::record("apply", y, {a, b}, std::move(backward));
+  return Variable::record(name_of(function), y, {a, b}, std::move(backward));
 }
 
 Variable scale(const Variable& x, float factor) {

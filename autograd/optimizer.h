@@ -52,7 +52,8 @@ struct SgdOptions {
 };
 
 struct AdamOptions {
-  float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, weight_decay = 0;
+  double beta1 = 0.9, beta2 = 0.999;
+  float epsilon = 1e-8f, weight_decay = 0;
   bool decoupled = false;  // AdamW
 };
 

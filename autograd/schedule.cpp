@@ -37,21 +37,19 @@ double stepwise(const ScheduleOptions& o, int64_t step) {
 }
 
 double cosine(const ScheduleOptions& o, int64_t step) {
-  return o.lr * warm_up(o, step) * cosine_between(1, o.final_fraction, progress(o, step));
+  return o.lr * warm_up(o, step) * cosine_between(1, 0, progress(o, step));
 }
 
-double linear(const ScheduleOptions& o, int64_t step) {
-  return o.lr * warm_up(o, step) * (1 + (o.final_fraction - 1.0) * progress(o, step));
-}
+double linear(const ScheduleOptions& o, int64_t step) { return o.lr * warm_up(o, step) * (1 - progress(o, step)); }
 
-// Smith, Topin, "Super-convergence", 2018, with the constants of PyTorch's OneCycleLR: the first step has lr
-// / 25, the one after 30 % of the steps lr, the last lr / 25 / 10^4.
+// Smith, Topin, "Super-convergence", 2018, in the form and with the constants of PyTorch's OneCycleLR: the first
+// step has lr / 25, the one after 30 % of the steps lr, the last lr / 25 / 10^4, with half a cosine between each two.
 double one_cycle(const ScheduleOptions& o, int64_t step) {
   constexpr double kRiseShare = 0.3, kStart = 1.0 / 25, kEnd = kStart / 1e4;
   const double last = static_cast<double>(o.total_steps - 1);
   const double peak = std::clamp(kRiseShare * static_cast<double>(o.total_steps) - 1, 0.0, last);
   const double at = std::min(static_cast<double>(step), last);
-  if (at < peak) return o.lr * (kStart + (1 - kStart) * at / peak);
+  if (at < peak) return o.lr * cosine_between(kStart, 1, at / peak);
   return o.lr * (last > peak ? cosine_between(1, kEnd, (at - peak) / (last - peak)) : 1.0);
 }
 
@@ -63,11 +61,12 @@ float rate(const ScheduleOptions& options, int64_t step) {
 constexpr std::array kSchedules{
     Schedule{"constant", "the learning rate, after an optional warm-up", rate<constant>},
     Schedule{"step", "multiplied by the step factor every so many steps, after an optional warm-up", rate<stepwise>},
-    Schedule{"cosine", "down to the final fraction along half a cosine, after an optional warm-up", rate<cosine>},
-    Schedule{"linear", "down to the final fraction in a straight line, after an optional warm-up", rate<linear>},
-    Schedule{"one-cycle",
-             "from 1/25 up to the learning rate over 30 % of the steps, then down to almost 0 along half a cosine",
-             rate<one_cycle>},
+    Schedule{"cosine", "down to 0 along half a cosine, after an optional warm-up", rate<cosine>},
+    Schedule{"linear", "down to 0 in a straight line, after an optional warm-up", rate<linear>},
+    Schedule{
+        "one-cycle",
+        "from 1/25 up to the learning rate over 30 % of the steps, then down to almost 0, both along half a cosine",
+        rate<one_cycle>},
 };
 
 }  // namespace

@@ -14,7 +14,6 @@ struct ScheduleOptions {
   int64_t warmup_steps = 0;  // linear: from lr/warmup_steps up to lr
   int64_t step_every = 1;    // step: every so many steps …
   float step_factor = 0.1f;  // … the rate is multiplied by this
-  float final_fraction = 0;  // cosine and linear end at lr * final_fraction
 };
 
 // One row per schedule; the command line's choices and help come from this table.

@@ -6,6 +6,7 @@
 #include <limits>
 #include <mutex>
 #include <numeric>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -58,17 +59,17 @@ class Loader::Impl {
           images.shape());
     CHECK(size() <= std::numeric_limits<int32_t>::max(), "loader: {} images, more than 2^31 - 1", size());
     slots_.resize(options.workers == 0 ? 0 : 2 * static_cast<size_t>(options.workers) + 2);
-    for (int worker = 0; worker < options.workers; ++worker) threads_.emplace_back([this] { work(); });
+    threads_.reserve(static_cast<size_t>(options.workers));
+    try {
+      for (int worker = 0; worker < options.workers; ++worker) threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error& error) {
+      stop();
+      fail(ErrorKind::device, "loader: worker {} of {} does not start: {}; ask for fewer with --workers",
+           threads_.size() + 1, options.workers, error.what());
+    }
   }
 
-  ~Impl() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    may_take_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
+  ~Impl() { stop(); }
 
   int64_t size() const { return dataset_.size(); }
   int64_t batches() const { return size() / options_.batch + (size() % options_.batch != 0); }
@@ -110,6 +111,15 @@ class Loader::Impl {
   }
 
  private:
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    may_take_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
   struct Slot {
     bool full = false;
     Batch batch;
@@ -183,7 +193,6 @@ Loader::Loader(Dataset dataset, const LoaderOptions& options)
     : impl_(std::make_unique<Impl>(std::move(dataset), options)) {}
 Loader::~Loader() = default;
 
-int64_t Loader::batches_per_epoch() const { return impl_->batches(); }
 int64_t Loader::size() const { return impl_->size(); }
 void Loader::start_epoch(int64_t epoch, int64_t first_batch) { impl_->start_epoch(epoch, first_batch); }
 std::optional<Batch> Loader::next() { return impl_->next(); }

@@ -29,13 +29,13 @@ struct Batch {
 
 class Loader {
  public:
-  Loader(Dataset dataset,
-         const LoaderOptions& options);  // keeps a handle on the data; throws for batch < 1 or workers < 0
-  ~Loader();                             // stops and joins the workers
+  // Keeps a handle on the data. Throws Error(usage) for options or data that make no sense, Error(device) when a
+  // worker does not start.
+  Loader(Dataset dataset, const LoaderOptions& options);
+  ~Loader();  // stops and joins the workers
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  int64_t batches_per_epoch() const;
   int64_t size() const;  // samples per epoch
 
   // Begins epoch `epoch` at batch `first_batch`, dropping whatever is still queued.

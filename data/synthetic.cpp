@@ -15,8 +15,8 @@ namespace {
 
 constexpr int kSide = static_cast<int>(kSyntheticSide), kPixels = kSide * kSide;
 constexpr int64_t kTrainDigits = 40000, kTestDigits = 8000;
-constexpr uint32_t kFirstTestIndex =
-    1u << 31;                      // so that the test digits do not depend on how many there are to train on
+// Far off, so that the test digits do not depend on how many there are to train on.
+constexpr uint32_t kFirstTestIndex = 1u << 31;
 constexpr int kLinesPerCurve = 4;  // straight pieces between two points of a curved stroke
 constexpr float kFar = 1e6f;       // squared pixels, more than any distance in the image
 

@@ -1,9 +1,10 @@
+// Batch normalisation as a layer: it owns the scale, the shift and the running statistics.
 #include "layers/initialise.h"
 #include "layers/layers.h"
 
 namespace convoy {
 
-BatchNorm2d::BatchNorm2d(int64_t channels, float momentum, float epsilon) : channels_(channels) {
+BatchNorm2d::BatchNorm2d(int64_t channels) : channels_(channels) {
   CHECK(channels > 0, "BatchNorm2d: {} channels; must be positive", channels);
   weight_ = add_parameter("weight", {channels});
   bias_ = add_parameter("bias", {channels});
@@ -11,8 +12,6 @@ BatchNorm2d::BatchNorm2d(int64_t channels, float momentum, float epsilon) : chan
   state_.running_mean = add_buffer("running_mean", Tensor::zeros({channels}));
   state_.running_variance = add_buffer("running_var", Tensor::zeros({channels}));
   fill_constant(state_.running_variance, 1.0f);
-  state_.momentum = momentum;
-  state_.epsilon = epsilon;
 }
 
 std::string BatchNorm2d::describe() const { return fmt::format("BatchNorm2d({})", channels_); }

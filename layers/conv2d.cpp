@@ -1,3 +1,4 @@
+// Convolution as a layer: it owns the filters and knows its cost.
 #include "layers/initialise.h"
 #include "layers/layers.h"
 #include "layers/window_text.h"

@@ -29,13 +29,14 @@ class Conv2d : public Module {
   Variable weight_, bias_;
 };
 
-// The image a Flatten turned into features; {1,1,in} when the input never was an image.
+// Height, width and channels of an image.
 struct ImageExtent {
   int64_t h = 1, w = 1, c = 0;
   bool operator==(const ImageExtent&) const = default;
 };
 
-// Parameters: weight [out, in], bias [out].
+// Parameters: weight [out, in], bias [out]. `flattened` is the image that a Flatten before it turned into
+// features, whose order in files is another one; {} or {1,1,in} when the input never was an image.
 class Linear : public Module {
  public:
   Linear(int64_t in, int64_t out, ImageExtent flattened = {}, bool bias = true);
@@ -55,7 +56,7 @@ class Linear : public Module {
 // Parameters: weight [C] (gamma), bias [C] (beta). Buffers: running_mean [C], running_var [C].
 class BatchNorm2d : public Module {
  public:
-  explicit BatchNorm2d(int64_t channels, float momentum = 0.1f, float epsilon = 1e-5f);
+  explicit BatchNorm2d(int64_t channels);
   std::string describe() const override;
   void reset_parameters(const RandomKey& key) override;
 
@@ -71,7 +72,7 @@ class BatchNorm2d : public Module {
 
 class MaxPool2d : public Module {
  public:
-  explicit MaxPool2d(Window size, Window stride = {0, 0}, Window pad = {0, 0});  // stride 0: the window's size
+  MaxPool2d(Window size, Window stride, Window pad);
   std::string describe() const override;
 
  protected:
@@ -83,7 +84,7 @@ class MaxPool2d : public Module {
 
 class AveragePool2d : public Module {
  public:
-  explicit AveragePool2d(Window size, Window stride = {0, 0}, Window pad = {0, 0});
+  AveragePool2d(Window size, Window stride, Window pad);
   std::string describe() const override;
 
  protected:

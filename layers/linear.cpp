@@ -1,3 +1,4 @@
+// The fully connected layer, and what files need to know of a flattened input.
 #include "layers/initialise.h"
 #include "layers/layers.h"
 

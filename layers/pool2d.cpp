@@ -1,10 +1,9 @@
+// The pooling layers: checks and descriptions of their windows.
 #include "layers/layers.h"
 #include "layers/window_text.h"
 
 namespace convoy {
 namespace {
-
-Window stride_or_size(Window stride, Window size) { return stride.h == 0 && stride.w == 0 ? size : stride; }
 
 void check_pool(const char* layer, Window size, Window stride, Window pad) {
   CHECK(size.h > 0 && size.w > 0, "{}: window {} must be positive", layer, text_of(size));
@@ -22,16 +21,14 @@ std::string describe_pool(const char* layer, Window size, Window stride, Window 
 
 }  // namespace
 
-MaxPool2d::MaxPool2d(Window size, Window stride, Window pad)
-    : size_(size), stride_(stride_or_size(stride, size)), pad_(pad) {
-  check_pool("MaxPool2d", size_, stride_, pad_);
+MaxPool2d::MaxPool2d(Window size, Window stride, Window pad) : size_(size), stride_(stride), pad_(pad) {
+  check_pool("MaxPool2d", size, stride, pad);
 }
 
 std::string MaxPool2d::describe() const { return describe_pool("MaxPool2d", size_, stride_, pad_); }
 
-AveragePool2d::AveragePool2d(Window size, Window stride, Window pad)
-    : size_(size), stride_(stride_or_size(stride, size)), pad_(pad) {
-  check_pool("AveragePool2d", size_, stride_, pad_);
+AveragePool2d::AveragePool2d(Window size, Window stride, Window pad) : size_(size), stride_(stride), pad_(pad) {
+  check_pool("AveragePool2d", size, stride, pad);
 }
 
 std::string AveragePool2d::describe() const { return describe_pool("AveragePool2d", size_, stride_, pad_); }

@@ -1,5 +1,6 @@
 // Elementwise formulas, one functor each, shared by every backend. A new function is one struct and one line in the
-// list below it: the enum, the names, and the kernels of all backends follow from the list.
+// list below it: the enum, name_of() and the kernels of all backends follow from the list. To be a layer it also
+// needs the name it has there (layers/activation.cpp) and a keyword (layers/description.cpp).
 #pragma once
 
 #include <cmath>
@@ -51,6 +52,17 @@ enum class Unary {
 #undef ROW
 };
 
+constexpr const char* name_of(Unary function) {
+  switch (function) {
+#define ROW(name, functor) \
+  case Unary::name:        \
+    return #name;
+    CONVOY_UNARY_FUNCTIONS(ROW)
+#undef ROW
+  }
+  return "?";
+}
+
 // y = value(a, b), da = dy * da(a, b), db = dy * db(a, b).
 struct Add {
   CONVOY_HOST_DEVICE static float value(float a, float b) { return a + b; }
@@ -73,5 +85,16 @@ enum class Binary {
   CONVOY_BINARY_FUNCTIONS(ROW)
 #undef ROW
 };
+
+constexpr const char* name_of(Binary function) {
+  switch (function) {
+#define ROW(name, functor) \
+  case Binary::name:       \
+    return #name;
+    CONVOY_BINARY_FUNCTIONS(ROW)
+#undef ROW
+  }
+  return "?";
+}
 
 }  // namespace convoy

@@ -62,7 +62,8 @@ struct SgdStep {
 // Adam (Kingma, Ba 2015) and, when decoupled, AdamW (Loshchilov, Hutter 2019). correction1 = 1 - beta1^t,
 // correction2 = 1 - beta2^t. value -= lr / correction1 * first / (sqrt(second / correction2) + epsilon).
 struct AdamStep {
-  float lr = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, weight_decay = 0;
+  double beta1 = 0.9, beta2 = 0.999;  // double, because 1 - beta2 would carry the rounding of 0.999f a thousandfold
+  float lr = 0, epsilon = 1e-8f, weight_decay = 0;
   bool decoupled = false;
   float correction1 = 1, correction2 = 1;
 };
@@ -85,7 +86,7 @@ struct Kernels {
                                  float* dw);
 
   // --- pooling ----------------------------------------------------------------------------------------------------
-  // y [N,P,Q,C] = the largest of each window; index [N,P,Q,C] (u8) = its position r*S + s (R*S <= 256); the first
+  // H, W >= 1. y [N,P,Q,C] = the largest of each window; index [N,P,Q,C] (u8) = its position r*S + s (R*S <= 256); the first
   // wins a tie, NaN wins all.
   void (*max_pool_forward)(const Stream&, const Pool2dShape&, const float* x, float* y, uint8_t* index);
   // dx [N,H,W,C] = or += dy [N,P,Q,C] sent to where each maximum was.
@@ -93,6 +94,7 @@ struct Kernels {
                             float* dx);
   // y [N,P,Q,C] = sum of each window / (R*S), padding counted. Global pooling is the window H x W.
   void (*average_pool_forward)(const Stream&, const Pool2dShape&, const float* x, float* y);
+  // dx [N,H,W,C] = or += dy [N,P,Q,C] / (R*S), to every pixel of its window.
   void (*average_pool_backward)(const Stream&, const Pool2dShape&, const float* dy, bool accumulate, float* dx);
 
   // --- batch norm: x is [rows, channels], rows = N*H*W ------------------------------------------------------------
@@ -122,12 +124,14 @@ struct Kernels {
                                     const float* variance, float* running_mean, float* running_variance);
 
   // --- elementwise ------------------------------------------------------------------------------------------------
-  void (*unary_forward)(const Stream&, Unary, int64_t count, const float* x, float* y);  // y = f(x); in place allowed
+  // y [count] = f(x); in place allowed.
+  void (*unary_forward)(const Stream&, Unary, int64_t count, const float* x, float* y);
+  // dx [count] = or += dy * f'(x). For ReLU x may be the result y, whose sign is the same.
   void (*unary_backward)(const Stream&, Unary, int64_t count, const float* x, const float* dy, bool accumulate,
                          float* dx);
-  void (*binary_forward)(const Stream&, Binary, int64_t count, const float* a, const float* b,
-                         float* y);  // in place allowed
-  // da = or += dy * df/da. Null da or db: not wanted. a and b may be null for add.
+  // y [count] = f(a, b); in place allowed.
+  void (*binary_forward)(const Stream&, Binary, int64_t count, const float* a, const float* b, float* y);
+  // da [count] = or += dy * df/da; db [count] = or += dy * df/db. Null da or db: not wanted.
   void (*binary_backward)(const Stream&, Binary, int64_t count, const float* a, const float* b, const float* dy,
                           bool accumulate_a, float* da, bool accumulate_b, float* db);
   // y = x * scale; in place allowed.

@@ -96,6 +96,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool re
 Pool2dShape pool2d_shape(const char* operation, const Tensor& x, Window size, Window stride, Window pad) {
   check_input(operation, x);
   CHECK(x.rank() == 4, "{}: input {} is not [N,H,W,C]", operation, x.shape());
+  CHECK(x.size(1) >= 1 && x.size(2) >= 1, "{}: the image {}x{} has no pixels (input {})", operation, x.size(1),
+        x.size(2), x.shape());
   CHECK(size.h >= 1 && size.w >= 1, "{}: window {}x{}, expected at least 1x1", operation, size.h, size.w);
   CHECK(stride.h >= 1 && stride.w >= 1, "{}: stride {}x{}, expected at least 1x1", operation, stride.h, stride.w);
   CHECK(pad.h >= 0 && pad.w >= 0 && 2 * pad.h <= size.h && 2 * pad.w <= size.w,
@@ -160,16 +162,17 @@ Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsi
 // --- elementwise --------------------------------------------------------------------------------------------------
 
 Tensor apply(Unary function, const Tensor& x) {
-  check_input("apply", x);
+  check_input(name_of(function), x);
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
   kernels_of(x).unary_forward(current_stream(), function, x.count(), x.data<float>(), y.data<float>());
   return y;
 }
 
 Tensor apply(Binary function, const Tensor& a, const Tensor& b) {
-  check_input("apply", a);
-  check_operand("apply", "the second input", b, a);
-  CHECK(a.shape() == b.shape(), "apply: inputs {} and {} differ in shape", a.shape(), b.shape());
+  const char* const operation = name_of(function);
+  check_input(operation, a);
+  check_operand(operation, "the second input", b, a);
+  CHECK(a.shape() == b.shape(), "{}: inputs {} and {} differ in shape", operation, a.shape(), b.shape());
   Tensor y = Tensor::empty(a.shape(), DType::f32, a.device());
   kernels_of(a).binary_forward(current_stream(), function, a.count(), a.data<float>(), b.data<float>(),
                                y.data<float>());

@@ -24,17 +24,17 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window 
 // x [N,in], weight [out,in], bias [out] -> x * weight^T + bias [N,out], then ReLU when asked.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool relu = false);
 
-// The shape of pooling x [N,H,W,C]; throws unless padding is at most half the window and the window fits the
-// padded image.
+// The shape of pooling x [N,H,W,C]; throws unless the image has a pixel, padding is at most half the window and the
+// window fits the padded image: then every window holds a pixel.
 Pool2dShape pool2d_shape(const char* operation, const Tensor& x, Window size, Window stride, Window pad);
 struct MaxPool2dResult {
   Tensor y;      // [N,P,Q,C]
   Tensor index;  // u8 [N,P,Q,C]: the position of the maximum in its window
 };
-MaxPool2dResult max_pool2d(const Tensor& x, Window size, Window stride,
-                           Window pad);  // windows of at most 256 pixels
-Tensor average_pool2d(const Tensor& x, Window size, Window stride,
-                      Window pad);  // [N,P,Q,C]; counts padded pixels
+// Windows have at most 256 pixels.
+MaxPool2dResult max_pool2d(const Tensor& x, Window size, Window stride, Window pad);
+// [N,P,Q,C]; padded pixels count.
+Tensor average_pool2d(const Tensor& x, Window size, Window stride, Window pad);
 
 // Per channel (last axis) of x [..., C]; statistics are over everything else.
 struct BatchStatistics {
@@ -49,8 +49,8 @@ Tensor apply(Unary function, const Tensor& x);
 Tensor apply(Binary function, const Tensor& a, const Tensor& b);  // same shapes
 Tensor scale(const Tensor& x, float factor);
 Tensor bias_add(const Tensor& x, const Tensor& bias);  // x [..., C], bias [C]
-Tensor dropout(const Tensor& x, float probability, const RandomKey& key,
-               uint64_t offset = 0);  // kernels.h has the formula
+// The formula is in kernels.h.
+Tensor dropout(const Tensor& x, float probability, const RandomKey& key, uint64_t offset = 0);
 
 Tensor sum(const Tensor& x);               // all elements -> [1]
 Tensor argmax(const Tensor& x);            // x [rows, columns] -> i32 [rows]; the first wins a tie

@@ -1,18 +1,14 @@
 #include "tensor/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+
+#include "tensor/atomic_file.h"
 
 namespace convoy {
 namespace {
@@ -65,7 +61,7 @@ class Reader {
   Json read_header(uint64_t length);
   Entry check_entry(const std::string& name, const Json& fields, uint64_t data_bytes) const;
   Shape check_shape(const std::string& name, const Json& extents) const;
-  void check_overlaps(const std::vector<Entry>& entries) const;
+  void check_coverage(const std::vector<Entry>& entries, uint64_t data_bytes) const;
   Tensor read_tensor(const Entry& entry, uint64_t data_start);
   template <class From, class To>
   Tensor read_converted(const Entry& entry);
@@ -111,7 +107,7 @@ Shape Reader::check_shape(const std::string& name, const Json& extents) const {
     if (!extent.is_number_unsigned() || extent.get<uint64_t>() > kLargest)
       fail("{}: {} is not an extent", quoted(name), extent.dump());
     values.push_back(extent.get<int64_t>());
-    if (__builtin_mul_overflow(count, values.back(), &count))
+    if (__builtin_mul_overflow(count, values.back(), &count) || count > Shape::kMaxCount)
       fail("{}: the shape {} overflows", quoted(name), extents.dump());
   }
   return Shape(values);
@@ -132,21 +128,24 @@ Entry Reader::check_entry(const std::string& name, const Json& fields, uint64_t 
   if (entry.begin > entry.end || entry.end > data_bytes)
     fail("{}: data_offsets [{}, {}) are outside the {} bytes of data (truncated?)", quoted(name), entry.begin,
          entry.end, data_bytes);
-  int64_t bytes = 0;
-  if (__builtin_mul_overflow(entry.shape.count(), type->bytes, &bytes) ||
-      static_cast<uint64_t>(bytes) != entry.end - entry.begin)
+  if (static_cast<uint64_t>(entry.shape.count() * type->bytes) != entry.end - entry.begin)
     fail("{}: {} {} does not fill {} bytes", quoted(name), type->name, entry.shape, entry.end - entry.begin);
   return entry;
 }
 
-void Reader::check_overlaps(const std::vector<Entry>& entries) const {
+// The format wants the data covered exactly: tensors one behind the other, no holes, nothing after the last.
+void Reader::check_coverage(const std::vector<Entry>& entries, uint64_t data_bytes) const {
   std::vector<const Entry*> sorted;
   for (const Entry& entry : entries)
     if (entry.begin < entry.end) sorted.push_back(&entry);
   std::sort(sorted.begin(), sorted.end(), [](const Entry* a, const Entry* b) { return a->begin < b->begin; });
-  for (size_t i = 1; i < sorted.size(); ++i)
-    if (sorted[i]->begin < sorted[i - 1]->end)
-      fail("{} and {} overlap", quoted(sorted[i - 1]->name), quoted(sorted[i]->name));
+  uint64_t covered = 0;
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    if (sorted[i]->begin < covered) fail("{} and {} overlap", quoted(sorted[i - 1]->name), quoted(sorted[i]->name));
+    if (sorted[i]->begin > covered) fail("bytes {} to {} of the data belong to no tensor", covered, sorted[i]->begin);
+    covered = sorted[i]->end;
+  }
+  if (covered < data_bytes) fail("bytes {} to {} of the data belong to no tensor", covered, data_bytes);
 }
 
 template <class From, class To>
@@ -206,56 +205,12 @@ TensorFile Reader::read() {
       file.metadata[key] = value.get<std::string>();
     }
   }
-  check_overlaps(entries);
+  check_coverage(entries, file_bytes - data_start);
   for (const Entry& entry : entries) file.tensors[entry.name] = read_tensor(entry, data_start);
   return file;
 }
 
-// Creates the file that write_file_atomically() fills: beside `path`, with a name nobody else has.
-int create_temporary(const std::filesystem::path& path, std::string& name) {
-  static std::atomic<unsigned> counter{0};
-  int descriptor = -1;
-  do {
-    name = fmt::format("{}.{}-{}.tmp", path.string(), getpid(), counter++);
-    descriptor = open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (descriptor < 0 && errno == EEXIST);
-  return descriptor;
-}
-
-bool write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) return false;
-    if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return true;
-}
-
 }  // namespace
-
-void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
-  std::error_code ignored;
-  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored))
-    fail(ErrorKind::io, "{}: cannot be replaced, it is not an ordinary file", path.string());
-  std::string temporary;
-  const int descriptor = create_temporary(path, temporary);
-  if (descriptor < 0) fail(ErrorKind::io, "{}: cannot be written: {}", path.string(), std::strerror(errno));
-  int error = write_all(descriptor, bytes) && fsync(descriptor) == 0 ? 0 : errno;
-  if (close(descriptor) != 0 && error == 0) error = errno;
-  if (error == 0 && rename(temporary.c_str(), path.c_str()) != 0) error = errno;
-  if (error != 0) {
-    unlink(temporary.c_str());
-    fail(ErrorKind::io, "{}: cannot be written: {}", path.string(), std::strerror(error));
-  }
-  // The new name survives a power cut once the folder is on disk; a file system that cannot sync a folder has
-  // done what it can.
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  const int folder_descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder_descriptor >= 0) {
-    fsync(folder_descriptor);
-    close(folder_descriptor);
-  }
-}
 
 TensorFile read_safetensors(const std::filesystem::path& path) { return Reader(path).read(); }
 

@@ -17,7 +17,7 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;
 };
 
-// Reads the whole file. Every field is checked before use: lengths, overlaps, dtype, shape against bytes;
+// Reads the whole file. Every field is checked before use: lengths, coverage, dtype, shape against bytes;
 // allocation never exceeds the file's size. F32, BF16, F16, I32, U8 are taken as they are; F64 becomes f32
 // and I64 becomes i32 when its values fit. Throws Error(data) naming file and fault.
 TensorFile read_safetensors(const std::filesystem::path& path);
@@ -25,8 +25,5 @@ TensorFile read_safetensors(const std::filesystem::path& path);
 // Writes tensors in name order, atomically: temporary file beside it, fsync, rename, fsync of the folder.
 // Throws Error(io), leaving any old file intact.
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
-
-// Writes `bytes` to `path` the same atomic way.
-void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
 }  // namespace convoy

@@ -9,7 +9,8 @@ Shape::Shape(std::span<const int64_t> extents) {
   for (const int64_t extent : extents) {
     CHECK(extent >= 0, "shape: extent {} is negative in [{}]", extent, fmt::join(extents, ","));
     int64_t product = 0;
-    CHECK(!__builtin_mul_overflow(count(), extent, &product), "shape: [{}] overflows 64 bits", fmt::join(extents, ","));
+    CHECK(!__builtin_mul_overflow(count(), extent, &product) && product <= kMaxCount,
+          "shape: [{}] has more elements than 64 bits can count the bytes of", fmt::join(extents, ","));
     extents_[static_cast<size_t>(rank_++)] = extent;
   }
 }

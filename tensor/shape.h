@@ -14,10 +14,12 @@ namespace convoy {
 class Shape {
  public:
   static constexpr int kMaxRank = 6;
+  static constexpr int64_t kMaxCount = INT64_MAX / 8;  // so that bytes, at most eight an element, fit 64 bits
 
   Shape() = default;  // rank 0: a scalar, count() == 1
   Shape(std::initializer_list<int64_t> extents) : Shape(std::span<const int64_t>(extents.begin(), extents.size())) {}
-  explicit Shape(std::span<const int64_t> extents);  // throws for more than six axes or a negative extent
+  // Throws for more than kMaxRank axes, a negative extent, or more than kMaxCount elements.
+  explicit Shape(std::span<const int64_t> extents);
 
   int rank() const { return rank_; }
   int64_t operator[](int axis) const { return extents_[static_cast<size_t>(axis)]; }

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "tensor/cpu/columns.h"
-#include "tensor/cpu/rows.h"
+#include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
 namespace {

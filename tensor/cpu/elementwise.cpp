@@ -1,6 +1,6 @@
 // Elementwise kernels: the formulas of functions.h over contiguous arrays.
 #include "tensor/cpu/parallel.h"
-#include "tensor/cpu/rows.h"
+#include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
 namespace {
@@ -42,9 +42,6 @@ template <float (*Derivative)(float, float)>
 void chain_rule(const Stream& stream, int64_t count, const float* a, const float* b, const float* dy, bool accumulate,
                 float* out) {
   if (out == nullptr) return;
-  // A function whose derivative ignores its arguments may come without them; any readable array stands in.
-  if (a == nullptr) a = dy;
-  if (b == nullptr) b = dy;
   parallel_for(stream, count, kGrain, [=](int64_t begin, int64_t end) {
     if (accumulate) {
 #pragma omp simd

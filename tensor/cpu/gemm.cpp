@@ -1,6 +1,6 @@
 // Matrix product on the CPU. Both operands are packed block by block, whatever their transposition.
 #include "tensor/cpu/blocked_product.h"
-#include "tensor/cpu/rows.h"
+#include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
 namespace {

@@ -54,7 +54,7 @@ struct Im2col {
       } else {
         const int64_t left = smaller(length, larger(0, -start)), inside = larger(left, smaller(length, line - start));
         zero_floats(to, left);
-        copy_floats(to + left, from + start + left, inside - left);
+        if (inside > left) copy_floats(to + left, from + (start + left), inside - left);
         zero_floats(to + inside, length - inside);
       }
     }

@@ -1,6 +1,6 @@
 // Gathers a batch of images from a u8 data set, crops, flips and normalises them.
 #include "tensor/cpu/parallel.h"
-#include "tensor/cpu/rows.h"
+#include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
 

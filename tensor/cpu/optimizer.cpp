@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "tensor/cpu/parallel.h"
-#include "tensor/cpu/rows.h"
+#include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
 namespace {
@@ -47,9 +47,8 @@ void sgd_step(const Stream& stream, const SgdStep& step, std::span<const Paramet
 }
 
 void adam_step(const Stream& stream, const AdamStep& step, std::span<const ParameterSlice> slices) {
-  // 1 - beta in double: in single precision 1 - 0.999f would lose four digits.
-  const float new_first = static_cast<float>(1.0 - static_cast<double>(step.beta1));
-  const float new_second = static_cast<float>(1.0 - static_cast<double>(step.beta2));
+  const float beta1 = static_cast<float>(step.beta1), new_first = static_cast<float>(1 - step.beta1);
+  const float beta2 = static_cast<float>(step.beta2), new_second = static_cast<float>(1 - step.beta2);
   const float rate = step.lr / step.correction1, inverse_root = 1.0f / sqrtf(step.correction2);
   const float coupled = step.decoupled ? 0.0f : step.weight_decay;
   const float shrink = step.decoupled ? 1.0f - step.lr * step.weight_decay : 1.0f;
@@ -61,8 +60,8 @@ void adam_step(const Stream& stream, const AdamStep& step, std::span<const Param
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
       const float g = gradient[i] + coupled * value[i];
-      const float m = step.beta1 * first[i] + new_first * g;
-      const float v = step.beta2 * second[i] + new_second * g * g;
+      const float m = beta1 * first[i] + new_first * g;
+      const float v = beta2 * second[i] + new_second * g * g;
       first[i] = m;
       second[i] = v;
       value[i] = value[i] * shrink - rate * m / (sqrtf(v) * inverse_root + step.epsilon);

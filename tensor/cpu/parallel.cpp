@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 
 #include "tensor/error.h"
@@ -25,10 +26,10 @@ void run_chunks(const Stream& stream, int64_t chunks, void (*run)(void*, int64_t
     for (int64_t chunk = 0; chunk < chunks; ++chunk) run(context, chunk);
     return;
   }
-  const int threads = static_cast<int>(chunks < stream.threads ? chunks : stream.threads);
   char began = 0, ended = 0;
   __tsan_release(&began);
-#pragma omp parallel num_threads(threads)
+  // Always the same number of threads: libgomp ends those that a smaller team leaves over, and starts new ones later.
+#pragma omp parallel num_threads(stream.threads)
   {
     __tsan_acquire(&began);
 #pragma omp for schedule(dynamic) nowait
@@ -61,7 +62,10 @@ float* thread_scratch(Scratch slot, int64_t floats) {
     std::free(scratch.memory);
     scratch.floats = (floats + 1023) / 1024 * 1024;
     scratch.memory = static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(scratch.floats) * sizeof(float)));
-    if (scratch.memory == nullptr) std::abort();
+    if (scratch.memory == nullptr) {
+      fmt::print(stderr, "convoy: cpu: out of memory, {} bytes of scratch asked for\n", scratch.floats * 4);
+      _exit(static_cast<int>(ErrorKind::device));  // no exception may leave a parallel region
+    }
   }
   return scratch.memory;
 }

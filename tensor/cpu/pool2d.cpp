@@ -3,7 +3,7 @@
 
 #include "tensor/cpu/lanes.h"
 #include "tensor/cpu/parallel.h"
-#include "tensor/cpu/rows.h"
+#include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
 namespace {
@@ -26,7 +26,7 @@ inline TapRange taps_inside(int64_t start, int64_t window, int64_t extent) {
 
 // The taps [r0,r1) x [s0,s1) of one window that lie inside the image, of a window `window_w` wide on an image
 // whose rows are `row_stride` floats apart.
-struct Window {
+struct PoolWindow {
   TapRange rows, columns;
   int64_t window_w, row_stride, channels;
 };
@@ -42,7 +42,7 @@ inline void for_channels(int64_t channels, Body&& body) {
 
 // y [channels] = the maximum of the window whose tap (0,0), possibly outside the image, is at x; index
 // [channels] = where it was.
-inline void max_of_window(const Window& window, const float* x, float* __restrict y, uint8_t* __restrict index) {
+inline void max_of_window(const PoolWindow& window, const float* x, float* __restrict y, uint8_t* __restrict index) {
   for_channels(window.channels, [=]<class L>(int64_t c) {
     const auto [rows, columns, window_w, row_stride, channels] = window;
     using Int = typename L::Int;
@@ -62,7 +62,7 @@ inline void max_of_window(const Window& window, const float* x, float* __restric
 }
 
 // dx, the window's tap (0,0), = or += dy [channels] at the tap that index [channels] names, 0 at the others.
-inline void send_to_window(const Window& window, const float* __restrict dy, const uint8_t* __restrict index,
+inline void send_to_window(const PoolWindow& window, const float* __restrict dy, const uint8_t* __restrict index,
                            bool accumulate, float* __restrict dx) {
   for_channels(window.channels, [=]<class L>(int64_t c) {
     const auto [rows, columns, window_w, row_stride, channels] = window;
@@ -89,7 +89,7 @@ void max_pool_backward_disjoint(const Stream& stream, const Pool2dShape& s, cons
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / P, p = i % P;
       float* const top = dx + (n * s.h + p * s.r) * row;
-      const Window window{{0, s.r}, {0, s.s}, s.s, row, C};
+      const PoolWindow window{{0, s.r}, {0, s.s}, s.s, row, C};
       for (int64_t q = 0; q < Q; ++q) {
         send_to_window(window, dy + (i * Q + q) * C, index + (i * Q + q) * C, accumulate, top + q * s.s * C);
       }
@@ -111,7 +111,7 @@ void max_pool_forward(const Stream& stream, const Pool2dShape& s, const float* x
       const float* const top = x + (i / P * s.h + h) * s.w * C;
       for (int64_t q = 0; q < Q; ++q) {
         const int64_t w = q * s.stride_w - s.pad_w;
-        const Window window{rows, taps_inside(w, s.s, s.w), s.s, s.w * C, C};
+        const PoolWindow window{rows, taps_inside(w, s.s, s.w), s.s, s.w * C, C};
         max_of_window(window, top + w * C, y + (i * Q + q) * C, index + (i * Q + q) * C);
       }
     }
@@ -133,7 +133,7 @@ void max_pool_backward(const Stream& stream, const Pool2dShape& s, const float* 
       const TapRange rows = taps_inside(h, s.r, s.h);
       for (int64_t q = 0; q < Q; ++q) {
         const int64_t w = q * s.stride_w - s.pad_w, at = ((n * P + p) * Q + q) * C;
-        const Window window{rows, taps_inside(w, s.s, s.w), s.s, row, C};
+        const PoolWindow window{rows, taps_inside(w, s.s, s.w), s.s, row, C};
         send_to_window(window, dy + at, index + at, true, image + h * row + w * C);
       }
     }

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "tensor/cpu/parallel.h"
-#include "tensor/cpu/rows.h"
+#include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
 namespace {

@@ -1,6 +1,6 @@
 // The kernel table of one instruction set. Designated initialisers in the order of kernels.h: a missing row does
 // not compile (-Werror=missing-field-initializers).
-#include "tensor/cpu/rows.h"
+#include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
 

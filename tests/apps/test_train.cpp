@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
+#include <fstream>
 #include <thread>
 
 #include "tests/apps/run_convoy.h"
@@ -209,6 +211,60 @@ TEST(train, saved_weights_go_on_where_they_were) {
   ASSERT_EQ(
       run_convoy(folder, small_training(with({"--steps", "1", "--run", "b", "--init", "w.safetensors"}))).exit_code, 0);
   EXPECT_NE(read_events(folder / "b", "step").at(0).at("loss"), read_events(folder / "a", "step").at(0).at("loss"));
+}
+
+// What `script` exits with in `folder`; $CONVOY is the command, its stderr goes into the file err.
+int run_script(const TemporaryFolder& folder, const std::string& script) {
+  const std::string all = "cd " + folder.path().string() + "; CONVOY=" CONVOY_BINARY "; exec 2> err; " + script;
+  return WEXITSTATUS(std::system(all.c_str()));
+}
+
+TEST(train, a_failure_before_the_first_step_leaves_the_name_of_the_run_free) {
+  const TemporaryFolder folder;
+  // Weights of NaN: the first loss is one.
+  ASSERT_EQ(run_convoy(folder, small_training({"--steps", "1", "--run", "a", "--save", "w"})).exit_code, 0);
+  std::string weights = read_text(folder / "w");
+  std::fill(weights.end() - 4000, weights.end(), '\xff');
+  std::ofstream(folder / "w", std::ios::binary) << weights;
+  const Outcome outcome = run_convoy(folder, small_training({"--run", "b/c", "--init", "w"}));
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_EQ(outcome.error.rfind("convoy: step 1 (epoch 1): the loss is nan: ", 0), 0u) << outcome.error;
+  EXPECT_NE(outcome.error.find("the weights are those of w"), std::string::npos) << outcome.error;
+  EXPECT_EQ(folder.names(), (std::vector<std::string>{"a", "w"}));
+  EXPECT_EQ(run_convoy(folder, small_training({"--steps", "1", "--run", "b/c"})).exit_code, 0);
+}
+
+TEST(train, a_full_disk_leaves_whole_lines) {
+  const TemporaryFolder folder;
+  // Files of at most 4 KiB or less, as the shell counts: room for config.json, not for 200 steps of 60 bytes.
+  EXPECT_EQ(run_script(folder,
+                       "trap '' XFSZ; ulimit -f 4; $CONVOY train --dataset synthetic --model 'flatten; linear 10' "
+                       "--limit 200 --holdout 300 --batch 1 --log-every 1 --run run > /dev/null"),
+            5);
+  EXPECT_NE(read_text(folder / "err").find("metrics.jsonl: cannot be written"), std::string::npos);
+  EXPECT_GT(read_events(folder / "run").size(), 5u);  // each line is parsed
+  EXPECT_EQ(read_text(folder / "run/metrics.jsonl").back(), '\n');
+}
+
+TEST(train, output_that_cannot_be_written_is_told_with_exit_code_5) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(run_script(folder, "$CONVOY info > /dev/full"), 5);
+  EXPECT_NE(read_text(folder / "err").find("standard output"), std::string::npos) << read_text(folder / "err");
+}
+
+TEST(train, a_path_that_is_not_utf_8_is_no_defect) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_convoy(folder, small_training({"--steps", "1", "--run", "r\xff"}));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_EQ(nlohmann::json::parse(read_text(folder / "r\xff/config.json")).at("run"), "r\uFFFD");
+}
+
+TEST(train, weights_may_lie_in_the_folder_of_the_run) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_convoy(folder, small_training({"--steps", "1", "--run", "run", "--save", "run/w"}));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_NE(outcome.out.find("weights  run/w (after step 1)\n"), std::string::npos) << outcome.out;
+  EXPECT_TRUE(fs::exists(folder / "run/w"));
 }
 
 class Interrupted : public testing::TestWithParam<int> {};

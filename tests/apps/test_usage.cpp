@@ -92,6 +92,34 @@ TEST(usage, incomplete_and_contradictory_command_lines_are_refused) {
   }
 }
 
+TEST(usage, stray_arguments_before_a_command_and_second_commands_are_refused) {
+  for (const Mistake& mistake : std::vector<Mistake>{
+           {{"--threads", "2", "train"}, 2, "unknown option '--threads', it belongs behind 'train'"},
+           {{"foo", "train"}, 2, "unknown argument 'foo'"},
+           {{"data", "--data", "x", "list"}, 2, "unknown option '--data'"},
+           {{"train", "--", "x"}, 2, "'x'"},
+           {{"train", "eval"}, 2, "unknown argument 'eval'"},
+           {{"train", "train"}, 2, "unknown argument 'train'"},
+       }) {
+    expect_refused(mistake);
+  }
+}
+
+TEST(usage, settings_that_cannot_train_are_refused_before_the_run_exists) {
+  for (const Mistake& mistake : std::vector<Mistake>{
+           {small_training({"--optimizer", "sgd", "--nesterov", "on", "--momentum", "0"}), 2, "--nesterov on"},
+           {small_training({"--model", "flatten; linear 9; bn; linear 10", "--batch", "199"}), 2, "step 2: its batch"},
+           {small_training({"--model", "flatten; linear 9; bn; linear 10", "--batch", "1"}), 2, "another --batch"},
+           {small_training({"--schedule", "cosine", "--warmup-steps", "4"}), 2, "--warmup-steps: 4"},
+           {small_training({"--data", "/nowhere"}), 2, "--data: has no effect with --dataset synthetic"},
+           {small_training({"--optimizer", "SGD"}), 2, "did you mean 'sgd'?"},
+       }) {
+    expect_refused(mistake);
+  }
+  expect_refused({{"info"}, 2, "OMP_NUM_THREADS: '2000' is not a whole number from 1 to 1024"},
+                 {{"OMP_NUM_THREADS", "2000"}});
+}
+
 TEST(usage, a_description_that_does_not_fit_is_refused_pointing_at_the_place) {
   const TemporaryFolder folder;
   const Outcome outcome = run_convoy(folder, small_training({"--model", "conv 8 3x3; flatten; linear 11"}));
@@ -123,6 +151,11 @@ TEST(usage, outputs_that_cannot_be_written_are_told_before_training_with_exit_co
   for (const Mistake& mistake : std::vector<Mistake>{
            {small_training({"--save", "no/such/folder/weights"}), 5, "no/such/folder/weights: cannot be written"},
            {small_training({"--save", "."}), 5, "is a folder"},
+           {small_training({"--save", "new/"}), 5, "the name of a file in it is wanted"},
+           {small_training({"--save", "/dev/null"}), 5, "not an ordinary file"},
+           {small_training({"--save", std::string(300, 'w')}), 5, "File name too long"},
+           {small_training({"--save", "run", "--run", "./run"}), 5, "is the folder of --run"},
+           {small_training({"--save", "run/config.json", "--run", "run"}), 5, "the run itself writes this file"},
            {small_training({"--run", "/proc/run"}), 5, "/proc/run"},
            {small_training({"--run", "/dev/null"}), 5, "is not a folder"},
        }) {
@@ -132,6 +165,7 @@ TEST(usage, outputs_that_cannot_be_written_are_told_before_training_with_exit_co
 
 TEST(usage, an_unknown_instruction_set_is_a_device_error) {
   expect_refused({small_training({}), 6, "no 'sse9'"}, {{"CONVOY_ISA", "sse9"}});
+  expect_refused({{"info"}, 6, "no 'sse9'"}, {{"CONVOY_ISA", "sse9"}});
 }
 
 TEST(usage, help_lists_every_option_with_the_choices_and_the_exit_codes) {
@@ -151,6 +185,18 @@ TEST(usage, help_lists_every_option_with_the_choices_and_the_exit_codes) {
                            "adamw",      "maxpool"}) {
     EXPECT_NE(train.out.find(word), std::string::npos) << word;
   }
+}
+
+TEST(usage, help_of_a_command_tells_what_its_own_options_do) {
+  const TemporaryFolder folder;
+  const std::string eval = run_convoy(folder, {"eval", "--help"}).out,
+                    train = run_convoy(folder, {"train", "--help"}).out,
+                    summary = run_convoy(folder, {"summary", "--help"}).out;
+  EXPECT_NE(eval.find("maxpool"), std::string::npos) << "the grammar that --model speaks of: " << eval;
+  EXPECT_NE(eval.find("required: the weights"), std::string::npos) << eval;
+  EXPECT_EQ(eval.find("optimizer step"), std::string::npos) << eval;
+  EXPECT_EQ(train.find("--augment on|off ["), std::string::npos) << train;
+  EXPECT_EQ(summary.find("else synthetic"), std::string::npos) << summary;
 }
 
 }  // namespace

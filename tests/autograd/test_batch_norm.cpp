@@ -150,6 +150,22 @@ TEST(BatchNorm, evaluation_leaves_the_running_statistics_alone) {
   expect_equal(values_of(state.running_variance), running_moments(c).variance);
 }
 
+// Training on the same layer between an evaluation and its backward, as a penalty on a frozen copy does.
+TEST(BatchNorm, the_gradient_of_an_evaluation_is_that_of_the_statistics_it_used) {
+  const Case c{{4, 3}, false, false};
+  const auto gradients = [&](bool move) {
+    BatchNormState state = running_state(c);
+    Draw draw(9);
+    const Variable x(Tensor::from(draw.reals(12), c.shape), true);
+    const Variable gamma(Tensor::from(draw.reals(3), {3}), true), beta(Tensor::zeros({3}), true);
+    const Variable y = batch_norm(x, gamma, beta, state, false);
+    if (move) batch_norm(Variable(Tensor::from(draw.reals(12, 3, 9), c.shape)), gamma, beta, state, true);
+    sum(y).backward();
+    return std::vector{values_of(x.grad()), values_of(gamma.grad()), values_of(beta.grad())};
+  };
+  EXPECT_EQ(gradients(true), gradients(false));
+}
+
 TEST(BatchNorm, arguments_that_do_not_fit_are_refused_with_their_shapes) {
   BatchNormState state{.running_mean = Tensor::zeros({3}), .running_variance = Tensor::full({3}, 1)};
   const Variable gamma(Tensor::full({3}, 1)), beta(Tensor::zeros({3}));

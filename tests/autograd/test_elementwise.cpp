@@ -16,7 +16,7 @@ TEST_P(ElementwiseGradient, of_every_unary_function_matches_the_numeric_one) {
   Draw draw(6);
   for (const Unary function : functions) {
     for (const Shape& shape : kShapes) {
-      SCOPED_TRACE(fmt::format("function {} {}", static_cast<int>(function), shape));
+      SCOPED_TRACE(fmt::format("{} {}", name_of(function), shape));
       // Odd multiples of 1/32 between -3 and 3: both tails, and off the kink of ReLU.
       std::vector<float> x = grid_values(draw, shape.count(), 0.0625f, 0.03125f);
       for (float& value : x) value *= 3;
@@ -100,10 +100,10 @@ TEST_P(ElementwiseGradient, of_bias_add_matches_the_numeric_one) {
 
 TEST(Elementwise, arguments_that_do_not_fit_are_refused_with_their_shapes) {
   const auto variable = [](const Shape& shape) { return Variable(Tensor::zeros(shape)); };
-  EXPECT_USAGE_ERROR(add(variable({2, 3}), variable({3, 2})), "apply: inputs [2,3] and [3,2] differ in shape");
+  EXPECT_USAGE_ERROR(add(variable({2, 3}), variable({3, 2})), "add: inputs [2,3] and [3,2] differ in shape");
   EXPECT_USAGE_ERROR(bias_add(variable({2, 3}), variable({2})),
                      "bias_add: the bias is [2], expected [3] (input [2,3])");
-  EXPECT_USAGE_ERROR(relu(Variable(Tensor::zeros({2}, DType::i32))), "apply: the input is i32, expected f32");
+  EXPECT_USAGE_ERROR(relu(Variable(Tensor::zeros({2}, DType::i32))), "relu: the input is i32, expected f32");
 }
 
 }  // namespace

@@ -92,14 +92,13 @@ TEST_P(OptimizerOnEveryIsa, sgd_follows_the_formula_over_many_steps) {
 TEST_P(OptimizerOnEveryIsa, adam_and_adamw_follow_the_formula_over_many_steps) {
   for (const AdamOptions options :
        {AdamOptions{}, AdamOptions{.weight_decay = 0.1f}, AdamOptions{.weight_decay = 0.1f, .decoupled = true},
-        AdamOptions{.beta1 = 0.5f, .beta2 = 0.9f, .epsilon = 1e-3f}}) {
+        AdamOptions{.beta1 = 0.5, .beta2 = 0.9, .epsilon = 1e-3f}}) {
     SCOPED_TRACE(fmt::format("beta1 {} beta2 {} decay {} decoupled {}", options.beta1, options.beta2,
                              options.weight_decay, options.decoupled));
     std::vector<Twin> twins = make_twins();
     const std::unique_ptr<Optimizer> optimizer = make_adam(variables_of(twins), options);
-    const double beta1 = static_cast<double>(options.beta1), beta2 = static_cast<double>(options.beta2),
-                 rate = static_cast<double>(kRate), epsilon = static_cast<double>(options.epsilon),
-                 decay = static_cast<double>(options.weight_decay);
+    const double beta1 = options.beta1, beta2 = options.beta2, rate = static_cast<double>(kRate),
+                 epsilon = static_cast<double>(options.epsilon), decay = static_cast<double>(options.weight_decay);
     // Values stay below 4. A step moves by the rate times a ratio of at most about 3, whose parts carry the
     // rounding of the moments: sums with an effective length of 1 / (1 - beta1) = 10, and a second moment
     // known relative to itself, since all its terms are positive.
@@ -184,7 +183,7 @@ TEST(Optimizer, options_out_of_range_are_refused) {
   EXPECT_USAGE_ERROR(make_sgd({x}, {.weight_decay = -1}), "sgd: weight decay -1");
   EXPECT_USAGE_ERROR(make_sgd({x}, {.nesterov = true}), "sgd: Nesterov's variant needs a momentum");
   EXPECT_USAGE_ERROR(make_adam({x}, {.beta1 = 1}), "adam: beta1 1");
-  EXPECT_USAGE_ERROR(make_adam({x}, {.beta2 = -0.5f}), "adam: beta2 -0.5");
+  EXPECT_USAGE_ERROR(make_adam({x}, {.beta2 = -0.5}), "adam: beta2 -0.5");
   EXPECT_USAGE_ERROR(make_adam({x}, {.epsilon = -1}), "adam: epsilon -1");
   EXPECT_USAGE_ERROR(make_adam({Variable(Tensor::zeros({1}))}, {}), "optimizer: parameter 0 requires no gradient");
 }

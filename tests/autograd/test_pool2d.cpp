@@ -80,6 +80,15 @@ TEST(Pool2d, arguments_that_do_not_fit_are_refused_with_their_shapes) {
                      "max_pool2d: padding 2x0, expected at most half the window 2x2");
   EXPECT_USAGE_ERROR(max_pool2d(x, {9, 2}, {2, 2}, {0, 0}), "max_pool2d: a 9x2 window does not fit the image 8x8");
   EXPECT_USAGE_ERROR(average_pool2d(x, {2, 2}, {0, 2}, {0, 0}), "average_pool2d: stride 0x2");
+  // With half a window of padding on each side, windows fit such images but hold no pixel.
+  EXPECT_USAGE_ERROR(max_pool2d(Variable(Tensor::zeros({1, 0, 8, 3})), {2, 2}, {2, 2}, {1, 1}),
+                     "max_pool2d: the image 0x8 has no pixels (input [1,0,8,3])");
+  EXPECT_USAGE_ERROR(average_pool2d(Variable(Tensor::zeros({1, 8, 0, 3})), {2, 2}, {2, 2}, {1, 1}),
+                     "average_pool2d: the image 8x0 has no pixels (input [1,8,0,3])");
+  for (const Shape& shape : {Shape{0, 8, 8, 3}, Shape{2, 8, 8, 0}}) {
+    EXPECT_EQ(max_pool2d(Variable(Tensor::zeros(shape)), {2, 2}, {2, 2}, {1, 1}).shape(),
+              Shape({shape[0], 5, 5, shape[3]}));
+  }
   EXPECT_USAGE_ERROR(max_pool2d(Variable(Tensor::zeros({1, 17, 17, 1})), {17, 17}, {1, 1}, {0, 0}),
                      "expected at most 256 pixels");
   EXPECT_USAGE_ERROR(average_pool2d(Variable(Tensor::zeros({2, 8})), {2, 2}, {2, 2}, {0, 0}),

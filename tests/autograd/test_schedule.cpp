@@ -41,19 +41,19 @@ TEST(Schedule, step_multiplies_by_the_factor_every_so_many_steps) {
   EXPECT_USAGE_ERROR(rate("step", {.step_every = 0}, 0), "schedule step: the rate changes every 0 steps");
 }
 
-TEST(Schedule, cosine_is_halfway_down_in_the_middle_and_ends_at_the_final_fraction) {
-  const ScheduleOptions options{.lr = 2, .total_steps = 110, .warmup_steps = 10, .final_fraction = 0.1f};
+TEST(Schedule, cosine_is_halfway_down_in_the_middle_and_ends_at_0) {
+  const ScheduleOptions options{.lr = 2, .total_steps = 110, .warmup_steps = 10};
   EXPECT_FLOAT_EQ(rate("cosine", options, 10), 2);
-  EXPECT_FLOAT_EQ(rate("cosine", options, 60), (2 + 0.2f) / 2);
-  EXPECT_NEAR(rate("cosine", options, 35), 0.2 + 1.8 * 0.5 * (1 + std::sqrt(0.5)), 1e-6);
-  EXPECT_FLOAT_EQ(rate("cosine", options, 110), 0.2f);
+  EXPECT_FLOAT_EQ(rate("cosine", options, 60), 1);
+  EXPECT_NEAR(rate("cosine", options, 35), 1 + std::sqrt(0.5), 1e-6);
+  EXPECT_EQ(rate("cosine", options, 110), 0);
 }
 
-TEST(Schedule, linear_falls_in_a_straight_line_to_the_final_fraction) {
-  const ScheduleOptions options{.lr = 2, .total_steps = 110, .warmup_steps = 10, .final_fraction = 0.5f};
+TEST(Schedule, linear_falls_in_a_straight_line_to_0) {
+  const ScheduleOptions options{.lr = 2, .total_steps = 110, .warmup_steps = 10};
   EXPECT_FLOAT_EQ(rate("linear", options, 10), 2);
-  EXPECT_FLOAT_EQ(rate("linear", options, 35), 1.75f);
-  EXPECT_FLOAT_EQ(rate("linear", options, 110), 1);
+  EXPECT_FLOAT_EQ(rate("linear", options, 35), 1.5f);
+  EXPECT_EQ(rate("linear", options, 110), 0);
 }
 
 TEST(Schedule, one_cycle_rises_over_30_percent_and_falls_to_almost_nothing) {
@@ -69,6 +69,25 @@ TEST(Schedule, one_cycle_rises_over_30_percent_and_falls_to_almost_nothing) {
     } else {
       EXPECT_GT(rate("one-cycle", options, step), rate("one-cycle", options, step + 1));
     }
+  }
+}
+
+// PyTorch's OneCycleLR(max_lr, total_steps): its _annealing_cos(start, end, pct) in both phases, at the middles and
+// also at the quarters, where a straight line would be elsewhere.
+TEST(Schedule, one_cycle_follows_the_cosines_of_pytorch_in_both_phases) {
+  const double lr = 0.5, initial = lr / 25, least = initial / 1e4;
+  const auto annealing_cos = [](double start, double end, double pct) {
+    return end + (start - end) / 2 * (std::cos(std::acos(-1.0) * pct) + 1);
+  };
+  const ScheduleOptions options{.lr = static_cast<float>(lr), .total_steps = 1010};
+  const double rise = 0.3 * 1010 - 1, fall = 1009 - rise;  // 302 and 707 steps
+  // 1e-7: more than half a unit in the last place of 0.5, less than any step moves.
+  for (const int64_t step : {1, 75, 151, 227, 301}) {
+    EXPECT_NEAR(rate("one-cycle", options, step), annealing_cos(initial, lr, static_cast<double>(step) / rise), 1e-7);
+  }
+  for (const int64_t step : {303, 479, 655, 832, 1008}) {
+    EXPECT_NEAR(rate("one-cycle", options, step), annealing_cos(lr, least, (static_cast<double>(step) - rise) / fall),
+                1e-7);
   }
 }
 

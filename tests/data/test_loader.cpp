@@ -2,9 +2,14 @@
 // should.
 #include "data/loader.h"
 
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <numeric>
 #include <thread>
 
@@ -120,7 +125,6 @@ TEST(Loader, counts_batches_for_any_size) {
       const LoaderOptions options{.batch = batch};
       Loader loader(numbered(size), options);
       const int64_t expected = size == 0 ? 0 : (size - 1) / batch + 1;
-      EXPECT_EQ(loader.batches_per_epoch(), expected);
       EXPECT_EQ(loader.size(), size);
       loader.start_epoch(0);
       EXPECT_EQ(static_cast<int64_t>(collect(loader).sizes.size()), expected);
@@ -337,6 +341,45 @@ TEST(Loader, refuses_options_and_data_that_make_no_sense) {
   odd = dataset;
   odd.images = Tensor::zeros({4, 1, 1, 1});
   EXPECT_TRUE(contains(error(odd, {}), {"images f32 [4,1,1,1]"}));
+}
+
+// Threads started while one lives have stacks of 1 GiB, of which the process can have two more.
+class RoomForTwoThreads {
+ public:
+  RoomForTwoThreads() {
+    pthread_getattr_default_np(&attributes_before_);
+    pthread_attr_t attributes = attributes_before_;
+    pthread_attr_setstacksize(&attributes, kStack);
+    pthread_setattr_default_np(&attributes);
+    getrlimit(RLIMIT_AS, &limit_before_);
+    rlimit limit = limit_before_;
+    size_t pages = 0;  // the first field: pages of address space
+    std::ifstream("/proc/self/statm") >> pages;
+    limit.rlim_cur = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + 5 * kStack / 2;
+    setrlimit(RLIMIT_AS, &limit);
+  }
+  ~RoomForTwoThreads() {
+    setrlimit(RLIMIT_AS, &limit_before_);
+    pthread_setattr_default_np(&attributes_before_);
+    pthread_attr_destroy(&attributes_before_);
+  }
+  RoomForTwoThreads(const RoomForTwoThreads&) = delete;
+  RoomForTwoThreads& operator=(const RoomForTwoThreads&) = delete;
+
+ private:
+  static constexpr size_t kStack = size_t{1} << 30;
+  pthread_attr_t attributes_before_;
+  rlimit limit_before_;
+};
+
+TEST(Loader, a_worker_that_does_not_start_is_an_error_and_the_others_stop) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer needs more address space than the test leaves";
+#endif
+  const Dataset dataset = numbered(8);
+  const RoomForTwoThreads room;
+  EXPECT_TRUE(contains(error_of([&] { Loader loader(dataset, {.workers = 8}); }, ErrorKind::device),
+                       {"loader: worker 3 of 8 does not start", "--workers"}));
 }
 
 TEST(Loader, refuses_epochs_and_batches_out_of_range) {

@@ -124,7 +124,7 @@ TEST(Sequential, fused_relu_gives_the_bits_of_a_relu_of_its_own) {
     body->append(std::make_unique<UnaryLayer>(Unary::relu));
     body->append(std::make_unique<BatchNorm2d>(5));
     body->append(std::make_unique<UnaryLayer>(Unary::relu));
-    body->append(std::make_unique<MaxPool2d>(Window{2, 2}));
+    body->append(std::make_unique<MaxPool2d>(Window{2, 2}, Window{2, 2}, Window{0, 0}));
     body->append(std::make_unique<UnaryLayer>(Unary::relu));
     body->append(std::make_unique<UnaryLayer>(Unary::relu));
     body->append(std::make_unique<Flatten>());
@@ -252,9 +252,13 @@ TEST(Layers, impossible_options_are_refused_with_their_values) {
             }),
             "Linear: 10 features in, but a flattened image of 2x2x3 has 12");
   EXPECT_EQ(message_of([] {
-              MaxPool2d pool({2, 2}, {0, 0}, {2, 2});
+              MaxPool2d pool({2, 2}, {2, 2}, {2, 2});
             }),
             "MaxPool2d: pad 2x2 must be between 0 and half the window 2x2");
+  EXPECT_EQ(message_of([] {
+              AveragePool2d pool({2, 2}, {0, 0}, {1, 1});
+            }),
+            "AveragePool2d: stride 0x0 must be positive");
   EXPECT_EQ(message_of([] { Dropout dropout(1.0f); }), "Dropout: probability 1 must be in [0, 1)");
   EXPECT_EQ(message_of([] { BatchNorm2d norm(0); }), "BatchNorm2d: 0 channels; must be positive");
 }

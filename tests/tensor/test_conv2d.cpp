@@ -81,6 +81,14 @@ class Conv2d : public EveryIsa {
     expect_within(dw.values(), expected, roundoff(static_cast<double>(s.output_pixels()) + 2, magnitude));
     EXPECT_TRUE(dw.intact()) << "wrote outside dw";
   }
+
+  void check_all_directions(const Conv2dShape& s, Draw& draw) {
+    check_forward(s, draw);
+    for (const bool accumulate : {false, true}) {
+      check_backward_input(s, accumulate, draw);
+      check_backward_weight(s, accumulate, draw);
+    }
+  }
 };
 
 INSTANTIATE_FOR_EVERY_ISA(Conv2d);
@@ -113,13 +121,26 @@ const Conv2dShape kLayers[] = {
 
 TEST_P(Conv2d, all_directions_match_reference_on_model_layers) {
   Draw draw(14);
-  for (const Conv2dShape& s : kLayers) {
-    check_forward(s, draw);
-    for (const bool accumulate : {false, true}) {
-      check_backward_input(s, accumulate, draw);
-      check_backward_weight(s, accumulate, draw);
-    }
-  }
+  for (const Conv2dShape& s : kLayers) check_all_directions(s, draw);
+}
+
+// More filters or channels than the 256 columns of one packed block. Columns are K forward and for the weight, C for
+// the input; they are cut among tasks while rows (pixels, or the channels of a 1x1 filter) are few, and walked block
+// by block within a task from 4033 rows on.
+const Conv2dShape kWideLayers[] = {
+    {.n = 1, .h = 3, .w = 3, .c = 40, .k = 300, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.n = 1, .h = 3, .w = 3, .c = 300, .k = 40, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.n = 2, .h = 3, .w = 5, .c = 300, .k = 270},
+    {.n = 1, .h = 3, .w = 3, .c = 40, .k = 617},
+    {.n = 1, .h = 3, .w = 3, .c = 617, .k = 40},
+    {.n = 1, .h = 67, .w = 61, .c = 3, .k = 300},
+    {.n = 1, .h = 67, .w = 61, .c = 300, .k = 3},
+    {.n = 1, .h = 1, .w = 2, .c = 4099, .k = 300},
+};
+
+TEST_P(Conv2d, all_directions_match_reference_beyond_one_block_of_columns) {
+  Draw draw(16);
+  for (const Conv2dShape& s : kWideLayers) check_all_directions(s, draw);
 }
 
 TEST_P(Conv2d, gives_the_same_bits_on_any_number_of_threads) {

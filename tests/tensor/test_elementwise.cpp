@@ -22,7 +22,7 @@ TEST_P(Elementwise, unary_forward_matches_reference_also_in_place) {
   Draw draw(41);
   for (const Unary function : kUnaryFunctions) {
     for (const int64_t count : array_lengths()) {
-      SCOPED_TRACE(fmt::format("function {} count {}", static_cast<int>(function), count));
+      SCOPED_TRACE(fmt::format("{} count {}", name_of(function), count));
       const std::vector<float> x = draw.reals(count, -8, 8);
       const Values expected = reference::unary_forward(function, widen(x));
       // erf, exp and tanh of the C library are within 1 ulp = 2u; each is followed by at most three roundings
@@ -45,7 +45,7 @@ TEST_P(Elementwise, unary_backward_matches_reference) {
   for (const Unary function : kUnaryFunctions) {
     for (const int64_t count : array_lengths()) {
       for (const bool accumulate : {false, true}) {
-        SCOPED_TRACE(fmt::format("function {} count {} accumulate {}", static_cast<int>(function), count, accumulate));
+        SCOPED_TRACE(fmt::format("{} count {} accumulate {}", name_of(function), count, accumulate));
         const std::vector<float> x = draw.reals(count, -8, 8), dy = draw.reals(count), start = draw.reals(count);
         Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(count);
         kernels().unary_backward(stream, function, count, x.data(), dy.data(), accumulate, dx.data());
@@ -86,7 +86,7 @@ TEST_P(Elementwise, binary_forward_and_backward_match_reference) {
   Draw draw(43);
   for (const Binary function : kBinaryFunctions) {
     for (const int64_t count : array_lengths()) {
-      SCOPED_TRACE(fmt::format("function {} count {}", static_cast<int>(function), count));
+      SCOPED_TRACE(fmt::format("{} count {}", name_of(function), count));
       const std::vector<float> a = draw.reals(count), b = draw.reals(count), dy = draw.reals(count),
                                start = draw.reals(count);
       Guarded<float> y(count), da(count), db(start), in_place(a);
@@ -111,13 +111,15 @@ TEST_P(Elementwise, binary_forward_and_backward_match_reference) {
   }
 }
 
-TEST_P(Elementwise, binary_backward_skips_an_unwanted_side_and_add_needs_no_inputs) {
-  const std::vector<float> dy = {1, 2, 3};
+TEST_P(Elementwise, binary_backward_skips_an_unwanted_side) {
+  const std::vector<float> a = {2, 2, 2}, b = {4, 4, 4}, dy = {1, 2, 3};
   Guarded<float> da(3), db(3);
-  kernels().binary_backward(stream, Binary::add, 3, nullptr, nullptr, dy.data(), false, da.data(), false, nullptr);
-  EXPECT_EQ(da.values(), dy);
-  kernels().binary_backward(stream, Binary::add, 3, nullptr, nullptr, dy.data(), false, nullptr, false, db.data());
-  EXPECT_EQ(db.values(), dy);
+  kernels().binary_backward(stream, Binary::multiply, 3, a.data(), b.data(), dy.data(), false, da.data(), false,
+                            nullptr);
+  EXPECT_EQ(da.values(), (std::vector<float>{4, 8, 12}));
+  kernels().binary_backward(stream, Binary::multiply, 3, a.data(), b.data(), dy.data(), false, nullptr, false,
+                            db.data());
+  EXPECT_EQ(db.values(), (std::vector<float>{2, 4, 6}));
 }
 
 TEST_P(Elementwise, scale_and_fill_write_every_element) {

@@ -1,5 +1,5 @@
-// gemm against the naive reference, on shapes one off every tile: micro-kernel rows (multiples of 6 and 14),
-// columns (8, 16, 32), and depths around the cache blocks.
+// gemm against the naive reference, on shapes one off every tile (6 and 14 rows; 8, 16 and 32 columns) and one off
+// every packed block (126 rows, 256 columns, a depth of 320).
 #include "tests/tensor/kernel_test.h"
 
 namespace convoy {
@@ -33,10 +33,11 @@ TEST_P(Gemm, matches_reference_on_generated_shapes) {
   Draw draw(1);
   for (int i = 0; i < 240 && !HasFailure(); ++i) {
     GemmShape s;
-    s.m = draw.pick({0, 1, 2, 3, 5, 6, 7, 11, 12, 13, 14, 15, 23, 27, 28, 29, 41, 42, 43, 64, 83, 84, 85, 97});
-    s.n = draw.pick({0, 1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 95, 96, 97, 128});
-    s.k = draw.pick(
-        {0, 1, 2, 3, 4, 5, 8, 9, 13, 16, 27, 31, 64, 127, 128, 129, 255, 256, 257, 383, 384, 385, 511, 512, 513});
+    s.m = draw.pick(
+        {0, 1, 2, 3, 5, 6, 7, 11, 12, 13, 14, 15, 23, 27, 28, 29, 41, 42, 43, 64, 83, 84, 85, 97, 125, 126, 127, 253});
+    s.n = draw.pick(
+        {0, 1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 95, 96, 97, 128, 255, 256, 257});
+    s.k = draw.pick({0, 1, 2, 3, 4, 5, 8, 9, 13, 16, 27, 31, 64, 129, 255, 319, 320, 321, 641});
     s.transpose_a = draw.coin();
     s.transpose_b = draw.coin();
     check(s, draw.coin(), draw.coin(), draw.coin(), draw);
@@ -58,6 +59,11 @@ TEST_P(Gemm, matches_reference_on_shapes_beyond_one_cache_block) {
       check({.m = 64, .n = 10, .k = 1031, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, false,
             draw);
       check({.m = 131, .n = 130, .k = 129, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, true,
+            draw);
+      // Several parts of rows and of columns; then also of the depth, whose sums are added up at the end.
+      check({.m = 131, .n = 515, .k = 33, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, true,
+            draw);
+      check({.m = 127, .n = 257, .k = 641, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, true,
             draw);
     }
   }

@@ -3,6 +3,7 @@
 #include "tensor/shape.h"
 
 #include "tensor/conv_shape.h"
+#include "tensor/tensor.h"
 #include "tests/tensor/error_message.h"
 
 namespace convoy {
@@ -34,14 +35,19 @@ TEST(Shape, equality_includes_the_rank) {
   EXPECT_NE(Shape(), Shape{0});
 }
 
-TEST(Shape, refuses_seven_axes_negative_extents_and_overflow) {
+TEST(Shape, refuses_seven_axes_negative_extents_and_counts_whose_bytes_overflow) {
   EXPECT_EQ((Shape{1, 1, 1, 1, 1, 1}).rank(), 6);
   EXPECT_STREQ(error_of([] { Shape{1, 1, 1, 1, 1, 1, 1}; }).what(), "shape: 7 axes, at most 6 are supported");
   EXPECT_STREQ(error_of([] { Shape{2, -1}; }).what(), "shape: extent -1 is negative in [2,-1]");
   EXPECT_STREQ(error_of([] {
                  Shape{int64_t{1} << 40, int64_t{1} << 40};
                }).what(),
-               "shape: [1099511627776,1099511627776] overflows 64 bits");
+               "shape: [1099511627776,1099511627776] has more elements than 64 bits can count the bytes of");
+  constexpr int64_t kLargest = (int64_t{1} << 60) - 1;
+  EXPECT_EQ((Shape{kLargest, 1}).count(), kLargest);
+  EXPECT_STREQ(error_of([] { Shape{kLargest + 1}; }).what(),
+               "shape: [1152921504606846976] has more elements than 64 bits can count the bytes of");
+  EXPECT_EQ(error_of([] { Tensor::empty({kLargest}); }).kind(), ErrorKind::device) << "only memory is missing";
 }
 
 TEST(ConvShape, output_extents_follow_the_formula) {
