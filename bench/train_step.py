@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# glibc's defaults return large buffers to the kernel after every step and fault them in again; PyTorch loses up to 40 % to that.
+# glibc's defaults return large buffers to the kernel after every step and fault them in again.
 PEER_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 32), "MALLOC_TOP_PAD_": str(1 << 28)}
 # Settings of the caller that would slow one program and not another.
 MEDDLING = re.compile(r"(OPENBLAS|MKL|OMP|GOMP|KMP|MALLOC|XLA|DNNL|ONEDNN)_")

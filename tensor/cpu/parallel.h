@@ -31,10 +31,10 @@ void parallel_for(const Stream& stream, int64_t count, int64_t grain, Body&& bod
       &context);
 }
 
-// For the first line of main(): unless the user has set OMP_WAIT_POLICY or GOMP_SPINCOUNT, sets the latter low and starts the
-// program again, because libgomp reads its environment before main(). By default its threads spin for milliseconds at
-// the end of every kernel, which costs a factor of four as soon as another program wants the same cores.
-// bench/results/*-openmp_spin-* has the figures.
+// For the first line of main(): unless the user has set OMP_WAIT_POLICY or GOMP_SPINCOUNT, sets the latter low and starts
+// the program again, because libgomp reads its environment before main(). By default its threads spin for milliseconds
+// at the end of every kernel, which makes training several times slower as soon as another program wants the same
+// cores; bench/openmp_spin.py measures it.
 void limit_openmp_spinning(char** argv);
 
 // Scratch memory of the calling thread, at least `floats` floats, 64-byte aligned, uninitialised. Valid until the
