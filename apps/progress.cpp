@@ -70,9 +70,8 @@ void drop_until_fits(std::vector<Field>& fields, int64_t columns) {
 
 }  // namespace
 
-Progress::Progress(int64_t total_steps, int64_t steps_per_epoch)
-    : total_steps_(total_steps),
-      steps_per_epoch_(steps_per_epoch),
+Progress::Progress(const StepCount& steps)
+    : steps_(steps),
       live_(isatty(STDERR_FILENO) == 1 && environment("TERM") != "dumb"),
       color_(environment("NO_COLOR").empty()),
       unicode_(terminal_is_unicode()),
@@ -91,8 +90,8 @@ void Progress::step(const StepReport& report) {
   all_samples_ += report.samples;
   loss_sum_ += static_cast<double>(report.loss) * static_cast<double>(report.samples);
 
-  const int64_t steps_before = (report.epoch - 1) * steps_per_epoch_;
-  const bool last_of_epoch = report.step - steps_before == steps_per_epoch_ || report.step == total_steps_;
+  const int64_t steps_before = (report.epoch - 1) * steps_.per_epoch;
+  const bool last_of_epoch = report.step - steps_before == steps_.per_epoch || report.step == steps_.total;
   const Clock::time_point now = Clock::now();
   if (now - last_shown_ < (live_ ? Clock::duration(kRepaintEvery) : Clock::duration(kPlainLineEvery)) &&
       !(live_ && last_of_epoch))
@@ -102,13 +101,12 @@ void Progress::step(const StepReport& report) {
 }
 
 void Progress::show(int64_t step_in_epoch, const StepReport& report) {
-  const int64_t steps_in_epoch = std::min(steps_per_epoch_, total_steps_ - (report.step - step_in_epoch));
-  const int64_t epochs = (total_steps_ + steps_per_epoch_ - 1) / steps_per_epoch_;
+  const int64_t steps_in_epoch = std::min(steps_.per_epoch, steps_.total - (report.step - step_in_epoch));
   const double rate = report.seconds > 0 ? static_cast<double>(all_samples_) / report.seconds : 0;
   const double rest =
-      report.seconds / static_cast<double>(report.step) * static_cast<double>(total_steps_ - report.step);
+      report.seconds / static_cast<double>(report.step) * static_cast<double>(steps_.total - report.step);
   std::vector<Field> fields{
-      {fmt::format("epoch {}/{}", report.epoch, epochs), 0},
+      {fmt::format("epoch {}/{}", report.epoch, steps_.epochs()), 0},
       {fmt::format("{}/{}", step_in_epoch, steps_in_epoch), 4},
       {fmt::format("{:.0f} samples/s", rate), 5},
       {fmt::format("ETA {}", clock_text(rest)), 3},

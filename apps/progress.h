@@ -17,8 +17,7 @@ namespace convoy {
 
 class Progress {
  public:
-  // A training of `total_steps` steps, `steps_per_epoch` to an epoch.
-  Progress(int64_t total_steps, int64_t steps_per_epoch);
+  explicit Progress(const StepCount& steps);
   ~Progress();  // wipes the live line
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -33,7 +32,7 @@ class Progress {
   void wipe();
 
   using Clock = std::chrono::steady_clock;
-  int64_t total_steps_, steps_per_epoch_;
+  StepCount steps_;
   bool live_, color_, unicode_;
   bool painted_ = false;
   Clock::time_point last_shown_;

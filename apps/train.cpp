@@ -30,16 +30,13 @@ ImageExtent extent_of(const Dataset& dataset) {
   return {dataset.images.size(1), dataset.images.size(2), dataset.images.size(3)};
 }
 
-int64_t steps_per_epoch(const Settings& settings, const DatasetSplits& data) {
-  return (data.train.size() + settings.batch - 1) / settings.batch;
-}
-
 // Refuses what could not work or would fail in mid-training. Changes buffers of `net`.
 void check_steps(Module& net, const DatasetSplits& data, const Settings& settings) {
-  const int64_t size = data.train.size(), total = total_steps(settings, size);
-  CHECK(settings.warmup_steps < total, "--warmup-steps: {} are not less than the {} steps of this training",
-        settings.warmup_steps, total);
-  const bool single = settings.batch == 1 || (size % settings.batch == 1 && total >= steps_per_epoch(settings, data));
+  const int64_t size = data.train.size();
+  const StepCount steps = count_steps(settings, size);
+  CHECK(settings.warmup_steps < steps.total, "--warmup-steps: {} are not less than the {} steps of this training",
+        settings.warmup_steps, steps.total);
+  const bool single = settings.batch == 1 || (size % settings.batch == 1 && steps.total >= steps.per_epoch);
   if (!single) return;
   const ImageExtent extent = extent_of(data.train);
   const NoGrad no_grad;
@@ -48,7 +45,7 @@ void check_steps(Module& net, const DatasetSplits& data, const Settings& setting
     net(Variable(Tensor::zeros({1, extent.h, extent.w, extent.c})));
   } catch (const Error& error) {
     fail(error.kind(), "step {}: its batch has one image: {}; choose another --batch, or a --limit that leaves more",
-         settings.batch == 1 ? 1 : steps_per_epoch(settings, data), error.what());
+         settings.batch == 1 ? 1 : steps.per_epoch, error.what());
   }
 }
 
@@ -72,10 +69,10 @@ void print_header(const Settings& settings, const DatasetSplits& data, const Lay
              data.train.classes.size());
   fmt::print("machine  {}, {} kernels, threads {}, loader workers {}\n", cpu_name(),
              kernels(current_stream().device).name, settings.threads, settings.workers);
-  const int64_t total = total_steps(settings, data.train.size()), in_epoch = steps_per_epoch(settings, data);
-  fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n",
-             (total + in_epoch - 1) / in_epoch, total, settings.batch, method_text(settings),
-             settings.augment ? "on" : "off", settings.shuffle ? "on" : "off", settings.seed);
+  const StepCount steps = count_steps(settings, data.train.size());
+  fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n", steps.epochs(),
+             steps.total, settings.batch, method_text(settings), settings.augment ? "on" : "off",
+             settings.shuffle ? "on" : "off", settings.seed);
   fmt::print("run      {}\n", log.folder().string());
   std::fflush(stdout);
 }
@@ -88,9 +85,8 @@ std::string epoch_line(const EpochReport& report, int64_t epochs, const char* ev
 
 TrainingResult train_and_log(Module& net, const DatasetSplits& data, const Settings& settings,
                              const InterruptGuard& interrupt, RunLog& log) {
-  const int64_t in_epoch = steps_per_epoch(settings, data);
-  const int64_t total = total_steps(settings, data.train.size());
-  Progress progress(total, in_epoch);
+  const StepCount steps = count_steps(settings, data.train.size());
+  Progress progress(steps);
   return train(net, data, settings,
                {.on_step =
                     [&](const StepReport& report) {
@@ -100,8 +96,7 @@ TrainingResult train_and_log(Module& net, const DatasetSplits& data, const Setti
                 .on_epoch =
                     [&](const EpochReport& report) {
                       log.epoch(report);
-                      const int64_t epochs = (total + in_epoch - 1) / in_epoch;
-                      progress.line(epoch_line(report, epochs, settings.evaluated()));
+                      progress.line(epoch_line(report, steps.epochs(), settings.evaluated()));
                     },
                 .stop_requested = [&] { return interrupt.signal() != 0; }});
 }

@@ -80,16 +80,16 @@ std::optional<Evaluation> evaluate_after_step(Module& net, const Dataset& datase
 
 }  // namespace
 
-int64_t total_steps(const Settings& settings, int64_t samples) {
+StepCount count_steps(const Settings& settings, int64_t samples) {
   const int64_t per_epoch = (samples + settings.batch - 1) / settings.batch;
   const int64_t all = per_epoch * settings.epochs;
-  return settings.steps > 0 ? std::min(settings.steps, all) : all;
+  return {.per_epoch = per_epoch, .total = settings.steps > 0 ? std::min(settings.steps, all) : all};
 }
 
 TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings, const TrainingEvents& events) {
   CHECK(data.train.size() > 0 && data.test.size() > 0, "train: {} training and {} test images, neither may be 0",
         data.train.size(), data.test.size());
-  const int64_t total = total_steps(settings, data.train.size());
+  const int64_t total = count_steps(settings, data.train.size()).total;
   const Schedule& schedule = find_schedule(settings.schedule);
   const ScheduleOptions rates = schedule_options(settings, total);
   const std::unique_ptr<Optimizer> optimizer = find_optimizer(settings.optimizer).make(trainable(net), settings);

@@ -41,8 +41,12 @@ struct TrainingResult {
   double samples_per_second() const { return seconds > 0 ? static_cast<double>(samples) / seconds : 0; }
 };
 
-// Steps of a whole training on so many samples: --epochs epochs, cut at --steps.
-int64_t total_steps(const Settings& settings, int64_t samples);
+// A whole training counted in optimizer steps: --epochs epochs over so many samples, cut at --steps.
+struct StepCount {
+  int64_t per_epoch, total;
+  int64_t epochs() const { return (total + per_epoch - 1) / per_epoch; }  // the last one may be cut
+};
+StepCount count_steps(const Settings& settings, int64_t samples);
 
 // Trains `net` in place on data.train and evaluates it on data.test after each epoch. The losses are a
 // function of weights, data and settings; threads and workers change nothing. Throws Error(numeric) naming

@@ -90,14 +90,14 @@ const DatasetRow& find_dataset_row(std::string_view name) {
 
 DatasetSplits load_dataset(const DatasetRequest& request) {
   const DatasetRow& row = find_dataset_row(request.name);
-  CHECK(request.holdout >= 0, "holdout: {} images, at least 0 are needed", request.holdout);
-  CHECK(request.limit >= 0, "limit: {} images, at least 0 are needed (0: all)", request.limit);
+  CHECK(request.holdout >= 0, "--holdout: {} images, at least 0 are needed", request.holdout);
+  CHECK(request.limit >= 0, "--limit: {} images, at least 0 are needed (0: all)", request.limit);
   const std::filesystem::path found = row.find(request.data);
   if (found.empty()) fail_not_found(row, request.data);
 
   DatasetSplits splits = row.load(found, request.seed);
   const int64_t size = splits.train.size();
-  CHECK(request.holdout < size, "holdout: {} of {}'s {} training images leave none to train on", request.holdout,
+  CHECK(request.holdout < size, "--holdout: {} of {}'s {} training images leave none to train on", request.holdout,
         row.name, size);
   if (request.holdout > 0) {
     splits.test = splits.train.slice(size - request.holdout, size);

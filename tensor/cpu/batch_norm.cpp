@@ -4,7 +4,7 @@
 // cache, per-channel sums stay in registers, and the results of fixed pieces of rows are merged in order.
 #include <math.h>
 
-#include "tensor/cpu/columns.h"
+#include "tensor/cpu/matrix.h"
 #include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {

@@ -1,5 +1,5 @@
 // Bias and reductions. Sums are taken over pieces fixed by the shape, then over the pieces in order.
-#include "tensor/cpu/columns.h"
+#include "tensor/cpu/matrix.h"
 #include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {

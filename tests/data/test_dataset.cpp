@@ -65,9 +65,9 @@ TEST(Dataset, refuses_a_holdout_that_leaves_nothing_and_negative_counts) {
     return error_of([&] { load_dataset({.name = "mnist", .data = folder.path(), .holdout = holdout, .limit = limit}); },
                     ErrorKind::usage);
   };
-  EXPECT_TRUE(contains(error(7, 0), {"holdout: 7 of mnist's 7 training images"}));
-  EXPECT_TRUE(contains(error(100, 0), {"holdout: 100"}));
-  EXPECT_TRUE(contains(error(-1, 0), {"holdout: -1"}));
+  EXPECT_TRUE(contains(error(7, 0), {"--holdout: 7 of mnist's 7 training images"}));
+  EXPECT_TRUE(contains(error(100, 0), {"--holdout: 100"}));
+  EXPECT_TRUE(contains(error(-1, 0), {"--holdout: -1"}));
   EXPECT_TRUE(contains(error(0, -5), {"limit: -5"}));
 }
 
