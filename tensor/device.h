@@ -14,12 +14,22 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 
+// How products (gemm, conv2d_*) are computed. Tensors hold fp32 in any case and sums are fp32; tf32 and bf16 round the
+// operands (to 10 and 7 bits of fraction) for the tensor cores of a GPU. The CPU knows fp32 only.
+enum class Precision { fp32, tf32, bf16 };
+
+// Which of a backend's convolution algorithms to use; `automatic` is the one measured to be best for the shape. One
+// that cannot do a shape or a precision gives way to the automatic choice. docs/cuda.md describes them.
+enum class ConvolutionAlgorithm { automatic, im2col, tiled, tensor_core, direct };
+
 // An execution queue on a device, handed to every kernel. On the CPU a kernel runs at once, on `threads` OpenMP
 // threads; on a GPU it is enqueued on `handle` (a cudaStream_t) and runs later.
 struct Stream {
   Device device = {};
   int threads = 1;
   void* handle = nullptr;
+  Precision precision = Precision::fp32;
+  ConvolutionAlgorithm convolution = ConvolutionAlgorithm::automatic;
 };
 
 // The stream of the calling thread, used by every op. A new thread starts with a one-thread CPU stream; the main

@@ -1,0 +1,45 @@
+// What the engine needs of CUDA besides kernels: devices, memory, copies, streams. No CUDA header is included here,
+// and no caller knows whether CUDA is there: cuda.cpp implements this page, no_cuda.cpp does for a build without.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "tensor/device.h"
+#include "tensor/kernels.h"
+
+namespace convoy::cuda {
+
+// "" when device_count() is at least 1, else why not: "this build has no CUDA", "no driver", "no device".
+std::string unavailable();
+int device_count();  // 0 where unavailable() says why; never throws
+
+struct DeviceInfo {
+  std::string name;  // "NVIDIA H200"
+  int64_t bytes_total = 0, bytes_free = 0;
+  int multiprocessors = 0;
+  int compute_capability = 0;  // 90 for 9.0
+};
+
+// Everything below throws Error(device) for a device that is not there, naming those that are.
+
+DeviceInfo device_info(int device);
+
+// A new stream on the device; it lives until the process ends.
+Stream make_stream(int device);
+void synchronize(const Stream& stream);
+
+// Memory of the device, aligned to 256 bytes; null when there is not enough. release() waits for the device first.
+std::byte* allocate(int device, int64_t bytes);
+void release(int device, std::byte* memory);
+
+// Copies `bytes` between devices, one of which may be the CPU, and sets bytes to 0. Ordered with the work of
+// current_stream() when that is on a device taking part, else after all work of that device. On return host memory
+// may be read, written and freed.
+void copy(void* to, Device to_device, const void* from, Device from_device, int64_t bytes);
+void set_zero(void* memory, int device, int64_t bytes);
+
+const Kernels& kernel_table();
+
+}  // namespace convoy::cuda
