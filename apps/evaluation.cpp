@@ -10,9 +10,9 @@
 namespace convoy {
 
 int64_t count_correct(const Tensor& logits, const Tensor& labels) {
-  const Tensor predicted = argmax(logits);
+  const Tensor predicted = argmax(logits).to(Device{}), expected = labels.to(Device{});
   const int32_t* prediction = predicted.data<int32_t>();
-  const int32_t* label = labels.data<int32_t>();
+  const int32_t* label = expected.data<int32_t>();
   int64_t correct = 0;
   for (int64_t i = 0; i < labels.count(); ++i) correct += prediction[i] == label[i];
   return correct;

@@ -3,6 +3,7 @@
 
 #include "apps/commands.h"
 #include "apps/machine.h"
+#include "tensor/cuda/cuda.h"
 #include "tensor/device.h"
 #include "tensor/kernels.h"
 
@@ -18,8 +19,16 @@ int run_info(const GivenOptions&) {
   fmt::print("cores    {} for this process; {} threads by default (--threads)\n", available_cores(),
              current_stream().threads);
   fmt::print("memory   {:.1f} GiB\n", static_cast<double>(memory_in_bytes()) / (1 << 30));
-  fmt::print("gpus     none: this build has no CUDA\n");
-  fmt::print("parts    cpu: yes, cuda: no, mpi: no, nccl: no\n");
+  const std::string no_gpu = cuda::unavailable();
+  if (!no_gpu.empty()) fmt::print("gpus     none: {}\n", no_gpu);
+  for (int index = 0; index < cuda::device_count(); ++index) {
+    const cuda::DeviceInfo gpu = cuda::device_info(index);
+    fmt::print("{}     cuda:{} {}, compute capability {}.{}, {} multiprocessors, {:.1f} of {:.1f} GiB free\n",
+               index == 0 ? "gpus" : "    ", index, gpu.name, gpu.compute_capability / 10, gpu.compute_capability % 10,
+               gpu.multiprocessors, static_cast<double>(gpu.bytes_free) / (1 << 30),
+               static_cast<double>(gpu.bytes_total) / (1 << 30));
+  }
+  fmt::print("parts    cpu: yes, cuda: {}, mpi: no, nccl: no\n", cuda::built() ? "yes" : "no");
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "apps/device_options.h"
 #include "apps/optimizers.h"
 #include "autograd/schedule.h"
 #include "data/dataset.h"
@@ -154,6 +155,17 @@ std::vector<OptionRow> build_table() {
       count("--steps", length, &S::steps, 1, kAnyCount,
             "stop after N optimizer steps, even in mid-epoch; schedules end there too"),
       count("--seed", length, &S::seed, 0, kAnyCount, "of weights, order, augmentation, dropout and synthetic data"),
+      name_of(
+          "--device", "NAME", machine, &S::device, [](const std::string& name) { parse_device(name); },
+          "cpu, cuda, or cuda:N for GPU N"),
+      name_of(
+          "--precision", "NAME", machine, &S::precision, [](const std::string& name) { find_precision(name); },
+          "how a GPU computes products; weights, sums and all else stay fp32" + choices(precision_table())),
+      name_of(
+          "--conv-algo", "NAME", machine, &S::conv_algo,
+          [](const std::string& name) { find_convolution_algorithm(name); },
+          "how a GPU computes convolutions (docs/cuda.md)" + choices(convolution_algorithm_table())),
+      toggle("--graph", machine, &S::graph, "on a GPU: record the training step once (CUDA graph), then replay it"),
       count("--threads", machine, &S::threads, 1, 1024,
             "threads that compute; without it $OMP_NUM_THREADS or all cores; never changes a result"),
       count("--workers", machine, &S::workers, 0, 256,

@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include "apps/device_options.h"
 #include "apps/options.h"
 #include "apps/recipes.h"
 #include "data/dataset.h"
@@ -45,6 +46,12 @@ Settings resolve(const GivenOptions& given) {
   if (recipe != nullptr) apply_recipe(*recipe, settings);
   for (const auto& [name, text] : given) find_option(name).set(settings, text);
 
+  const bool on_gpu = parse_device(settings.device).kind == Device::Kind::cuda;
+  const std::string device = "--device " + settings.device;
+  check_used(given, "--precision", on_gpu || settings.precision == "fp32", device);
+  check_used(given, "--conv-algo", on_gpu || settings.conv_algo == "auto", device);
+  check_used(given, "--graph", on_gpu, device);
+  check_used(given, "--workers", !on_gpu, device + ", where batches are made on the GPU");
   const std::string optimizer = "--optimizer " + settings.optimizer, schedule = "--schedule " + settings.schedule;
   check_used(given, "--momentum", settings.optimizer == "sgd", optimizer);
   check_used(given, "--nesterov", settings.optimizer == "sgd", optimizer);

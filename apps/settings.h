@@ -32,6 +32,8 @@ struct Settings {
   int64_t epochs = 5, batch = 64;
   int64_t steps = 0;  // at most so many optimizer steps; 0: no such limit
   int64_t seed = 1;
+  std::string device = "cpu", precision = "fp32", conv_algo = "auto";
+  bool graph = true;             // on a GPU: replay the training step from a recording
   int threads = 0, workers = 1;  // resolve() turns 0 threads into as many as the process may use
 
   int64_t log_every = 50;  // steps

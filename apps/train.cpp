@@ -2,9 +2,10 @@
 #include <fmt/format.h>
 
 #include "apps/commands.h"
+#include "apps/device_options.h"
+#include "apps/fitting_batch.h"
 #include "apps/interrupt.h"
 #include "apps/layer_table.h"
-#include "apps/machine.h"
 #include "apps/number_text.h"
 #include "apps/progress.h"
 #include "apps/run_log.h"
@@ -12,7 +13,6 @@
 #include "data/places.h"
 #include "layers/models.h"
 #include "layers/weights.h"
-#include "tensor/kernels.h"
 
 namespace convoy {
 namespace {
@@ -67,8 +67,7 @@ void print_header(const Settings& settings, const DatasetSplits& data, const Lay
   fmt::print("data     {}: {} training, {} {} images, {}x{}x{}, {} classes\n", settings.dataset,
              grouped(data.train.size()), grouped(data.test.size()), settings.evaluated(), extent.h, extent.w, extent.c,
              data.train.classes.size());
-  fmt::print("machine  {}, {} kernels, threads {}, loader workers {}\n", cpu_name(),
-             kernels(current_stream().device).name, settings.threads, settings.workers);
+  fmt::print("machine  {}\n", machine_text(settings));
   const StepCount steps = count_steps(settings, data.train.size());
   fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n", steps.epochs(),
              steps.total, settings.batch, method_text(settings), settings.augment ? "on" : "off",
@@ -118,15 +117,17 @@ void print_result(const TrainingResult& result, const Settings& settings) {
 
 int run_train(const GivenOptions& given) {
   const Settings settings = resolve(given);
-  set_current_stream({.threads = settings.threads});
+  set_current_stream(open_stream(settings));
   if (!settings.run.empty()) check_run_folder(settings.run);
   if (!settings.save.empty()) check_save(settings);
 
-  const DatasetSplits data = load_dataset({.name = settings.dataset,
-                                           .data = settings.data,
-                                           .seed = static_cast<uint64_t>(settings.seed),
-                                           .holdout = settings.holdout,
-                                           .limit = settings.limit});
+  DatasetSplits data = load_dataset({.name = settings.dataset,
+                                     .data = settings.data,
+                                     .seed = static_cast<uint64_t>(settings.seed),
+                                     .holdout = settings.holdout,
+                                     .limit = settings.limit});
+  data.train = data.train.to(current_stream().device);
+  data.test = data.test.to(current_stream().device);
   for (const std::string& warning : data.warnings) fmt::print(stderr, "convoy: warning: {}\n", warning);
   const ImageExtent extent = extent_of(data.train);
   const std::unique_ptr<Module> net =
@@ -149,6 +150,13 @@ int run_train(const GivenOptions& given) {
     }
     result.stopped ? log.interrupted(result) : log.summary(result);
     return result.stopped ? 128 + interrupt.signal() : 0;
+  } catch (const OutOfMemory& error) {
+    const int64_t fits = fitting_batch(*net, data.train, settings.batch);
+    const OutOfMemory told(fmt::format(
+        "{}; {}", error.what(),
+        fits > 0 ? fmt::format("--batch {} would fit", fits) : "no batch would fit, try a smaller --model"));
+    log.failed(told.what());
+    throw told;
   } catch (const std::exception& error) {
     log.failed(error.what());
     throw;

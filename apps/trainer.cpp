@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
-#include "apps/nonfinite.h"
-#include "apps/number_text.h"
 #include "apps/optimizers.h"
+#include "apps/training_steps.h"
 #include "autograd/schedule.h"
-#include "data/loader.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -17,16 +14,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-LoaderOptions loader_options(const Settings& settings) {
-  const DatasetRow& row = find_dataset_row(settings.dataset);
-  return {.batch = settings.batch,
-          .shuffle = settings.shuffle,
-          .crop_pad = settings.augment ? row.crop_pad : 0,
-          .flip = settings.augment && row.flip,
-          .seed = static_cast<uint64_t>(settings.seed),
-          .workers = settings.workers};
-}
 
 ScheduleOptions schedule_options(const Settings& settings, int64_t total) {
   return {.lr = settings.lr,
@@ -40,31 +27,6 @@ std::vector<Variable> trainable(const Module& net) {
   std::vector<Variable> variables;
   for (const NamedVariable& parameter : net.parameters()) variables.push_back(parameter.variable);
   return variables;
-}
-
-// The first step's forward pass knows no learning rate yet.
-std::string cure_of_nonfinite(const Settings& settings, int64_t step) {
-  if (step == 1 && !settings.init.empty()) return fmt::format("the weights are those of {}", settings.init.string());
-  return fmt::format("try a --lr below {}", settings.lr);
-}
-
-// Forward, loss, backward and update on one batch. Fills loss, samples and correct of the report, which has
-// step, epoch and lr.
-void train_step(Module& net, Optimizer& optimizer, const Batch& batch, const Settings& settings, StepReport& report) {
-  step_randomness() = {
-      .seed = static_cast<uint64_t>(settings.seed), .step = static_cast<uint32_t>(report.step), .first_sample = 0};
-  optimizer.clear_grad();
-  const Variable logits = net(Variable(batch.images));
-  const Variable loss = softmax_cross_entropy(logits, batch.labels, settings.label_smoothing);
-  report.loss = loss.value().item();
-  report.samples = batch.labels.size(0);
-  report.correct = count_correct(logits.value(), batch.labels);
-  if (!std::isfinite(report.loss)) {
-    fail(ErrorKind::numeric, "step {} (epoch {}): the loss is {}: {}; {}", report.step, report.epoch,
-         nonfinite_text(report.loss), first_nonfinite(net, batch.images), cure_of_nonfinite(settings, report.step));
-  }
-  loss.backward();
-  optimizer.step(report.lr);
 }
 
 // The evaluation after an epoch; when its loss is not finite, the update of the last step is to blame.
@@ -93,7 +55,7 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
   const Schedule& schedule = find_schedule(settings.schedule);
   const ScheduleOptions rates = schedule_options(settings, total);
   const std::unique_ptr<Optimizer> optimizer = find_optimizer(settings.optimizer).make(trainable(net), settings);
-  Loader loader(data.train, loader_options(settings));
+  TrainingSteps steps(net, *optimizer, data.train, settings);
 
   TrainingResult result;
   while (result.steps < total) {
@@ -102,23 +64,25 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
     double loss_sum = 0;
     int64_t samples = 0, correct = 0;
     ++result.epochs;
-    net.set_training(true);
-    loader.start_epoch(result.epochs - 1);
-    while (result.steps < total) {
-      const std::optional<Batch> batch = loader.next();
-      if (!batch) break;
-      StepReport report{.step = result.steps + 1, .epoch = result.epochs, .lr = schedule.rate(rates, result.steps)};
-      train_step(net, *optimizer, *batch, settings, report);
+    const auto done = [&](StepReport report) {
       report.seconds = result.seconds = seconds_before + seconds_since(start);
-      ++result.steps;
       result.samples += report.samples;
       samples += report.samples;
       correct += report.correct;
       loss_sum += static_cast<double>(report.loss) * static_cast<double>(report.samples);
       events.on_step(report);
+    };
+    net.set_training(true);
+    steps.start_epoch(result.epochs - 1);
+    while (result.steps < total && !result.stopped) {
+      const StepReport report{
+          .step = result.steps + 1, .epoch = result.epochs, .lr = schedule.rate(rates, result.steps)};
+      if (!steps.run(report, done)) break;
+      ++result.steps;
       result.stopped = events.stop_requested();
-      if (result.stopped) return result;
     }
+    steps.finish(done);
+    if (result.stopped) return result;
     const std::optional<Evaluation> evaluation = evaluate_after_step(net, data.test, settings, events, result.steps);
     result.stopped = !evaluation;
     if (result.stopped) return result;

@@ -1,10 +1,14 @@
 // Adam (Kingma, Ba 2015) and AdamW (Loshchilov, Hutter 2019); PyTorch's formulas.
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/optimizer.h"
 
 namespace convoy {
 namespace {
+
+// 1 - beta^t: what the moments lack after t updates, because they started at 0.
+float correction(double beta, int32_t updates) { return static_cast<float>(1 - std::pow(beta, updates)); }
 
 class Adam : public Optimizer {
  public:
@@ -21,22 +25,29 @@ class Adam : public Optimizer {
     steps_ = Tensor::zeros({static_cast<int64_t>(parameters_.size())}, DType::i32, Device{});
   }
 
-  void step(float lr) override {
+  StepScalars advance(float lr) override {
     int32_t* steps = steps_.data<int32_t>();
-    for (size_t i = 0; i < parameters_.size(); ++i) steps[i] += parameters_[i].has_grad();
+    int32_t most = 0;
+    for (size_t i = 0; i < parameters_.size(); ++i) most = std::max(most, steps[i] += parameters_[i].has_grad());
+    return {.lr = lr, .correction1 = correction(options_.beta1, most), .correction2 = correction(options_.beta2, most)};
+  }
+
+  void apply(const StepScalars& scalars) override {
+    const int32_t* steps = steps_.data<int32_t>();
     // The corrections for the moments' start at 0 depend on how often a parameter was updated: usually the
     // same number for all, then this is one pass.
     for (size_t begin = 0, end = 0; begin < parameters_.size(); begin = end) {
       while (end < parameters_.size() && steps[end] == steps[begin]) ++end;
-      const double t = steps[begin];
+      CHECK(current_stream().scalars == nullptr || end - begin == parameters_.size(),
+            "adam: a step can be recorded only when all parameters were updated equally often");
       const AdamStep step{.beta1 = options_.beta1,
                           .beta2 = options_.beta2,
-                          .lr = lr,
+                          .lr = scalars.lr,
                           .epsilon = options_.epsilon,
                           .weight_decay = options_.weight_decay,
                           .decoupled = options_.decoupled,
-                          .correction1 = static_cast<float>(1 - std::pow(options_.beta1, t)),
-                          .correction2 = static_cast<float>(1 - std::pow(options_.beta2, t))};
+                          .correction1 = correction(options_.beta1, steps[begin]),
+                          .correction2 = correction(options_.beta2, steps[begin])};
       kernels(parameters_[begin].value().device()).adam_step(current_stream(), step, slices(begin, end));
     }
   }

@@ -27,7 +27,11 @@ class Optimizer {
   Optimizer& operator=(const Optimizer&) = delete;
 
   // One update with learning rate `lr`. A parameter without a gradient is left alone.
-  virtual void step(float lr) = 0;
+  void step(float lr) { apply(advance(lr)); }
+  // Its two halves, for a step whose kernels are recorded once and replayed: counts one more update and says what it
+  // goes by; enqueues it.
+  virtual StepScalars advance(float lr) = 0;
+  virtual void apply(const StepScalars& scalars) = 0;
   void clear_grad();
 
   // Moments and counters for checkpoints, named by the parameter's position ("3.momentum", "3.first",

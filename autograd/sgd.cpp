@@ -16,9 +16,13 @@ class Sgd : public Optimizer {
     for (const Variable& parameter : parameters_) first_.push_back(Tensor::zeros(parameter.shape()));
   }
 
-  void step(float lr) override {
-    const SgdStep step{
-        .lr = lr, .momentum = options_.momentum, .weight_decay = options_.weight_decay, .nesterov = options_.nesterov};
+  StepScalars advance(float lr) override { return {.lr = lr}; }
+
+  void apply(const StepScalars& scalars) override {
+    const SgdStep step{.lr = scalars.lr,
+                       .momentum = options_.momentum,
+                       .weight_decay = options_.weight_decay,
+                       .nesterov = options_.nesterov};
     if (!parameters_.empty()) {
       kernels(parameters_[0].value().device()).sgd_step(current_stream(), step, slices(0, parameters_.size()));
     }

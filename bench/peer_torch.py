@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""PyTorch's training step on the CPU: the same networks, batch, loss and optimizer as bench_train_step, on noise in memory.
+"""PyTorch's training step: the same networks, batch, loss and optimizer as bench_train_step, on noise in memory.
 
     python3 peer_torch.py --model cifar-cnn --batch 64 --threads 2 --layout nhwc     # one JSON line
+    python3 peer_torch.py --model cifar-cnn --device cuda --graph                    # on a GPU, the step as one CUDA graph
 
 Its best setting differs by network, so train_step.py tries both layouts; --compile is there to be tried too. It also needs the malloc settings
 that train_step.py gives it: glibc's defaults hand large buffers back to the kernel at every step.
@@ -61,18 +62,23 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--graph", action="store_true", help="on a GPU: capture the step and replay it")
+    parser.add_argument("--tf32", action="store_true", help="on a GPU: TF32 products")
     parser.add_argument("--seconds", type=float, default=4)
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = a.tf32
 
     build, shape = MODELS[a.model]
     memory_format = torch.channels_last if a.layout == "nhwc" else torch.contiguous_format
-    net = build().to(memory_format=memory_format).train()
-    batches = [(torch.rand(a.batch, *shape).mul_(2).sub_(1).to(memory_format=memory_format), torch.randint(0, 10, (a.batch,)))
-               for _ in range(8)]
+    net = build().to(a.device, memory_format=memory_format).train()
+    batches = [(torch.rand(a.batch, *shape).mul_(2).sub_(1).to(a.device, memory_format=memory_format),
+                torch.randint(0, 10, (a.batch,), device=a.device)) for _ in range(8)]
     optimizer = (torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9) if a.model == "resnet18"
-                 else torch.optim.Adam(net.parameters(), lr=1e-3, fused=True))
+                 else torch.optim.Adam(net.parameters(), lr=1e-3, fused=True, capturable=a.graph))
     model = torch.compile(net) if a.compile else net
 
     def step(x, y):
@@ -80,12 +86,38 @@ def main():
         F.cross_entropy(model(x), y).backward()
         optimizer.step()
 
-    for i in range(20 if a.compile else 6):
-        step(*batches[i % 8])
+    def warm_up():
+        for i in range(20 if a.compile else 6):
+            step(*batches[i % 8])
+
+    if a.graph:
+        x, y = (tensor.clone() for tensor in batches[0])
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            warm_up()
+        torch.cuda.current_stream().wait_stream(side)
+        graph, eager_step = torch.cuda.CUDAGraph(), step
+        with torch.cuda.graph(graph):
+            eager_step(x, y)
+
+        def step(new_x, new_y):
+            x.copy_(new_x)
+            y.copy_(new_y)
+            graph.replay()
+    else:
+        warm_up()
+
+    def wait():
+        if a.device == "cuda":
+            torch.cuda.synchronize()
+
+    wait()
     times, begin = [], time.perf_counter()
     while time.perf_counter() - begin < a.seconds or len(times) < 5:
         start = time.perf_counter()
         step(*batches[len(times) % 8])
+        wait()
         times.append(time.perf_counter() - start)
     times.sort()
 

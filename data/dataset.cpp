@@ -77,6 +77,12 @@ Dataset Dataset::slice(int64_t begin, int64_t end) const {
   return part;
 }
 
+Dataset Dataset::to(Device device) const {
+  Dataset moved = *this;
+  moved.images = images.to(device);
+  return moved;
+}
+
 std::span<const DatasetRow> dataset_table() { return kTable; }
 
 const DatasetRow& find_dataset_row(std::string_view name) {

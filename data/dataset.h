@@ -19,13 +19,14 @@ struct Normalisation {
 };
 
 struct Dataset {
-  Tensor images;  // u8 [size, H, W, C] on the CPU, C at most 4
-  Tensor labels;  // i32 [size], each in [0, classes.size())
+  Tensor images;  // u8 [size, H, W, C], C at most 4; on the CPU unless moved
+  Tensor labels;  // i32 [size], each in [0, classes.size()); always on the CPU
   std::vector<std::string> classes;
   Normalisation normalisation;
 
   int64_t size() const { return images.size(0); }
   Dataset slice(int64_t begin, int64_t end) const;  // shares memory
+  Dataset to(Device device) const;                  // the images moved there
 };
 
 struct DatasetSplits {

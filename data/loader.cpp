@@ -39,6 +39,12 @@ std::vector<int32_t> shuffled(int64_t size, uint64_t seed, uint32_t epoch) {
   return order;
 }
 
+Tensor on_device(const std::vector<int32_t>& values, Device device) {
+  Tensor host = Tensor::empty({static_cast<int64_t>(values.size())}, DType::i32, Device{});
+  std::copy(values.begin(), values.end(), host.data<int32_t>());
+  return host.to(device);
+}
+
 }  // namespace
 
 // Workers take batch numbers in order and put results into a ring of slots; next() empties the ring in order.
@@ -58,14 +64,15 @@ class Loader::Impl {
           "loader: labels {} {} are not i32 [size] for images {}", name_of(labels.dtype()), labels.shape(),
           images.shape());
     CHECK(size() <= std::numeric_limits<int32_t>::max(), "loader: {} images, more than 2^31 - 1", size());
-    slots_.resize(options.workers == 0 ? 0 : 2 * static_cast<size_t>(options.workers) + 2);
-    threads_.reserve(static_cast<size_t>(options.workers));
+    const int workers = images.device().kind == Device::Kind::cpu ? options.workers : 0;
+    slots_.resize(workers == 0 ? 0 : 2 * static_cast<size_t>(workers) + 2);
+    threads_.reserve(static_cast<size_t>(workers));
     try {
-      for (int worker = 0; worker < options.workers; ++worker) threads_.emplace_back([this] { work(); });
+      for (int worker = 0; worker < workers; ++worker) threads_.emplace_back([this] { work(); });
     } catch (const std::system_error& error) {
       stop();
       fail(ErrorKind::device, "loader: worker {} of {} does not start: {}; ask for fewer with --workers",
-           threads_.size() + 1, options.workers, error.what());
+           threads_.size() + 1, workers, error.what());
     }
   }
 
@@ -95,11 +102,44 @@ class Loader::Impl {
     may_take_.notify_all();
   }
 
+  std::optional<BatchSamples> next_samples() {
+    const std::lock_guard lock(mutex_);
+    CHECK(epoch_ != nullptr, "loader: next_samples() before start_epoch()");
+    CHECK(threads_.empty(), "loader: next_samples() beside {} workers", threads_.size());
+    if (delivered_ == batches()) return std::nullopt;
+    return samples(*epoch_, delivered_++);
+  }
+
+  Batch gather(const BatchSamples& samples, const Stream& stream) const {
+    const Device device = dataset_.images.device();
+    return {.images = gather(on_device(samples.positions, device), samples.epoch, stream),
+            .labels = on_device(samples.labels, device)};
+  }
+
+  Tensor gather(const Tensor& positions, uint32_t epoch, const Stream& stream) const {
+    const Tensor& images = dataset_.images;
+    ImageBatchShape shape{.n = positions.size(0),
+                          .h = images.size(1),
+                          .w = images.size(2),
+                          .c = images.size(3),
+                          .crop_pad = options_.crop_pad,
+                          .flip = options_.flip,
+                          .key = {.seed = options_.seed, .stream = RandomStream::augment, .step = epoch}};
+    for (int64_t c = 0; c < shape.c; ++c) {
+      shape.mean[c] = dataset_.normalisation.mean[static_cast<size_t>(c)];
+      shape.inverse_std[c] = 1 / dataset_.normalisation.std[static_cast<size_t>(c)];
+    }
+    Tensor batch = Tensor::empty({shape.n, shape.h, shape.w, shape.c}, DType::f32, images.device());
+    kernels(images.device())
+        .image_batch(stream, shape, images.data<uint8_t>(), positions.data<int32_t>(), batch.data<float>());
+    return batch;
+  }
+
   std::optional<Batch> next() {
     std::unique_lock lock(mutex_);
     CHECK(epoch_ != nullptr, "loader: next() before start_epoch()");
     if (delivered_ == batches()) return std::nullopt;
-    if (threads_.empty()) return make(*epoch_, delivered_++, current_stream());
+    if (threads_.empty()) return gather(samples(*epoch_, delivered_++), current_stream());
     Slot& slot = slots_[static_cast<size_t>(delivered_) % slots_.size()];
     may_deliver_.wait(lock, [&] { return slot.full; });
     const Slot result = std::exchange(slot, Slot{});
@@ -141,7 +181,7 @@ class Loader::Impl {
       Slot result;
       result.full = true;
       try {
-        result.batch = make(*epoch, number, stream);
+        result.batch = gather(samples(*epoch, number), stream);
       } catch (...) {
         result.error = std::current_exception();
       }
@@ -153,27 +193,13 @@ class Loader::Impl {
   }
 
   // Batch `number` of the epoch: n = options.batch samples, or what is left.
-  Batch make(const Epoch& epoch, int64_t number, const Stream& stream) const {
-    const int64_t first = number * options_.batch, n = std::min(options_.batch, size() - first);
-    const int32_t* index = epoch.order.data() + first;
-    const Tensor& images = dataset_.images;
-    ImageBatchShape shape{.n = n,
-                          .h = images.size(1),
-                          .w = images.size(2),
-                          .c = images.size(3),
-                          .crop_pad = options_.crop_pad,
-                          .flip = options_.flip,
-                          .key = {.seed = options_.seed, .stream = RandomStream::augment, .step = epoch.number}};
-    for (int64_t c = 0; c < shape.c; ++c) {
-      shape.mean[c] = dataset_.normalisation.mean[static_cast<size_t>(c)];
-      shape.inverse_std[c] = 1 / dataset_.normalisation.std[static_cast<size_t>(c)];
-    }
-    Batch batch{.images = Tensor::empty({n, shape.h, shape.w, shape.c}, DType::f32, Device{}),
-                .labels = Tensor::empty({n}, DType::i32, Device{})};
-    kernels(Device{}).image_batch(stream, shape, images.data<uint8_t>(), index, batch.images.data<float>());
-    const int32_t* labels = dataset_.labels.data<int32_t>();
-    std::transform(index, index + n, batch.labels.data<int32_t>(), [&](int32_t i) { return labels[i]; });
-    return batch;
+  BatchSamples samples(const Epoch& epoch, int64_t number) const {
+    const auto first = epoch.order.begin() + number * options_.batch;
+    const int64_t n = std::min(options_.batch, size() - number * options_.batch);
+    BatchSamples samples{.positions = {first, first + n}, .labels = {}, .epoch = epoch.number};
+    const int32_t* const labels = dataset_.labels.data<int32_t>();
+    for (const int32_t position : samples.positions) samples.labels.push_back(labels[position]);
+    return samples;
   }
 
   const Dataset dataset_;
@@ -196,5 +222,8 @@ Loader::~Loader() = default;
 int64_t Loader::size() const { return impl_->size(); }
 void Loader::start_epoch(int64_t epoch, int64_t first_batch) { impl_->start_epoch(epoch, first_batch); }
 std::optional<Batch> Loader::next() { return impl_->next(); }
+std::optional<BatchSamples> Loader::next_samples() { return impl_->next_samples(); }
+Batch Loader::gather(const BatchSamples& samples) const { return impl_->gather(samples, current_stream()); }
+Tensor Loader::gather(const Tensor& positions) const { return impl_->gather(positions, 0, current_stream()); }
 
 }  // namespace convoy

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "data/dataset.h"
 
@@ -19,12 +20,18 @@ struct LoaderOptions {
   int crop_pad = 0;      // > 0: random crop from the image padded by this
   bool flip = false;     // random horizontal flip
   uint64_t seed = 1;
-  int workers = 0;  // 0: batches are made in next(), on the calling thread
+  int workers = 0;  // 0: batches are made in next(), on the calling thread; images on a GPU need and get none
 };
 
-struct Batch {
+struct Batch {    // on the device of the data set's images
   Tensor images;  // f32 [n, H, W, C]
   Tensor labels;  // i32 [n]
+};
+
+// Which samples make up a batch: all that is needed to gather it on a GPU.
+struct BatchSamples {
+  std::vector<int32_t> positions, labels;  // [n], positions in the data set
+  uint32_t epoch = 0;
 };
 
 class Loader {
@@ -42,6 +49,12 @@ class Loader {
   void start_epoch(int64_t epoch, int64_t first_batch = 0);
   // The next batch in order, or nothing at the end of the epoch. An error in a worker is thrown here.
   std::optional<Batch> next();
+
+  // The two halves of next() without workers: the samples of the next batch, and the batch that samples make.
+  std::optional<BatchSamples> next_samples();
+  Batch gather(const BatchSamples& samples) const;
+  // The images at `positions` (i32 [n], on their device), augmented for the epoch that current_stream().scalars tells.
+  Tensor gather(const Tensor& positions) const;
 
  private:
   class Impl;

@@ -1,6 +1,7 @@
 // Where tensors live and where kernels run.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace convoy {
@@ -22,6 +23,13 @@ enum class Precision { fp32, tf32, bf16 };
 // that cannot do a shape or a precision gives way to the automatic choice. docs/cuda.md describes them.
 enum class ConvolutionAlgorithm { automatic, im2col, tiled, tensor_core, direct };
 
+struct StepScalars {
+  float lr = 0;                            // of SgdStep and AdamStep
+  float correction1 = 1, correction2 = 1;  // of AdamStep
+  uint32_t step = 0;                       // RandomKey::step of dropout
+  uint32_t epoch = 0;                      // RandomKey::step of image_batch
+};
+
 // An execution queue on a device, handed to every kernel. On the CPU a kernel runs at once, on `threads` OpenMP
 // threads; on a GPU it is enqueued on `handle` (a cudaStream_t) and runs later.
 struct Stream {
@@ -30,6 +38,12 @@ struct Stream {
   void* handle = nullptr;
   Precision precision = Precision::fp32;
   ConvolutionAlgorithm convolution = ConvolutionAlgorithm::automatic;
+
+  // While a training step is recorded, to be replayed later (CUDA graphs): where, in the device's memory, kernels find
+  // what changes from step to step, instead of in their arguments; and the step's loss, which must be finite for an
+  // optimizer to change anything. Null otherwise.
+  const StepScalars* scalars = nullptr;
+  const float* loss = nullptr;
 };
 
 // The stream of the calling thread, used by every op. A new thread starts with a one-thread CPU stream; the main

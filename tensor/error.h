@@ -35,6 +35,12 @@ class Error : public std::runtime_error {
   ErrorKind kind_;
 };
 
+// A device's memory is used up; smaller batches may fit.
+class OutOfMemory : public Error {
+ public:
+  explicit OutOfMemory(const std::string& message) : Error(ErrorKind::device, message) {}
+};
+
 template <class... Args>
 [[noreturn]] void fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
   throw Error(kind, fmt::format(format, std::forward<Args>(args)...));

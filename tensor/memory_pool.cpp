@@ -6,8 +6,10 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <set>
 #include <vector>
 
+#include "tensor/cuda/cuda.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -23,7 +25,9 @@ int64_t size_class(int64_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-std::byte* system_allocate(int64_t bytes) {
+// Null when there is not enough.
+std::byte* system_allocate(Device device, int64_t bytes) {
+  if (device.kind == Device::Kind::cuda) return cuda::allocate(device.index, bytes);
   const bool huge = bytes >= kHugePage;
   void* block = nullptr;
   if (posix_memalign(&block, static_cast<size_t>(huge ? kHugePage : kAlignment), static_cast<size_t>(bytes)) != 0) {
@@ -34,22 +38,37 @@ std::byte* system_allocate(int64_t bytes) {
   return static_cast<std::byte*>(block);
 }
 
-class CpuPool {
+void system_release(Device device, std::byte* block) {
+  if (device.kind == Device::Kind::cuda) {
+    cuda::release(device.index, block);
+  } else {
+    std::free(block);
+  }
+}
+
+using Blocks = std::map<int64_t, std::vector<std::byte*>>;  // by size class
+
+// The memory of one device: a cache of blocks for each stream, on the CPU just one.
+class DevicePool {
  public:
-  std::byte* take(int64_t bytes) {
+  explicit DevicePool(Device device) : device_(device) {}
+
+  std::byte* take(const void* stream, int64_t bytes) {
     const std::lock_guard lock(mutex_);
-    std::vector<std::byte*>& blocks = free_[bytes];
+    std::vector<std::byte*>& blocks = free_[stream][bytes];
     std::byte* block = nullptr;
     if (!blocks.empty()) {
       block = blocks.back();
       blocks.pop_back();
     } else {
-      block = system_allocate(bytes);
+      block = system_allocate(device_, bytes);
       if (block == nullptr) {
         release_locked();
-        block = system_allocate(bytes);
+        block = system_allocate(device_, bytes);
       }
-      if (block == nullptr) fail(ErrorKind::device, "cpu: out of memory, {} bytes asked for", bytes);
+      if (block == nullptr)
+        throw OutOfMemory(fmt::format("{}: out of memory, {} bytes asked for, {} in use", device_.text(), bytes,
+                                      statistics_.bytes_in_use));
       statistics_.bytes_from_system += bytes;
       ++statistics_.system_allocations;
     }
@@ -58,10 +77,15 @@ class CpuPool {
     return block;
   }
 
-  void give_back(std::byte* block, int64_t bytes) {
+  void give_back(const void* stream, std::byte* block, int64_t bytes) {
     const std::lock_guard lock(mutex_);
-    free_[bytes].push_back(block);
+    free_[stream][bytes].push_back(block);
     statistics_.bytes_in_use -= bytes;
+  }
+
+  void keep(const void* stream, bool keep) {
+    const std::lock_guard lock(mutex_);
+    keep ? static_cast<void>(kept_.insert(stream)) : static_cast<void>(kept_.erase(stream));
   }
 
   void release() {
@@ -76,45 +100,50 @@ class CpuPool {
 
  private:
   void release_locked() {
-    for (auto& [bytes, blocks] : free_) {
-      for (std::byte* block : blocks) std::free(block);
-      statistics_.bytes_from_system -= bytes * static_cast<int64_t>(blocks.size());
-      blocks.clear();
+    for (auto& [stream, blocks_of_stream] : free_) {
+      if (kept_.contains(stream)) continue;
+      for (auto& [bytes, blocks] : blocks_of_stream) {
+        for (std::byte* block : blocks) system_release(device_, block);
+        statistics_.bytes_from_system -= bytes * static_cast<int64_t>(blocks.size());
+        blocks.clear();
+      }
     }
   }
 
+  Device device_;
   std::mutex mutex_;
-  std::map<int64_t, std::vector<std::byte*>> free_;
+  std::map<const void*, Blocks> free_;
+  std::set<const void*> kept_;
   PoolStatistics statistics_;
 };
 
-// Lives until the process ends: tensors with static storage duration may outlive every other object.
-CpuPool& cpu_pool() {
-  static CpuPool& pool = *new CpuPool;
-  return pool;
-}
-
-void check_cpu(Device device) {
-  if (device.kind != Device::Kind::cpu) fail(ErrorKind::device, "{}: this build has no CUDA backend", device.text());
+// Pools live until the process ends: tensors with static storage duration may outlive every other object.
+DevicePool& pool_of(Device device) {
+  static DevicePool& cpu = *new DevicePool(Device{});
+  if (device.kind == Device::Kind::cpu) return cpu;
+  static std::mutex& mutex = *new std::mutex;
+  static std::map<int, DevicePool*>& gpus = *new std::map<int, DevicePool*>;
+  const std::lock_guard lock(mutex);
+  DevicePool*& pool = gpus[device.index];
+  if (pool == nullptr) pool = new DevicePool(device);
+  return *pool;
 }
 
 }  // namespace
 
 std::shared_ptr<std::byte> pool_allocate(Device device, int64_t bytes) {
-  check_cpu(device);
   if (bytes == 0) return nullptr;
+  DevicePool& pool = pool_of(device);
+  const void* const stream = current_stream().device == device ? current_stream().handle : nullptr;
   const int64_t block_bytes = size_class(bytes);
-  return {cpu_pool().take(block_bytes), [block_bytes](std::byte* block) { cpu_pool().give_back(block, block_bytes); }};
+  return {pool.take(stream, block_bytes),
+          [&pool, stream, block_bytes](std::byte* block) { pool.give_back(stream, block, block_bytes); }};
 }
 
-PoolStatistics pool_statistics(Device device) {
-  check_cpu(device);
-  return cpu_pool().statistics();
-}
+PoolStatistics pool_statistics(Device device) { return pool_of(device).statistics(); }
 
-void pool_release_cache(Device device) {
-  check_cpu(device);
-  cpu_pool().release();
-}
+void pool_keep(const Stream& stream, bool keep) { pool_of(stream.device).keep(stream.handle, keep); }
+
+void pool_release_cache(Device device) { pool_of(device).release(); }
 
 }  // namespace convoy

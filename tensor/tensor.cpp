@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "tensor/cuda/cuda.h"
+#include "tensor/kernels.h"
 #include "tensor/memory_pool.h"
 
 namespace convoy {
@@ -19,13 +21,18 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor tensor = empty(shape, dtype, device);
-  if (tensor.count() > 0) std::memset(tensor.raw(), 0, static_cast<size_t>(tensor.bytes()));
+  if (tensor.count() == 0) return tensor;
+  if (device.kind == Device::Kind::cuda) {
+    cuda::set_zero(tensor.raw(), device.index, tensor.bytes());
+  } else {
+    std::memset(tensor.raw(), 0, static_cast<size_t>(tensor.bytes()));
+  }
   return tensor;
 }
 
 Tensor Tensor::full(const Shape& shape, float value) {
   Tensor tensor = empty(shape);
-  std::fill_n(tensor.data<float>(), tensor.count(), value);
+  kernels(tensor.device()).fill(current_stream(), tensor.count(), value, tensor.data<float>());
   return tensor;
 }
 
@@ -35,9 +42,9 @@ template <class T>
 Tensor from_values(std::span<const T> values, const Shape& shape, DType dtype) {
   CHECK(static_cast<int64_t>(values.size()) == shape.count(), "tensor: {} values do not fill shape {}", values.size(),
         shape);
-  Tensor tensor = Tensor::empty(shape, dtype);
+  Tensor tensor = Tensor::empty(shape, dtype, Device{});
   std::copy(values.begin(), values.end(), tensor.data<T>());
-  return tensor;
+  return tensor.to(current_stream().device);
 }
 
 }  // namespace
@@ -85,12 +92,17 @@ Tensor Tensor::to(Device device) const {
 void Tensor::copy_from(const Tensor& source) {
   CHECK(source.shape_ == shape_ && source.dtype_ == dtype_, "copy: {} {} into {} {}", name_of(source.dtype_),
         source.shape_, name_of(dtype_), shape_);
-  if (count() > 0) std::memmove(raw(), source.raw(), static_cast<size_t>(bytes()));
+  if (count() == 0) return;
+  if (device_.kind == Device::Kind::cpu && source.device_.kind == Device::Kind::cpu) {
+    std::memmove(raw(), source.raw(), static_cast<size_t>(bytes()));
+  } else {
+    cuda::copy(raw(), device_, source.raw(), source.device_, bytes());
+  }
 }
 
 float Tensor::item() const {
   CHECK(count() == 1, "item: {} is not a single value", shape_);
-  return data<float>()[0];
+  return to(Device{}).data<float>()[0];
 }
 
 void Tensor::check_element_type(bool matches, size_t bytes) const {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor/cuda/cuda.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
 
@@ -56,8 +57,7 @@ std::span<const Kernels* const> cpu_kernel_tables() {
 }
 
 const Kernels& kernels(Device device) {
-  if (device.kind != Device::Kind::cpu) fail(ErrorKind::device, "{}: this build has no CUDA backend", device.text());
-  return *chosen_table();
+  return device.kind == Device::Kind::cuda ? cuda::kernel_table() : *chosen_table();
 }
 
 void set_cpu_kernels(const Kernels& table) { chosen_table() = &table; }

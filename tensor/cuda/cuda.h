@@ -4,12 +4,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "tensor/device.h"
 #include "tensor/kernels.h"
 
 namespace convoy::cuda {
+
+bool built();  // whether this build has CUDA at all
 
 // "" when device_count() is at least 1, else why not: "this build has no CUDA", "no driver", "no device".
 std::string unavailable();
@@ -26,8 +29,8 @@ struct DeviceInfo {
 
 DeviceInfo device_info(int device);
 
-// A new stream on the device; it lives until the process ends.
-Stream make_stream(int device);
+Stream make_stream(int device);  // ended by end_stream() or with the process
+void end_stream(const Stream& stream);
 void synchronize(const Stream& stream);
 
 // Memory of the device, aligned to 256 bytes; null when there is not enough. release() waits for the device first.
@@ -39,6 +42,43 @@ void release(int device, std::byte* memory);
 // may be read, written and freed.
 void copy(void* to, Device to_device, const void* from, Device from_device, int64_t bytes);
 void set_zero(void* memory, int device, int64_t bytes);
+
+// Work that was recorded instead of run, to be replayed as one (a CUDA graph).
+class Graph {
+ public:
+  // Calls `work`, which uses current_stream() and waits for nothing; what it enqueues is recorded. Memory it takes from
+  // the pool is the graph's from then on: nothing else is ever given it.
+  Graph(const Stream& stream, const std::function<void()>& work);
+  ~Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  void replay(const Stream& stream);  // asynchronous
+
+ private:
+  void end();
+
+  Stream recording_;
+  void* executable_ = nullptr;
+};
+
+// Bytes on their way from a device to the host while the host goes on.
+class Readback {
+ public:
+  Readback(int device, int64_t bytes);
+  ~Readback();
+  Readback(const Readback&) = delete;
+  Readback& operator=(const Readback&) = delete;
+
+  void start(const Stream& stream, const void* from);  // copies the `bytes` at `from`, in the stream's order
+  const std::byte* wait();                             // for the copy last started; valid until the next start()
+
+ private:
+  int device_;
+  int64_t bytes_;
+  void* host_ = nullptr;
+  void* event_ = nullptr;
+};
 
 const Kernels& kernel_table();
 

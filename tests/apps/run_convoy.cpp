@@ -13,6 +13,9 @@ namespace convoy {
 
 namespace fs = std::filesystem;
 
+const char* const kConvoy = CONVOY_BINARY;
+const char* const kConvoyEmulated = CONVOY_EMULATED_BINARY;
+
 TemporaryFolder::TemporaryFolder() {
   std::string pattern = (fs::temp_directory_path() / "convoy-test-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp: " + pattern);
@@ -33,7 +36,7 @@ std::vector<std::string> TemporaryFolder::names() const {
 }
 
 Process::Process(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
-                 const std::map<std::string, std::string>& environment) {
+                 const std::map<std::string, std::string>& environment, const char* program) {
   // Beside the folder, so that the tests see in it only what convoy left there.
   out_ = folder.path().string() + ".out";
   error_ = folder.path().string() + ".err";
@@ -44,7 +47,7 @@ Process::Process(const TemporaryFolder& folder, const std::vector<std::string>& 
                                                {"OMP_NUM_THREADS", "1"}};
   for (const auto& [name, value] : environment) variables[name] = value;
 
-  std::vector<char*> argv{const_cast<char*>(CONVOY_BINARY)};
+  std::vector<char*> argv{const_cast<char*>(program)};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   id_ = fork();
@@ -80,8 +83,8 @@ Outcome Process::wait() {
 }
 
 Outcome run_convoy(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
-                   const std::map<std::string, std::string>& environment) {
-  return Process(folder, arguments, environment).wait();
+                   const std::map<std::string, std::string>& environment, const char* program) {
+  return Process(folder, arguments, environment, program).wait();
 }
 
 std::string read_text(const fs::path& path) {

@@ -31,12 +31,17 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+// The programs under test: the one users get, and the same with its CUDA backend on emulated GPUs ("" where none is
+// built).
+extern const char* const kConvoy;
+extern const char* const kConvoyEmulated;
+
 // A `convoy` process with `folder` as its working directory and no data sets to be found but those that
 // `environment` or options name.
 class Process {
  public:
   Process(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
-          const std::map<std::string, std::string>& environment = {});
+          const std::map<std::string, std::string>& environment = {}, const char* program = kConvoy);
   ~Process();  // kills it if it still runs
   void send(int signal);
   Outcome wait();
@@ -47,7 +52,7 @@ class Process {
 };
 
 Outcome run_convoy(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
-                   const std::map<std::string, std::string>& environment = {});
+                   const std::map<std::string, std::string>& environment = {}, const char* program = kConvoy);
 
 std::string read_text(const std::filesystem::path& path);
 

@@ -1,5 +1,5 @@
-// What the kernel tests share: a fixture that runs every test on each instruction set of this CPU, a
-// deterministic source of shapes and values, and comparisons.
+// What the kernel tests share: a fixture that runs every test on each backend (backends.h), a deterministic source of
+// shapes and values, and comparisons.
 //
 // Tolerances. With u = 2^-24 (half a unit in the last place of 1), a sum of n terms in single precision, in
 // any order and with or without fused multiply-add, is off by at most about n * u * sum |term| (Higham,
@@ -10,13 +10,16 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <memory>
 #include <random>
 #include <vector>
 
 #include "tensor/kernels.h"
 #include "tests/reference.h"
+#include "tests/tensor/backends.h"
 #include "tests/tensor/guarded.h"
 
 namespace convoy {
@@ -38,11 +41,64 @@ inline const std::vector<int64_t>& array_lengths() {
   return lengths;
 }
 
-class EveryIsa : public testing::TestWithParam<const Kernels*> {
+class EveryBackend : public testing::TestWithParam<Backend> {
  protected:
-  const Kernels& kernels() const { return *GetParam(); }
-  Stream stream{.threads = 2};
+  void SetUp() override {
+    if (!GetParam().unavailable.empty()) GTEST_SKIP() << GetParam().unavailable;
+    current_backend = &GetParam();
+    arrays_placed = 0;
+    set_current_stream(stream);
+  }
+  void TearDown() override {
+    uploaded_.clear();
+    set_current_stream(before_);
+    current_backend = nullptr;
+  }
+
+  const Kernels& kernels() const { return *GetParam().table; }
+  int cases(int wanted) const { return std::min(wanted, GetParam().most_cases); }
+
+  // The values as an input: on a GPU a copy that lives until the test ends, on the CPU they themselves.
+  template <class T>
+  const T* in(const std::vector<T>& values) {
+    if (stream.device.kind == Device::Kind::cpu) return values.data();
+    const auto copy = std::make_shared<OnDevice<T>>(values, next_is_aligned() ? 0 : 1);
+    uploaded_.push_back(copy);
+    return copy->data();
+  }
+  template <class T>
+  const T* in(std::vector<T>&&) = delete;  // would be gone before the kernel runs
+
+  // Calls run(stream, out) several times, on equal initial contents and as differently as the backend can; every result
+  // must have the same bits. Inputs must be uploaded before, because sums may depend on where an array begins.
+  template <class Run>
+  void expect_same_bits_on_every_run(int64_t count, Run&& run) {
+    std::vector<float> first;
+    for (int i = 0; i < 4; ++i) {
+      Stream on = stream;
+      GetParam().vary(i, on);
+      OnDevice<float> out(std::vector<float>(static_cast<size_t>(count), 0.25f));
+      run(on, out.data());
+      const std::vector<float> values = out.values();
+      if (i == 0) first = values;
+      ASSERT_EQ(std::memcmp(first.data(), values.data(), values.size() * sizeof(float)), 0) << "run " << i;
+    }
+  }
+
+  Stream stream = GetParam().stream;
+
+ private:
+  Stream before_ = current_stream();
+  std::vector<std::shared_ptr<void>> uploaded_;
 };
+
+#define INSTANTIATE_FOR_VARIANTS(suite, variants)                                                  \
+  INSTANTIATE_TEST_SUITE_P(backend, suite, testing::ValuesIn(backends_under_test(variants)),       \
+                           [](const testing::TestParamInfo<Backend>& info) { return info.param.name; })
+#define INSTANTIATE_FOR_EVERY_BACKEND(suite) INSTANTIATE_FOR_VARIANTS(suite, Variants::none)
+
+// Every kernel table of this CPU, for tests that make it the table of the process.
+class EveryIsa : public testing::TestWithParam<const Kernels*> {};
 
 #define INSTANTIATE_FOR_EVERY_ISA(suite)                                                                          \
   INSTANTIATE_TEST_SUITE_P(isa, suite, testing::ValuesIn(cpu_kernel_tables().begin(), cpu_kernel_tables().end()), \
@@ -104,17 +160,18 @@ inline void expect_equal(const std::vector<float>& actual, const Values& expecte
   expect_within(actual, expected, Values(expected.size()));
 }
 
-// Calls run(stream, out) with 1, 2, 3 and 5 threads on equal initial contents; every result must have the
-// same bits.
-template <class Run>
-void expect_same_bits_for_any_threads(int64_t count, Run&& run) {
-  std::vector<float> first;
-  for (const int threads : {1, 2, 3, 5}) {
-    std::vector<float> out(static_cast<size_t>(count), 0.25f);
-    run(Stream{.threads = threads}, out.data());
-    if (threads == 1) first = out;
-    ASSERT_EQ(std::memcmp(first.data(), out.data(), out.size() * sizeof(float)), 0) << threads << " threads";
-  }
+// The tolerance of a product: `terms` additions whose absolute terms sum up to `magnitude`, of which `products`() are
+// the products of two operands. Tensor cores round operands to 11 (TF32) or 8 (bf16) significant bits, so each is off by
+// at most 2^-11 or 2^-8 of itself, and they cut off sums instead of rounding them: Fasi, Higham, Mikaitis, Pranesh,
+// "Numerical behavior of NVIDIA tensor cores", 2021.
+template <class Products>
+Values product_roundoff(Precision precision, double terms, const Values& magnitude, Products&& products) {
+  if (precision == Precision::fp32) return roundoff(terms, magnitude);
+  Values tolerance = roundoff(2 * terms, magnitude);
+  const double unit = precision == Precision::tf32 ? 0x1p-11 : 0x1p-8;
+  const Values rounded = products();
+  for (size_t i = 0; i < tolerance.size(); ++i) tolerance[i] += (2 * unit + unit * unit) * rounded[i];
+  return tolerance;
 }
 
 }  // namespace convoy

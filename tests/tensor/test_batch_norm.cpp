@@ -51,16 +51,17 @@ int64_t draw_channels(Draw& draw) {
   return draw.pick({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 127, 128, 129});
 }
 
-// The longest chain of additions behind one sum: the rows of a block, then the blocks of a piece (at most
-// 1/64 of the rows, at least 4 rows a block); the pieces are added in double.
+// The longest chain of additions behind one sum. CPU: the rows of a block, then the blocks of a piece (at most 1/64 of
+// the rows, at least 4 rows a block). GPU: a thread's rows (at most 1/512 of the rows or 8), then a tree over the block.
+// The pieces are added in double.
 double chain(int64_t rows) { return static_cast<double>(std::min(rows, 256 + rows / 256)); }
 
-class BatchNorm : public EveryIsa {
+class BatchNorm : public EveryBackend {
  protected:
   void check_statistics(int64_t rows, int64_t channels, const std::vector<float>& x) {
     SCOPED_TRACE(fmt::format("rows {} channels {}", rows, channels));
     Guarded<float> mean(channels), variance(channels);
-    kernels().batch_norm_statistics(stream, rows, channels, x.data(), mean.data(), variance.data());
+    kernels().batch_norm_statistics(stream, rows, channels, in(x), mean.data(), variance.data());
     const reference::Moments expected = reference::batch_norm_statistics(rows, channels, widen(x));
     // Sums run over the distances d from the first row, and over squares of differences of them, each off by
     // 3 roundings.
@@ -77,11 +78,11 @@ class BatchNorm : public EveryIsa {
     EXPECT_TRUE(mean.intact() && variance.intact());
   }
 };
-INSTANTIATE_FOR_EVERY_ISA(BatchNorm);
+INSTANTIATE_FOR_EVERY_BACKEND(BatchNorm);
 
 TEST_P(BatchNorm, statistics_match_reference_on_generated_shapes) {
   Draw draw(31);
-  for (int i = 0; i < 200 && !HasFailure(); ++i) {
+  for (int i = 0; i < cases(200) && !HasFailure(); ++i) {
     const int64_t rows = draw_rows(draw), channels = draw_channels(draw);
     check_statistics(rows, channels, draw.reals(rows * channels, -1, 3));
   }
@@ -100,14 +101,14 @@ TEST_P(BatchNorm, statistics_keep_a_small_variance_beside_a_huge_mean) {
 TEST_P(BatchNorm, statistics_of_equal_rows_have_no_variance) {
   const std::vector<float> x(1000 * 5, 3.1f);
   Guarded<float> mean(5), variance(5);
-  kernels().batch_norm_statistics(stream, 1000, 5, x.data(), mean.data(), variance.data());
+  kernels().batch_norm_statistics(stream, 1000, 5, in(x), mean.data(), variance.data());
   EXPECT_EQ(mean.values(), std::vector<float>(5, 3.1f));
   EXPECT_EQ(variance.values(), std::vector<float>(5, 0.0f));
 }
 
 TEST_P(BatchNorm, normalize_matches_reference_also_in_place) {
   Draw draw(33);
-  for (int i = 0; i < 200 && !HasFailure(); ++i) {
+  for (int i = 0; i < cases(200) && !HasFailure(); ++i) {
     const Case t(draw_rows(draw), draw_channels(draw), draw);
     const bool relu = draw.coin();
     SCOPED_TRACE(text(t));
@@ -117,9 +118,9 @@ TEST_P(BatchNorm, normalize_matches_reference_also_in_place) {
     const Values tolerance = roundoff(6, t.magnitude());
     Guarded<float> y(t.rows * t.channels), in_place(t.x);
     for (Guarded<float>* out : {&y, &in_place}) {
-      const float* x = out == &y ? t.x.data() : in_place.data();
-      kernels().batch_norm_normalize(stream, t.rows, t.channels, x, t.mean.data(), t.variance.data(), kEpsilon,
-                                     t.gamma.data(), t.beta.data(), relu, out->data());
+      const float* const x = out == &y ? in(t.x) : in_place.data();
+      kernels().batch_norm_normalize(stream, t.rows, t.channels, x, in(t.mean), in(t.variance), kEpsilon,
+                                     in(t.gamma), in(t.beta), relu, out->data());
       expect_within(out->values(), expected, tolerance);
       EXPECT_TRUE(out->intact());
     }
@@ -129,22 +130,22 @@ TEST_P(BatchNorm, normalize_matches_reference_also_in_place) {
 TEST_P(BatchNorm, normalize_lets_nan_through_the_relu) {
   const std::vector<float> x = {NAN, -1, 1}, zero(3), one(3, 1.0f);
   Guarded<float> y(3);
-  kernels().batch_norm_normalize(stream, 1, 3, x.data(), zero.data(), one.data(), 0, one.data(), zero.data(), true,
+  kernels().batch_norm_normalize(stream, 1, 3, in(x), in(zero), in(one), 0, in(one), in(zero), true,
                                  y.data());
-  EXPECT_TRUE(std::isnan(y.data()[0]));
-  EXPECT_EQ(y.data()[1], 0);
-  EXPECT_EQ(y.data()[2], 1);
+  EXPECT_TRUE(std::isnan(y.values()[0]));
+  EXPECT_EQ(y.values()[1], 0);
+  EXPECT_EQ(y.values()[2], 1);
 }
 
 TEST_P(BatchNorm, backward_reduce_matches_reference) {
   Draw draw(34);
-  for (int i = 0; i < 200 && !HasFailure(); ++i) {
+  for (int i = 0; i < cases(200) && !HasFailure(); ++i) {
     const Case t(draw_rows(draw), draw_channels(draw), draw);
     const bool relu = draw.coin();
     SCOPED_TRACE(text(t));
     Guarded<float> dgamma(t.channels), dbeta(t.channels);
-    kernels().batch_norm_backward_reduce(stream, t.rows, t.channels, t.x.data(), t.dy.data(), t.mean.data(),
-                                         t.variance.data(), kEpsilon, t.gamma.data(), t.beta.data(), relu,
+    kernels().batch_norm_backward_reduce(stream, t.rows, t.channels, in(t.x), in(t.dy), in(t.mean),
+                                         in(t.variance), kEpsilon, in(t.gamma), in(t.beta), relu,
                                          dgamma.data(), dbeta.data());
     const reference::BatchNormSums expected = reference::batch_norm_backward_reduce(
         t.rows, t.channels, widen(t.x), widen(t.dy), t.moments, kEpsilon, widen(t.gamma), widen(t.beta), relu);
@@ -160,7 +161,7 @@ TEST_P(BatchNorm, backward_reduce_matches_reference) {
 
 TEST_P(BatchNorm, backward_input_matches_reference_for_whole_and_sharded_batches) {
   Draw draw(35);
-  for (int i = 0; i < 200 && !HasFailure(); ++i) {
+  for (int i = 0; i < cases(200) && !HasFailure(); ++i) {
     const Case t(draw_rows(draw), draw_channels(draw), draw);
     const bool relu = draw.coin(), accumulate = draw.coin();
     const int64_t total_rows = draw.coin() ? t.rows : 3 * t.rows + 1;
@@ -168,9 +169,9 @@ TEST_P(BatchNorm, backward_input_matches_reference_for_whole_and_sharded_batches
     const std::vector<float> dgamma = draw.reals(t.channels, -9, 9), dbeta = draw.reals(t.channels, -9, 9),
                              start = draw.reals(t.rows * t.channels);
     Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(t.rows * t.channels);
-    kernels().batch_norm_backward_input(stream, t.rows, t.channels, total_rows, t.x.data(), t.dy.data(), t.mean.data(),
-                                        t.variance.data(), kEpsilon, t.gamma.data(), t.beta.data(), relu, dgamma.data(),
-                                        dbeta.data(), accumulate, dx.data());
+    kernels().batch_norm_backward_input(stream, t.rows, t.channels, total_rows, in(t.x), in(t.dy), in(t.mean),
+                                        in(t.variance), kEpsilon, in(t.gamma), in(t.beta), relu, in(dgamma),
+                                        in(dbeta), accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::batch_norm_backward_input(
         t.rows, t.channels, total_rows, widen(t.x), widen(t.dy), t.moments, kEpsilon, widen(t.gamma), widen(t.beta),
@@ -196,7 +197,7 @@ TEST_P(BatchNorm, update_running_matches_reference) {
       const std::vector<float> mean = draw.reals(channels), variance = draw.reals(channels, 0, 3);
       const std::vector<float> start_mean = draw.reals(channels), start_variance = draw.reals(channels, 0, 3);
       Guarded<float> running_mean(start_mean), running_variance(start_variance);
-      kernels().batch_norm_update_running(stream, rows, channels, 0.1f, mean.data(), variance.data(),
+      kernels().batch_norm_update_running(stream, rows, channels, 0.1f, in(mean), in(variance),
                                           running_mean.data(), running_variance.data());
       const double momentum = static_cast<double>(0.1f);
       const auto update = [&](const Values& m, const Values& v, const Values& rm, const Values& rv) {
@@ -213,27 +214,29 @@ TEST_P(BatchNorm, update_running_matches_reference) {
   }
 }
 
-TEST_P(BatchNorm, gives_the_same_bits_on_any_number_of_threads) {
+TEST_P(BatchNorm, gives_the_same_bits_on_every_run) {
   Draw draw(37);
   for (const int64_t channels : {3, 32, 129}) {
     const Case t(3001, channels, draw);
     const int64_t count = t.rows * t.channels;
-    expect_same_bits_for_any_threads(2 * channels, [&](const Stream& on, float* out) {
-      kernels().batch_norm_statistics(on, t.rows, channels, t.x.data(), out, out + channels);
+    const float *const x = in(t.x), *const dy = in(t.dy), *const mean = in(t.mean), *const variance = in(t.variance),
+                *const gamma = in(t.gamma), *const beta = in(t.beta);
+    expect_same_bits_on_every_run(2 * channels, [&](const Stream& on, float* out) {
+      kernels().batch_norm_statistics(on, t.rows, channels, x, out, out + channels);
     });
-    expect_same_bits_for_any_threads(2 * channels, [&](const Stream& on, float* out) {
-      kernels().batch_norm_backward_reduce(on, t.rows, channels, t.x.data(), t.dy.data(), t.mean.data(),
-                                           t.variance.data(), kEpsilon, t.gamma.data(), t.beta.data(), true, out,
+    expect_same_bits_on_every_run(2 * channels, [&](const Stream& on, float* out) {
+      kernels().batch_norm_backward_reduce(on, t.rows, channels, x, dy, mean,
+                                           variance, kEpsilon, gamma, beta, true, out,
                                            out + channels);
     });
-    expect_same_bits_for_any_threads(count, [&](const Stream& on, float* y) {
-      kernels().batch_norm_normalize(on, t.rows, channels, t.x.data(), t.mean.data(), t.variance.data(), kEpsilon,
-                                     t.gamma.data(), t.beta.data(), true, y);
+    expect_same_bits_on_every_run(count, [&](const Stream& on, float* y) {
+      kernels().batch_norm_normalize(on, t.rows, channels, x, mean, variance, kEpsilon,
+                                     gamma, beta, true, y);
     });
-    expect_same_bits_for_any_threads(count, [&](const Stream& on, float* dx) {
-      kernels().batch_norm_backward_input(on, t.rows, channels, t.rows, t.x.data(), t.dy.data(), t.mean.data(),
-                                          t.variance.data(), kEpsilon, t.gamma.data(), t.beta.data(), true,
-                                          t.gamma.data(), t.beta.data(), true, dx);
+    expect_same_bits_on_every_run(count, [&](const Stream& on, float* dx) {
+      kernels().batch_norm_backward_input(on, t.rows, channels, t.rows, x, dy, mean,
+                                          variance, kEpsilon, gamma, beta, true,
+                                          gamma, beta, true, dx);
     });
   }
 }

@@ -37,19 +37,21 @@ Conv2dShape draw_shape(Draw& draw) {
   return s;
 }
 
-class Conv2d : public EveryIsa {
+class Conv2d : public EveryBackend {
  protected:
   void check_forward(const Conv2dShape& s, Draw& draw) {
     SCOPED_TRACE("forward " + text(s));
     const bool with_bias = draw.coin(), relu = draw.coin();
     const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)), bias = draw.reals(s.k);
     Guarded<float> y(result_count(s));
-    kernels().conv2d_forward(stream, s, x.data(), w.data(), {.bias = with_bias ? bias.data() : nullptr, .relu = relu},
+    kernels().conv2d_forward(stream, s, in(x), in(w), {.bias = with_bias ? in(bias) : nullptr, .relu = relu},
                              y.data());
     const Values wide_bias = with_bias ? widen(bias) : Values{};
     const Values expected = reference::conv2d_forward(s, widen(x), widen(w), wide_bias, relu);
     const Values magnitude = reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w)), absolute(wide_bias));
-    expect_within(y.values(), expected, roundoff(static_cast<double>(s.taps()) + 2, magnitude));
+    const auto products = [&] { return reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w))); };
+    expect_within(y.values(), expected,
+                  product_roundoff(stream.precision, static_cast<double>(s.taps()) + 2, magnitude, products));
     EXPECT_TRUE(y.intact()) << "wrote outside y";
   }
 
@@ -58,13 +60,15 @@ class Conv2d : public EveryIsa {
     const std::vector<float> dy = draw.reals(result_count(s)), w = draw.reals(filter_count(s)),
                              start = draw.reals(image_count(s));
     Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(image_count(s));
-    kernels().conv2d_backward_input(stream, s, dy.data(), w.data(), accumulate, dx.data());
+    kernels().conv2d_backward_input(stream, s, in(dy), in(w), accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::conv2d_backward_input(s, widen(dy), widen(w), initial);
     const Values magnitude =
         reference::conv2d_backward_input(s, absolute(widen(dy)), absolute(widen(w)), absolute(initial));
     // A pixel lies in at most R*S windows of each of K filters.
-    expect_within(dx.values(), expected, roundoff(static_cast<double>(s.k * s.r * s.s) + 2, magnitude));
+    const auto products = [&] { return reference::conv2d_backward_input(s, absolute(widen(dy)), absolute(widen(w))); };
+    expect_within(dx.values(), expected,
+                  product_roundoff(stream.precision, static_cast<double>(s.k * s.r * s.s) + 2, magnitude, products));
     EXPECT_TRUE(dx.intact()) << "wrote outside dx";
   }
 
@@ -73,12 +77,14 @@ class Conv2d : public EveryIsa {
     const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s)),
                              start = draw.reals(filter_count(s));
     Guarded<float> dw = accumulate ? Guarded<float>(start) : Guarded<float>(filter_count(s));
-    kernels().conv2d_backward_weight(stream, s, x.data(), dy.data(), accumulate, dw.data());
+    kernels().conv2d_backward_weight(stream, s, in(x), in(dy), accumulate, dw.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::conv2d_backward_weight(s, widen(x), widen(dy), initial);
     const Values magnitude =
         reference::conv2d_backward_weight(s, absolute(widen(x)), absolute(widen(dy)), absolute(initial));
-    expect_within(dw.values(), expected, roundoff(static_cast<double>(s.output_pixels()) + 2, magnitude));
+    const auto products = [&] { return reference::conv2d_backward_weight(s, absolute(widen(x)), absolute(widen(dy))); };
+    expect_within(dw.values(), expected,
+                  product_roundoff(stream.precision, static_cast<double>(s.output_pixels()) + 2, magnitude, products));
     EXPECT_TRUE(dw.intact()) << "wrote outside dw";
   }
 
@@ -91,21 +97,21 @@ class Conv2d : public EveryIsa {
   }
 };
 
-INSTANTIATE_FOR_EVERY_ISA(Conv2d);
+INSTANTIATE_FOR_VARIANTS(Conv2d, Variants::convolutions);
 
 TEST_P(Conv2d, forward_matches_reference_on_generated_shapes) {
   Draw draw(11);
-  for (int i = 0; i < 260 && !HasFailure(); ++i) check_forward(draw_shape(draw), draw);
+  for (int i = 0; i < cases(260) && !HasFailure(); ++i) check_forward(draw_shape(draw), draw);
 }
 
 TEST_P(Conv2d, backward_input_matches_reference_on_generated_shapes) {
   Draw draw(12);
-  for (int i = 0; i < 260 && !HasFailure(); ++i) check_backward_input(draw_shape(draw), draw.coin(), draw);
+  for (int i = 0; i < cases(260) && !HasFailure(); ++i) check_backward_input(draw_shape(draw), draw.coin(), draw);
 }
 
 TEST_P(Conv2d, backward_weight_matches_reference_on_generated_shapes) {
   Draw draw(13);
-  for (int i = 0; i < 260 && !HasFailure(); ++i) check_backward_weight(draw_shape(draw), draw.coin(), draw);
+  for (int i = 0; i < cases(260) && !HasFailure(); ++i) check_backward_weight(draw_shape(draw), draw.coin(), draw);
 }
 
 // The layers of the models that ship, at a small batch.
@@ -143,21 +149,22 @@ TEST_P(Conv2d, all_directions_match_reference_beyond_one_block_of_columns) {
   for (const Conv2dShape& s : kWideLayers) check_all_directions(s, draw);
 }
 
-TEST_P(Conv2d, gives_the_same_bits_on_any_number_of_threads) {
+TEST_P(Conv2d, gives_the_same_bits_on_every_run) {
   Draw draw(15);
   for (const Conv2dShape& s : kLayers) {
     SCOPED_TRACE(text(s));
     const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)),
                              dy = draw.reals(result_count(s)), bias = draw.reals(s.k);
-    expect_same_bits_for_any_threads(result_count(s), [&](const Stream& on, float* y) {
-      kernels().conv2d_forward(on, s, x.data(), w.data(), {.bias = bias.data(), .relu = true}, y);
+    const float *const on_x = in(x), *const on_w = in(w), *const on_dy = in(dy), *const on_bias = in(bias);
+    expect_same_bits_on_every_run(result_count(s), [&](const Stream& on, float* y) {
+      kernels().conv2d_forward(on, s, on_x, on_w, {.bias = on_bias, .relu = true}, y);
     });
     for (const bool accumulate : {false, true}) {
-      expect_same_bits_for_any_threads(image_count(s), [&](const Stream& on, float* dx) {
-        kernels().conv2d_backward_input(on, s, dy.data(), w.data(), accumulate, dx);
+      expect_same_bits_on_every_run(image_count(s), [&](const Stream& on, float* dx) {
+        kernels().conv2d_backward_input(on, s, on_dy, on_w, accumulate, dx);
       });
-      expect_same_bits_for_any_threads(filter_count(s), [&](const Stream& on, float* dw) {
-        kernels().conv2d_backward_weight(on, s, x.data(), dy.data(), accumulate, dw);
+      expect_same_bits_on_every_run(filter_count(s), [&](const Stream& on, float* dw) {
+        kernels().conv2d_backward_weight(on, s, on_x, on_dy, accumulate, dw);
       });
     }
   }

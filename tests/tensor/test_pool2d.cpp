@@ -32,12 +32,12 @@ Pool2dShape draw_shape(Draw& draw) {
   return s;
 }
 
-class Pool2d : public EveryIsa {};
-INSTANTIATE_FOR_EVERY_ISA(Pool2d);
+class Pool2d : public EveryBackend {};
+INSTANTIATE_FOR_EVERY_BACKEND(Pool2d);
 
 TEST_P(Pool2d, max_pool_forward_matches_reference_with_ties_infinities_and_nan) {
   Draw draw(21);
-  for (int i = 0; i < 250 && !HasFailure(); ++i) {
+  for (int i = 0; i < cases(250) && !HasFailure(); ++i) {
     const Pool2dShape s = draw_shape(draw);
     SCOPED_TRACE(text(s));
     std::vector<float> x(static_cast<size_t>(image_count(s)));
@@ -47,7 +47,7 @@ TEST_P(Pool2d, max_pool_forward_matches_reference_with_ties_infinities_and_nan) 
     }
     Guarded<float> y(result_count(s));
     Guarded<uint8_t> index(result_count(s));
-    kernels().max_pool_forward(stream, s, x.data(), y.data(), index.data());
+    kernels().max_pool_forward(stream, s, in(x), y.data(), index.data());
     const reference::MaxPool expected = reference::max_pool_forward(s, widen(x));
     expect_equal(y.values(), expected.y);
     EXPECT_EQ(index.values(), expected.index);
@@ -57,7 +57,7 @@ TEST_P(Pool2d, max_pool_forward_matches_reference_with_ties_infinities_and_nan) 
 
 TEST_P(Pool2d, max_pool_backward_matches_reference_on_odd_shapes) {
   Draw draw(22);
-  for (int i = 0; i < 250 && !HasFailure(); ++i) {
+  for (int i = 0; i < cases(250) && !HasFailure(); ++i) {
     const Pool2dShape s = draw_shape(draw);
     const bool accumulate = draw.coin();
     SCOPED_TRACE(fmt::format("accumulate {} {}", accumulate, text(s)));
@@ -65,7 +65,7 @@ TEST_P(Pool2d, max_pool_backward_matches_reference_on_odd_shapes) {
                              start = draw.reals(image_count(s));
     const std::vector<uint8_t> index = reference::max_pool_forward(s, widen(x)).index;
     Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(image_count(s));
-    kernels().max_pool_backward(stream, s, dy.data(), index.data(), accumulate, dx.data());
+    kernels().max_pool_backward(stream, s, in(dy), in(index), accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
     // A pixel lies in at most R*S windows.
     expect_within(dx.values(), reference::max_pool_backward(s, widen(dy), index, initial),
@@ -77,12 +77,12 @@ TEST_P(Pool2d, max_pool_backward_matches_reference_on_odd_shapes) {
 
 TEST_P(Pool2d, average_pool_forward_matches_reference) {
   Draw draw(23);
-  for (int i = 0; i < 250 && !HasFailure(); ++i) {
+  for (int i = 0; i < cases(250) && !HasFailure(); ++i) {
     const Pool2dShape s = draw_shape(draw);
     SCOPED_TRACE(text(s));
     const std::vector<float> x = draw.reals(image_count(s));
     Guarded<float> y(result_count(s));
-    kernels().average_pool_forward(stream, s, x.data(), y.data());
+    kernels().average_pool_forward(stream, s, in(x), y.data());
     // R*S additions, the reciprocal and the product.
     expect_within(y.values(), reference::average_pool_forward(s, widen(x)),
                   roundoff(static_cast<double>(s.r * s.s) + 2, reference::average_pool_forward(s, absolute(widen(x)))));
@@ -92,13 +92,13 @@ TEST_P(Pool2d, average_pool_forward_matches_reference) {
 
 TEST_P(Pool2d, average_pool_backward_matches_reference) {
   Draw draw(24);
-  for (int i = 0; i < 250 && !HasFailure(); ++i) {
+  for (int i = 0; i < cases(250) && !HasFailure(); ++i) {
     const Pool2dShape s = draw_shape(draw);
     const bool accumulate = draw.coin();
     SCOPED_TRACE(fmt::format("accumulate {} {}", accumulate, text(s)));
     const std::vector<float> dy = draw.reals(result_count(s)), start = draw.reals(image_count(s));
     Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(image_count(s));
-    kernels().average_pool_backward(stream, s, dy.data(), accumulate, dx.data());
+    kernels().average_pool_backward(stream, s, in(dy), accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
     expect_within(dx.values(), reference::average_pool_backward(s, widen(dy), initial),
                   roundoff(static_cast<double>(s.r * s.s) + 3,
@@ -112,30 +112,32 @@ TEST_P(Pool2d, global_average_is_a_window_of_the_whole_image) {
   std::vector<float> x(static_cast<size_t>(image_count(s)));
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 3 + i / 48);  // channel + image
   Guarded<float> y(6);
-  kernels().average_pool_forward(stream, s, x.data(), y.data());
+  kernels().average_pool_forward(stream, s, in(x), y.data());
   EXPECT_EQ(y.values(), (std::vector<float>{0, 1, 2, 1, 2, 3}));
 }
 
-TEST_P(Pool2d, gives_the_same_bits_on_any_number_of_threads) {
+TEST_P(Pool2d, gives_the_same_bits_on_every_run) {
   Draw draw(25);
   for (const Pool2dShape& s :
        {Pool2dShape{.n = 7, .h = 33, .w = 31, .c = 37, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
         Pool2dShape{.n = 5, .h = 23, .w = 21, .c = 35, .r = 3, .s = 3, .stride_h = 2, .stride_w = 1, .pad_h = 1}}) {
     const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s));
     const std::vector<uint8_t> index = reference::max_pool_forward(s, widen(x)).index;
-    expect_same_bits_for_any_threads(result_count(s), [&](const Stream& on, float* y) {
-      std::vector<uint8_t> found(index.size());
-      kernels().max_pool_forward(on, s, x.data(), y, found.data());
-      EXPECT_EQ(found, index);
+    const float *const on_x = in(x), *const on_dy = in(dy);
+    const uint8_t* const on_index = in(index);
+    expect_same_bits_on_every_run(result_count(s), [&](const Stream& on, float* y) {
+      Guarded<uint8_t> found(result_count(s));
+      kernels().max_pool_forward(on, s, on_x, y, found.data());
+      EXPECT_EQ(found.values(), index);
     });
-    expect_same_bits_for_any_threads(
-        result_count(s), [&](const Stream& on, float* y) { kernels().average_pool_forward(on, s, x.data(), y); });
+    expect_same_bits_on_every_run(
+        result_count(s), [&](const Stream& on, float* y) { kernels().average_pool_forward(on, s, on_x, y); });
     for (const bool accumulate : {false, true}) {
-      expect_same_bits_for_any_threads(image_count(s), [&](const Stream& on, float* dx) {
-        kernels().max_pool_backward(on, s, dy.data(), index.data(), accumulate, dx);
+      expect_same_bits_on_every_run(image_count(s), [&](const Stream& on, float* dx) {
+        kernels().max_pool_backward(on, s, on_dy, on_index, accumulate, dx);
       });
-      expect_same_bits_for_any_threads(image_count(s), [&](const Stream& on, float* dx) {
-        kernels().average_pool_backward(on, s, dy.data(), accumulate, dx);
+      expect_same_bits_on_every_run(image_count(s), [&](const Stream& on, float* dx) {
+        kernels().average_pool_backward(on, s, on_dy, accumulate, dx);
       });
     }
   }

@@ -6,28 +6,29 @@
 namespace convoy {
 namespace {
 
-class Reduce : public EveryIsa {};
-INSTANTIATE_FOR_EVERY_ISA(Reduce);
-
-// Calls body(rows, columns) for 200 shapes around the widths of a register and the pieces of a long sum.
-template <class Body>
-void for_matrices(Draw& draw, Body&& body) {
-  for (int i = 0; i < 200 && !testing::Test::HasFailure(); ++i) {
-    const int64_t rows = draw.pick({0, 1, 2, 3, 5, 16, 17, 63, 64, 65, 127, 257, 1031});
-    const int64_t columns =
-        draw.pick({0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 131});
-    SCOPED_TRACE(fmt::format("rows {} columns {}", rows, columns));
-    body(rows, columns);
+class Reduce : public EveryBackend {
+ protected:
+  // Calls body(rows, columns) for 200 shapes around the widths of a register and the pieces of a long sum.
+  template <class Body>
+  void for_matrices(Draw& draw, Body&& body) {
+    for (int i = 0; i < cases(200) && !HasFailure(); ++i) {
+      const int64_t rows = draw.pick({0, 1, 2, 3, 5, 16, 17, 63, 64, 65, 127, 257, 1031});
+      const int64_t columns =
+          draw.pick({0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 131});
+      SCOPED_TRACE(fmt::format("rows {} columns {}", rows, columns));
+      body(rows, columns);
+    }
   }
-}
+};
+INSTANTIATE_FOR_EVERY_BACKEND(Reduce);
 
 TEST_P(Reduce, bias_forward_matches_reference_also_in_place) {
   Draw draw(51);
   for_matrices(draw, [&](int64_t rows, int64_t columns) {
     const std::vector<float> x = draw.reals(rows * columns), bias = draw.reals(columns);
     Guarded<float> y(rows * columns), in_place(x);
-    kernels().bias_forward(stream, rows, columns, x.data(), bias.data(), y.data());
-    kernels().bias_forward(stream, rows, columns, in_place.data(), bias.data(), in_place.data());
+    kernels().bias_forward(stream, rows, columns, in(x), in(bias), y.data());
+    kernels().bias_forward(stream, rows, columns, in_place.data(), in(bias), in_place.data());
     expect_within(y.values(), reference::bias_forward(columns, widen(x), widen(bias)),
                   roundoff(1, Values(x.size(), 2)));
     EXPECT_EQ(y.values(), in_place.values());
@@ -41,7 +42,7 @@ TEST_P(Reduce, column_sum_matches_reference) {
     const bool accumulate = draw.coin();
     const std::vector<float> x = draw.reals(rows * columns), start = draw.reals(columns);
     Guarded<float> out = accumulate ? Guarded<float>(start) : Guarded<float>(columns);
-    kernels().column_sum(stream, rows, columns, x.data(), accumulate, out.data());
+    kernels().column_sum(stream, rows, columns, in(x), accumulate, out.data());
     const Values initial = accumulate ? widen(start) : Values{};
     expect_within(out.values(), reference::column_sum(rows, columns, widen(x), initial),
                   roundoff(static_cast<double>(rows) + 1,
@@ -59,8 +60,8 @@ TEST_P(Reduce, bias_relu_backward_matches_reference_also_in_place) {
     const std::vector<float> dy = draw.reals(rows * columns), start = draw.reals(columns);
     Guarded<float> dz(rows * columns), in_place(dy);
     Guarded<float> dbias = accumulate ? Guarded<float>(start) : Guarded<float>(columns);
-    kernels().bias_relu_backward(stream, rows, columns, y.data(), dy.data(), dz.data(), accumulate, dbias.data());
-    kernels().bias_relu_backward(stream, rows, columns, y.data(), in_place.data(), in_place.data(), false, nullptr);
+    kernels().bias_relu_backward(stream, rows, columns, in(y), in(dy), dz.data(), accumulate, dbias.data());
+    kernels().bias_relu_backward(stream, rows, columns, in(y), in_place.data(), in_place.data(), false, nullptr);
     const Values expected = reference::relu_backward(widen(y), widen(dy)),
                  initial = accumulate ? widen(start) : Values{};
     expect_equal(dz.values(), expected);
@@ -82,7 +83,7 @@ TEST_P(Reduce, sum_is_right_to_the_last_digit) {
       magnitude += std::fabs(static_cast<double>(value));
     }
     Guarded<float> out(1);
-    kernels().sum(stream, count, x.data(), out.data());
+    kernels().sum(stream, count, in(x), out.data());
     // Both sums are taken in double; the result is rounded once.
     expect_within(out.values(), {expected},
                   {kRoundoff * std::fabs(expected) + static_cast<double>(2 * count) * 0x1p-53 * magnitude});
@@ -97,7 +98,7 @@ TEST_P(Reduce, argmax_takes_the_first_of_equals) {
     std::vector<float> x(static_cast<size_t>(rows * columns));
     for (float& value : x) value = static_cast<float>(draw.between(-9, 9));
     Guarded<int32_t> out(rows);
-    kernels().argmax(stream, rows, columns, x.data(), out.data());
+    kernels().argmax(stream, rows, columns, in(x), out.data());
     EXPECT_EQ(out.values(), reference::argmax(rows, columns, widen(x)));
     EXPECT_TRUE(out.intact());
   });
@@ -119,31 +120,32 @@ TEST_P(Reduce, count_nonfinite_finds_each_infinity_and_nan) {
                           : 1e-45f;
     }
     Guarded<int32_t> out(1);
-    kernels().count_nonfinite(stream, count, x.data(), out.data());
+    kernels().count_nonfinite(stream, count, in(x), out.data());
     EXPECT_EQ(out.values(), std::vector<int32_t>{expected}) << "count " << count;
     EXPECT_TRUE(out.intact());
   }
 }
 
-TEST_P(Reduce, gives_the_same_bits_on_any_number_of_threads) {
+TEST_P(Reduce, gives_the_same_bits_on_every_run) {
   Draw draw(57);
   for (const int64_t columns : {1, 10, 64, 129}) {
     const int64_t rows = 100'003 / columns, count = rows * columns;
     const std::vector<float> x = draw.reals(count), y = draw.reals(count), bias = draw.reals(columns);
-    expect_same_bits_for_any_threads(count, [&](const Stream& on, float* out) {
-      kernels().bias_forward(on, rows, columns, x.data(), bias.data(), out);
+    const float *const on_x = in(x), *const on_y = in(y), *const on_bias = in(bias);
+    expect_same_bits_on_every_run(count, [&](const Stream& on, float* out) {
+      kernels().bias_forward(on, rows, columns, on_x, on_bias, out);
     });
-    expect_same_bits_for_any_threads(
-        columns, [&](const Stream& on, float* out) { kernels().column_sum(on, rows, columns, x.data(), true, out); });
-    expect_same_bits_for_any_threads(count + columns, [&](const Stream& on, float* out) {
-      kernels().bias_relu_backward(on, rows, columns, y.data(), x.data(), out, true, out + count);
+    expect_same_bits_on_every_run(
+        columns, [&](const Stream& on, float* out) { kernels().column_sum(on, rows, columns, on_x, true, out); });
+    expect_same_bits_on_every_run(count + columns, [&](const Stream& on, float* out) {
+      kernels().bias_relu_backward(on, rows, columns, on_y, on_x, out, true, out + count);
     });
-    expect_same_bits_for_any_threads(1, [&](const Stream& on, float* out) { kernels().sum(on, count, x.data(), out); });
-    expect_same_bits_for_any_threads(rows, [&](const Stream& on, float* out) {
-      kernels().argmax(on, rows, columns, x.data(), reinterpret_cast<int32_t*>(out));
+    expect_same_bits_on_every_run(1, [&](const Stream& on, float* out) { kernels().sum(on, count, on_x, out); });
+    expect_same_bits_on_every_run(rows, [&](const Stream& on, float* out) {
+      kernels().argmax(on, rows, columns, on_x, reinterpret_cast<int32_t*>(out));
     });
-    expect_same_bits_for_any_threads(1, [&](const Stream& on, float* out) {
-      kernels().count_nonfinite(on, count, x.data(), reinterpret_cast<int32_t*>(out));
+    expect_same_bits_on_every_run(1, [&](const Stream& on, float* out) {
+      kernels().count_nonfinite(on, count, on_x, reinterpret_cast<int32_t*>(out));
     });
   }
 }

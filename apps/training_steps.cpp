@@ -1,0 +1,90 @@
+#include "apps/training_steps.h"
+
+#include <cmath>
+
+#include "apps/evaluation.h"
+#include "apps/nonfinite.h"
+#include "apps/number_text.h"
+#include "tensor/error.h"
+
+namespace convoy {
+namespace {
+
+LoaderOptions loader_options(const Settings& settings) {
+  const DatasetRow& row = find_dataset_row(settings.dataset);
+  return {.batch = settings.batch,
+          .shuffle = settings.shuffle,
+          .crop_pad = settings.augment ? row.crop_pad : 0,
+          .flip = settings.augment && row.flip,
+          .seed = static_cast<uint64_t>(settings.seed),
+          .workers = settings.workers};
+}
+
+// The first step's forward pass knows no learning rate yet.
+std::string cure_of_nonfinite(const Settings& settings, int64_t step) {
+  if (step == 1 && !settings.init.empty()) return fmt::format("the weights are those of {}", settings.init.string());
+  return fmt::format("try a --lr below {}", settings.lr);
+}
+
+}  // namespace
+
+TrainingSteps::TrainingSteps(Module& net, Optimizer& optimizer, const Dataset& images, const Settings& settings)
+    : net_(net), optimizer_(optimizer), settings_(settings), loader_(images, loader_options(settings)) {
+  if (settings.graph && images.images.device().kind == Device::Kind::cuda)
+    recorded_ = std::make_unique<RecordedStep>(net, optimizer, loader_, settings);
+}
+
+void TrainingSteps::start_epoch(int64_t epoch) { loader_.start_epoch(epoch); }
+
+bool TrainingSteps::run(StepReport report, const Done& done) {
+  if (recorded_ == nullptr) {
+    const std::optional<Batch> batch = loader_.next();
+    if (!batch) return false;
+    run_now(*batch, report);
+    done(report);
+    return true;
+  }
+  const std::optional<BatchSamples> samples = loader_.next_samples();
+  if (!samples) return false;
+  // The first step takes the memory that gradients live in from then on; the last batch of an epoch may be smaller.
+  if (report.step > 1 && static_cast<int64_t>(samples->labels.size()) == settings_.batch) {
+    hand_over(recorded_->run(*samples, report), done);
+  } else {
+    finish(done);
+    run_now(loader_.gather(*samples), report);
+    done(report);
+  }
+  return true;
+}
+
+void TrainingSteps::finish(const Done& done) {
+  if (recorded_ != nullptr) hand_over(recorded_->finish(), done);
+}
+
+void TrainingSteps::run_now(const Batch& batch, StepReport& report) {
+  step_randomness() = {
+      .seed = static_cast<uint64_t>(settings_.seed), .step = static_cast<uint32_t>(report.step), .first_sample = 0};
+  optimizer_.clear_grad();
+  const Variable logits = net_(Variable(batch.images));
+  const Variable loss = softmax_cross_entropy(logits, batch.labels, settings_.label_smoothing);
+  report.loss = loss.value().item();
+  report.samples = batch.labels.size(0);
+  report.correct = count_correct(logits.value(), batch.labels);
+  check_finite(report, batch.images);
+  loss.backward();
+  optimizer_.step(report.lr);
+}
+
+void TrainingSteps::hand_over(std::optional<RecordedStep::Finished> finished, const Done& done) {
+  if (!finished) return;
+  if (!std::isfinite(finished->report.loss)) check_finite(finished->report, loader_.gather(finished->samples).images);
+  done(finished->report);
+}
+
+void TrainingSteps::check_finite(const StepReport& report, const Tensor& images) {
+  if (std::isfinite(report.loss)) return;
+  fail(ErrorKind::numeric, "step {} (epoch {}): the loss is {}: {}; {}", report.step, report.epoch,
+       nonfinite_text(report.loss), first_nonfinite(net_, images), cure_of_nonfinite(settings_, report.step));
+}
+
+}  // namespace convoy

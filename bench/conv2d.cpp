@@ -1,0 +1,179 @@
+// How long does a convolution take, in each direction? Prints one JSON line per shape and direction: the median call in
+// microseconds, and its rate with every tap counted, those in the padding too.
+//
+//   bench_conv2d --batch 64 --threads 2
+//   bench_conv2d --device cuda --precision tf32 --conv-algo tensor-core
+//   {"what":"conv","direction":"forward","n":64,"h":28,"w":28,"c":1,"k":32,"r":3,"stride":1,"pad":0,"us":…,"gflops":…}
+//
+// On a GPU a call is one of many in a replayed graph, so that the cost of launching does not count.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tensor/cpu/parallel.h"
+#include "tensor/cuda/cuda.h"
+#include "tensor/kernels.h"
+#include "tensor/tensor.h"
+
+namespace convoy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The layers of mnist-cnn, cifar-cnn and resnet18, and a 1x1; the batch is chosen on the command line.
+constexpr Conv2dShape kShapes[] = {
+    {.h = 28, .w = 28, .c = 1, .k = 32, .r = 3, .s = 3},
+    {.h = 32, .w = 32, .c = 3, .k = 32, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.h = 16, .w = 16, .c = 32, .k = 64, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.h = 8, .w = 8, .c = 64, .k = 128, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.h = 32, .w = 32, .c = 64, .k = 64, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.h = 16, .w = 16, .c = 128, .k = 128, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.h = 8, .w = 8, .c = 256, .k = 256, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.h = 4, .w = 4, .c = 512, .k = 512, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.h = 32, .w = 32, .c = 64, .k = 128, .r = 3, .s = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1},
+    {.h = 14, .w = 14, .c = 256, .k = 64},
+};
+
+struct Options {
+  int64_t batch = 64;
+  int threads = available_cores();
+  std::string device = "cpu", precision = "fp32", algorithm = "auto";
+  double seconds = 0.2;  // of measurement for each line
+};
+
+Tensor noise(const Shape& shape, uint32_t which) {
+  Tensor values = Tensor::empty(shape, DType::f32, Device{});
+  const RandomKey key{.stream = RandomStream::synthetic, .step = which};
+  for (int64_t i = 0; i < values.count(); ++i)
+    values.data<float>()[i] = 2 * random_uniform(key, static_cast<uint64_t>(i)) - 1;
+  return values.to(current_stream().device);
+}
+
+double seconds_of(const std::function<void()>& work) {
+  const Clock::time_point start = Clock::now();
+  work();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// The median time of one call of `work`, in seconds.
+double time_of(const std::function<void()>& work, double seconds) {
+  const Stream& stream = current_stream();
+  work();
+  int calls = 1;  // in one measurement
+  std::function<void()> measured = work;
+  std::unique_ptr<cuda::Graph> graph;
+  if (stream.device.kind == Device::Kind::cuda) {
+    calls = 20;
+    graph = std::make_unique<cuda::Graph>(stream, [&] {
+      for (int i = 0; i < calls; ++i) work();
+    });
+    measured = [&] {
+      graph->replay(stream);
+      cuda::synchronize(stream);
+    };
+  }
+  measured();
+  std::vector<double> times;
+  for (double spent = 0; spent < seconds || times.size() < 5;) {
+    times.push_back(seconds_of(measured));
+    spent += times.back();
+  }
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2] / calls;
+}
+
+void print(const Conv2dShape& s, const char* direction, double seconds) {
+  std::cout << nlohmann::json{{"what", "conv"},
+                              {"direction", direction},
+                              {"n", s.n},
+                              {"h", s.h},
+                              {"w", s.w},
+                              {"c", s.c},
+                              {"k", s.k},
+                              {"r", s.r},
+                              {"stride", s.stride_h},
+                              {"pad", s.pad_h},
+                              {"us", std::round(seconds * 1e8) / 100},
+                              {"gflops", std::round(2e-9 * static_cast<double>(s.multiply_adds()) / seconds * 10) / 10}}
+            << std::endl;
+}
+
+void time_shape(const Conv2dShape& s, double seconds) {
+  const Kernels& k = kernels(current_stream().device);
+  const Tensor x = noise({s.n, s.h, s.w, s.c}, 1), w = noise({s.k, s.r, s.s, s.c}, 2),
+               dy = noise({s.n, s.p(), s.q(), s.k}, 3);
+  Tensor y = Tensor::empty(dy.shape()), dx = Tensor::empty(x.shape()), dw = Tensor::empty(w.shape());
+  print(s, "forward",
+        time_of([&] { k.conv2d_forward(current_stream(), s, x.data<float>(), w.data<float>(), {}, y.data<float>()); },
+                seconds));
+  if (s.c > 3) {  // the first layer's input wants no gradient
+    print(s, "backward_input",
+          time_of(
+              [&] {
+                k.conv2d_backward_input(current_stream(), s, dy.data<float>(), w.data<float>(), false,
+                                        dx.data<float>());
+              },
+              seconds));
+  }
+  print(s, "backward_weight",
+        time_of(
+            [&] {
+              k.conv2d_backward_weight(current_stream(), s, x.data<float>(), dy.data<float>(), false, dw.data<float>());
+            },
+            seconds));
+}
+
+template <class Value>
+Value chosen(const std::string& name, std::initializer_list<std::pair<const char*, Value>> table) {
+  for (const auto& [known, value] : table) {
+    if (name == known) return value;
+  }
+  fail(ErrorKind::usage, "unknown name '{}'", name);
+}
+
+void run(const Options& options) {
+  Stream stream{.threads = options.threads};
+  if (options.device != "cpu") stream = cuda::make_stream(0);
+  stream.precision = chosen<Precision>(
+      options.precision, {{"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}});
+  stream.convolution =
+      chosen<ConvolutionAlgorithm>(options.algorithm, {{"auto", ConvolutionAlgorithm::automatic},
+                                                       {"im2col", ConvolutionAlgorithm::im2col},
+                                                       {"tiled", ConvolutionAlgorithm::tiled},
+                                                       {"tensor-core", ConvolutionAlgorithm::tensor_core},
+                                                       {"direct", ConvolutionAlgorithm::direct}});
+  set_current_stream(stream);
+  for (Conv2dShape shape : kShapes) {
+    shape.n = options.batch;
+    time_shape(shape, options.seconds);
+  }
+}
+
+}  // namespace
+}  // namespace convoy
+
+int main(int argc, char** argv) {
+  convoy::limit_openmp_spinning(argv);
+  convoy::Options options;
+  CLI::App app("Times convolutions on data in memory.");
+  app.add_option("--batch", options.batch, "images")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--threads", options.threads, "OpenMP threads")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--device", options.device, "cpu or cuda")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--precision", options.precision, "fp32, tf32 or bf16")->capture_default_str();
+  app.add_option("--conv-algo", options.algorithm, "auto, im2col, tiled, tensor-core or direct")->capture_default_str();
+  app.add_option("--seconds", options.seconds, "to measure each line")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    convoy::run(options);
+  } catch (const convoy::Error& error) {
+    std::cerr << "bench_conv2d: " << error.what() << '\n';
+    return static_cast<int>(error.kind());
+  }
+}

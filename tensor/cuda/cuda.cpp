@@ -1,0 +1,196 @@
+#include "tensor/cuda/cuda.h"
+
+#include <cuda_runtime.h>
+
+#include "tensor/cuda/launch.h"
+#include "tensor/error.h"
+#include "tensor/memory_pool.h"
+
+namespace convoy::cuda {
+namespace {
+
+void check_device(int device) {
+  const std::string reason = unavailable();
+  if (!reason.empty()) fail(ErrorKind::device, "cuda:{}: {}; --device cpu trains without", device, reason);
+  const int count = device_count();
+  if (device < 0 || device >= count)
+    fail(ErrorKind::device, "cuda:{}: there is no such device; this machine has cuda:0{}", device,
+         count == 1 ? "" : fmt::format(" to cuda:{}", count - 1));
+}
+
+void use(int device) { check(cudaSetDevice(device), "choosing the device"); }
+
+// The stream on which memory of `device` may be touched in order with the calling thread's work. A thread that works
+// elsewhere waits for all work of the device instead.
+cudaStream_t stream_for(int device) {
+  const Stream& current = current_stream();
+  if (current.device == Device{Device::Kind::cuda, device}) return enter(current);
+  use(device);
+  check(cudaDeviceSynchronize(), "waiting for the device");
+  return nullptr;
+}
+
+}  // namespace
+
+void check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // an error that was reported is not reported again
+  fail(ErrorKind::device, "cuda: {}: {}", what, cudaGetErrorString(status));
+}
+
+cudaStream_t enter(const Stream& stream) {
+  use(stream.device.index);
+  return static_cast<cudaStream_t>(stream.handle);
+}
+
+bool built() { return true; }
+
+std::string unavailable() {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  if (status == cudaErrorInsufficientDriver) return "there is no NVIDIA driver, or it is older than this build's CUDA";
+  if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) return "no GPU is visible";
+  return status == cudaSuccess ? "" : cudaGetErrorString(status);
+}
+
+int device_count() {
+  int count = 0;
+  const bool counted = cudaGetDeviceCount(&count) == cudaSuccess;
+  cudaGetLastError();
+  return counted ? count : 0;
+}
+
+DeviceInfo device_info(int device) {
+  check_device(device);
+  cudaDeviceProp properties = {};
+  check(cudaGetDeviceProperties(&properties, device), "asking for the device's properties");
+  use(device);
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "asking for free memory");
+  return {.name = properties.name,
+          .bytes_total = static_cast<int64_t>(total),
+          .bytes_free = static_cast<int64_t>(free),
+          .multiprocessors = properties.multiProcessorCount,
+          .compute_capability = 10 * properties.major + properties.minor};
+}
+
+Stream make_stream(int device) {
+  check_device(device);
+  use(device);
+  cudaStream_t handle = nullptr;
+  check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "making a stream");
+  return {.device = {Device::Kind::cuda, device}, .handle = handle};
+}
+
+void end_stream(const Stream& stream) {
+  const cudaStream_t handle = enter(stream);
+  cudaStreamSynchronize(handle);
+  cudaStreamDestroy(handle);
+}
+
+void synchronize(const Stream& stream) { check(cudaStreamSynchronize(enter(stream)), "waiting for the stream"); }
+
+std::byte* allocate(int device, int64_t bytes) {
+  check_device(device);
+  use(device);
+  void* memory = nullptr;
+  const cudaError_t status = cudaMalloc(&memory, static_cast<size_t>(bytes));
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  check(status, "allocating memory");
+  return static_cast<std::byte*>(memory);
+}
+
+void release(int device, std::byte* memory) {
+  use(device);
+  check(cudaFree(memory), "releasing memory");
+}
+
+void copy(void* to, Device to_device, const void* from, Device from_device, int64_t bytes) {
+  const bool to_gpu = to_device.kind == Device::Kind::cuda, from_gpu = from_device.kind == Device::Kind::cuda;
+  const size_t size = static_cast<size_t>(bytes);
+  if (to_gpu && from_gpu && to_device != from_device) {
+    stream_for(to_device.index);
+    const cudaStream_t stream = stream_for(from_device.index);
+    check(cudaMemcpyPeerAsync(to, to_device.index, from, from_device.index, size, stream), "copying between devices");
+    check(cudaStreamSynchronize(stream), "copying between devices");
+    return;
+  }
+  const cudaStream_t stream = stream_for(to_gpu ? to_device.index : from_device.index);
+  check(cudaMemcpyAsync(to, from, size, cudaMemcpyDefault, stream), "copying memory");
+  // Within a device the stream's order is enough; and from ordinary host memory CUDA returns once it has read it.
+  if (!to_gpu) check(cudaStreamSynchronize(stream), "copying memory");
+}
+
+Graph::Graph(const Stream& stream, const std::function<void()>& work) : recording_(stream) {
+  const Stream previous = current_stream();
+  // A stream of its own, so that the pool keeps the graph's memory apart.
+  recording_.handle = make_stream(stream.device.index).handle;
+  pool_keep(recording_, true);
+  const cudaStream_t handle = enter(recording_);
+  cudaGraph_t graph = nullptr;
+  try {
+    check(cudaStreamBeginCapture(handle, cudaStreamCaptureModeRelaxed), "beginning to record");
+    set_current_stream(recording_);
+    work();
+    set_current_stream(previous);
+    check(cudaStreamEndCapture(handle, &graph), "recording");
+    cudaGraphExec_t executable = nullptr;
+    check(cudaGraphInstantiate(&executable, graph, 0), "making a recording executable");
+    executable_ = executable;
+    check(cudaGraphDestroy(graph), "recording");
+  } catch (...) {
+    set_current_stream(previous);
+    cudaStreamEndCapture(handle, &graph);  // fails when the recording has ended
+    cudaGetLastError();
+    end();
+    throw;
+  }
+}
+
+void Graph::end() {
+  if (executable_ != nullptr) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable_));
+  pool_keep(recording_, false);
+  end_stream(recording_);
+}
+
+Graph::~Graph() { end(); }
+
+void Graph::replay(const Stream& stream) {
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable_), enter(stream)), "replaying a recording");
+}
+
+Readback::Readback(int device, int64_t bytes) : device_(device), bytes_(bytes) {
+  use(device);
+  check(cudaMallocHost(&host_, static_cast<size_t>(bytes)), "allocating pinned memory");
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+  event_ = event;
+}
+
+Readback::~Readback() {
+  cudaSetDevice(device_);
+  cudaEventSynchronize(static_cast<cudaEvent_t>(event_));
+  cudaEventDestroy(static_cast<cudaEvent_t>(event_));
+  cudaFreeHost(host_);
+}
+
+void Readback::start(const Stream& stream, const void* from) {
+  const cudaStream_t handle = enter(stream);
+  check(cudaMemcpyAsync(host_, from, static_cast<size_t>(bytes_), cudaMemcpyDeviceToHost, handle), "reading back");
+  check(cudaEventRecord(static_cast<cudaEvent_t>(event_), handle), "reading back");
+}
+
+const std::byte* Readback::wait() {
+  check(cudaEventSynchronize(static_cast<cudaEvent_t>(event_)), "reading back");
+  return static_cast<const std::byte*>(host_);
+}
+
+void set_zero(void* memory, int device, int64_t bytes) {
+  check(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), stream_for(device)), "clearing memory");
+}
+
+}  // namespace convoy::cuda

@@ -1,0 +1,103 @@
+// The arithmetic of the rung `tiled`: a block's tile of C in the registers of 128 threads, 8 by 8 elements each, by
+// fused multiply-adds in fp32.
+//
+// Each step of the depth costs a thread 16 floats from shared memory for 64 multiply-adds. A warp covers 4 rows of
+// threads by 8 columns of threads, so the threads of a warp read only 4 different values of A and 8 of B at a time, and
+// one pass over the banks serves all 32.
+#pragma once
+
+#include "tensor/cuda/product.cuh"
+
+namespace convoy::cuda {
+
+class FmaTile {
+ public:
+  static constexpr int kRows = 128, kColumns = 64, kThreads = 128;
+  static constexpr int kStages = 3, kBlocksPerMultiprocessor = 3;  // 3 x 72 KiB of shared memory, 168 registers
+
+  // Adds the product of two tiles in shared memory.
+  template <Lines a_lines, Lines b_lines>
+  __device__ void multiply(const float* a, const float* b) {
+#pragma unroll 1
+    for (int depth = 0; depth < kDepth; depth += 4) {
+      float b_values[4][8];
+      read<b_lines, kColumns, kAcross>(b, across(), depth, b_values);
+      if constexpr (a_lines == Lines::rows) {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+          const auto four = load<4>(a + tile_offset<a_lines, kRows>(index<a_lines, kDown>(down(), i), depth));
+#pragma unroll
+          for (int d = 0; d < 4; ++d) add_row(i, four[d], b_values[d]);
+        }
+      } else {
+#pragma unroll
+        for (int d = 0; d < 4; ++d) {
+#pragma unroll
+          for (int i = 0; i < 8; i += 4) {
+            const auto four = load<4>(a + tile_offset<a_lines, kRows>(index<a_lines, kDown>(down(), i), depth + d));
+#pragma unroll
+            for (int j = 0; j < 4; ++j) add_row(i + j, four[j], b_values[d]);
+          }
+        }
+      }
+    }
+  }
+
+  // Calls element(row, column, values) for the thread's elements of the tile, in runs along a row.
+  template <Lines a_lines, Lines b_lines, class Store>
+  __device__ void store(Store&& element) const {
+    constexpr int kRun = b_lines == Lines::rows ? 1 : 4;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+#pragma unroll
+      for (int j = 0; j < 8; j += kRun) {
+        float run[kRun];
+#pragma unroll
+        for (int l = 0; l < kRun; ++l) run[l] = sums_[i][j + l];
+        element(index<a_lines, kDown>(down(), i), index<b_lines, kAcross>(across(), j), run);
+      }
+    }
+  }
+
+ private:
+  static constexpr int kDown = 16, kAcross = 8;  // threads
+
+  // A warp is 4 rows of 8 threads.
+  static __device__ int down() { return static_cast<int>(threadIdx.x) / kAcross; }
+  static __device__ int across() { return static_cast<int>(threadIdx.x) % kAcross; }
+
+  // The i-th row (or column) of thread t out of `threads`. Lines along the depth are read one row at a time: rows of
+  // neighbouring threads follow each other, and tile_offset() keeps them in distinct banks. Lines along the rows are
+  // read four rows at a time.
+  template <Lines lines_are, int threads>
+  static __device__ int index(int t, int i) {
+    return lines_are == Lines::rows ? t + threads * i : (i / 4 * threads + t) * 4 + i % 4;
+  }
+
+  // values[d][i] = element (i-th row of thread t, depth + d)
+  template <Lines lines_are, int rows, int threads>
+  static __device__ void read(const float* tile, int t, int depth, float (&values)[4][8]) {
+#pragma unroll
+    for (int outer = 0; outer < 8; ++outer) {
+      if constexpr (lines_are == Lines::rows) {
+        const auto four = load<4>(tile + tile_offset<lines_are, rows>(index<lines_are, threads>(t, outer), depth));
+#pragma unroll
+        for (int d = 0; d < 4; ++d) values[d][outer] = four[d];
+      } else {
+        const int d = outer / 2, i = outer % 2 * 4;
+        const auto four = load<4>(tile + tile_offset<lines_are, rows>(index<lines_are, threads>(t, i), depth + d));
+#pragma unroll
+        for (int j = 0; j < 4; ++j) values[d][i + j] = four[j];
+      }
+    }
+  }
+
+  __device__ void add_row(int i, float a, const float (&b)[8]) {
+#pragma unroll
+    for (int j = 0; j < 8; ++j) sums_[i][j] += a * b[j];
+  }
+
+  float sums_[8][8] = {};
+};
+
+}  // namespace convoy::cuda

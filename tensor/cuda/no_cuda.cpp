@@ -1,0 +1,37 @@
+// The page cuda.h in a build without CUDA: no devices, and one clear message for who asks for one.
+#include "tensor/cuda/cuda.h"
+#include "tensor/error.h"
+
+namespace convoy::cuda {
+namespace {
+
+[[noreturn]] void fail_no_cuda(int device) {
+  fail(ErrorKind::device, "cuda:{}: {}; --device cpu trains without", device, unavailable());
+}
+
+}  // namespace
+
+bool built() { return false; }
+std::string unavailable() { return "this build has no CUDA (CMake found none, or CONVOY_CUDA is OFF)"; }
+int device_count() { return 0; }
+DeviceInfo device_info(int device) { fail_no_cuda(device); }
+Stream make_stream(int device) { fail_no_cuda(device); }
+void end_stream(const Stream& stream) { fail_no_cuda(stream.device.index); }
+void synchronize(const Stream& stream) { fail_no_cuda(stream.device.index); }
+std::byte* allocate(int device, int64_t) { fail_no_cuda(device); }
+void release(int device, std::byte*) { fail_no_cuda(device); }
+void copy(void*, Device to, const void*, Device from, int64_t) {
+  fail_no_cuda(to.kind == Device::Kind::cuda ? to.index : from.index);
+}
+void set_zero(void*, int device, int64_t) { fail_no_cuda(device); }
+Graph::Graph(const Stream& stream, const std::function<void()>&) { fail_no_cuda(stream.device.index); }
+Graph::~Graph() = default;
+void Graph::end() {}
+void Graph::replay(const Stream& stream) { fail_no_cuda(stream.device.index); }
+Readback::Readback(int device, int64_t bytes) : device_(device), bytes_(bytes) { fail_no_cuda(device); }
+Readback::~Readback() = default;
+void Readback::start(const Stream& stream, const void*) { fail_no_cuda(stream.device.index); }
+const std::byte* Readback::wait() { fail_no_cuda(device_); }
+const Kernels& kernel_table() { fail_no_cuda(0); }
+
+}  // namespace convoy::cuda

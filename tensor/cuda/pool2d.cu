@@ -1,0 +1,182 @@
+// Pooling on NHWC images. A thread takes four channels where C is a multiple of four, else one; neighbours in a warp
+// take neighbouring channels, then pixels.
+#include "tensor/cuda/table.h"
+#include "tensor/cuda/vector_access.cuh"
+
+namespace convoy::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+// Item `i` of an array [N, height, width, C / W].
+struct Place {
+  int64_t n, row, column, channel;
+
+  template <int W>
+  static __device__ Place of(int64_t i, int64_t height, int64_t width, int64_t channels) {
+    const int64_t vectors = channels / W, pixel = i / vectors, line = pixel / width;
+    return {line / height, line % height, pixel % width, i % vectors * W};
+  }
+};
+
+__device__ inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Calls body(h, w, tap) for the pixels of window (p, q) that lie inside the image, tap by tap.
+template <class Body>
+__device__ inline void for_window(const Pool2dShape& s, int64_t p, int64_t q, Body&& body) {
+  const int64_t top = p * s.stride_h - s.pad_h, left = q * s.stride_w - s.pad_w;
+  const int64_t bottom = least(top + s.r, s.h), right = least(left + s.s, s.w);
+  for (int64_t h = top < 0 ? 0 : top; h < bottom; ++h)
+    for (int64_t w = left < 0 ? 0 : left; w < right; ++w) body(h, w, static_cast<int>((h - top) * s.s + w - left));
+}
+
+// A thread per output vector. Reads the pixels of the windows, writes 5 bytes an output.
+template <int W>
+__global__ void __launch_bounds__(kThreads)
+    max_pool_forward_kernel(Pool2dShape s, int64_t P, int64_t Q, const float* __restrict__ x, float* __restrict__ y,
+                            uint8_t* __restrict__ index) {
+  const int64_t count = s.n * P * Q * s.c / W, step = int64_t{gridDim.x} * kThreads;
+  for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count; i += step) {
+    const Place at = Place::of<W>(i, P, Q, s.c);
+    const float* const image = x + at.n * s.h * s.w * s.c + at.channel;
+    Vector<W> best;
+    Vector<W, uint8_t> position;
+    bool first = true;
+    for_window(s, at.row, at.column, [&](int64_t h, int64_t w, int tap) {
+      const Vector<W> value = load<W>(image + (h * s.w + w) * s.c);
+      for (int j = 0; j < W; ++j) {
+        const bool first_nan = value[j] != value[j] && best[j] == best[j];
+        if (first || value[j] > best[j] || first_nan) {
+          best[j] = value[j];
+          position[j] = static_cast<uint8_t>(tap);
+        }
+      }
+      first = false;
+    });
+    store(y + i * W, best);
+    store(index + i * W, position);
+  }
+}
+
+// A thread per output vector. Reads the pixels of the windows, writes 4 bytes an output.
+template <int W>
+__global__ void __launch_bounds__(kThreads)
+    average_pool_forward_kernel(Pool2dShape s, int64_t P, int64_t Q, float scale, const float* __restrict__ x,
+                                float* __restrict__ y) {
+  const int64_t count = s.n * P * Q * s.c / W, step = int64_t{gridDim.x} * kThreads;
+  for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count; i += step) {
+    const Place at = Place::of<W>(i, P, Q, s.c);
+    const float* const image = x + at.n * s.h * s.w * s.c + at.channel;
+    Vector<W> sum = {};
+    for_window(s, at.row, at.column, [&](int64_t h, int64_t w, int) {
+      const Vector<W> value = load<W>(image + (h * s.w + w) * s.c);
+      for (int j = 0; j < W; ++j) sum[j] += value[j];
+    });
+    for (int j = 0; j < W; ++j) sum[j] *= scale;
+    store(y + i * W, sum);
+  }
+}
+
+// What a window gives to the pixel at one of its taps.
+struct MaxGradient {
+  const float* dy;
+  const uint8_t* index;
+
+  template <int W>
+  __device__ Vector<W> at(int64_t output, int tap) const {
+    Vector<W> given = load<W>(dy + output);
+    const Vector<W, uint8_t> position = load<W>(index + output);
+    for (int j = 0; j < W; ++j) given[j] = position[j] == tap ? given[j] : 0.0f;
+    return given;
+  }
+};
+
+struct AverageGradient {
+  const float* dy;
+  float scale;
+
+  template <int W>
+  __device__ Vector<W> at(int64_t output, int) const {
+    Vector<W> given = load<W>(dy + output);
+    for (int j = 0; j < W; ++j) given[j] *= scale;
+    return given;
+  }
+};
+
+// The padded image is cut into cells of stride_h x stride_w pixels, where windows begin; a thread takes the pixels of
+// one cell. Pixel (i, j) of cell (a, b) lies in the windows (a - k, b - l) at tap (i + k * stride_h, j + l * stride_w).
+// It gathers what they give in the order of p and q. Writes 4 bytes a pixel and reads each window once per cell that it
+// touches, once in all when windows do not overlap.
+template <int W, class Gradient>
+__global__ void __launch_bounds__(kThreads)
+    pool_backward_kernel(Pool2dShape s, int64_t P, int64_t Q, int64_t cell_rows, int64_t cell_columns,
+                         Gradient gradient, bool accumulate, float* __restrict__ dx) {
+  const int64_t count = s.n * cell_rows * cell_columns * s.c / W, step = int64_t{gridDim.x} * kThreads;
+  for (int64_t cell = int64_t{blockIdx.x} * kThreads + threadIdx.x; cell < count; cell += step) {
+    const Place at = Place::of<W>(cell, cell_rows, cell_columns, s.c);
+    const int64_t top = at.row * s.stride_h - s.pad_h, left = at.column * s.stride_w - s.pad_w;
+    for (int64_t h = top < 0 ? 0 : top; h < least(top + s.stride_h, s.h); ++h) {
+      for (int64_t w = left < 0 ? 0 : left; w < least(left + s.stride_w, s.w); ++w) {
+        float* const pixel = dx + ((at.n * s.h + h) * s.w + w) * s.c + at.channel;
+        Vector<W> sum = {};
+        if (accumulate) sum = load<W>(pixel);
+        // The first window that reaches the pixel, going up and left from the cell; then down and right.
+        int64_t p = at.row, q_first = at.column;
+        while (p > 0 && h - ((p - 1) * s.stride_h - s.pad_h) < s.r) --p;
+        while (q_first > 0 && w - ((q_first - 1) * s.stride_w - s.pad_w) < s.s) --q_first;
+        for (; p <= least(at.row, P - 1); ++p) {
+          const int64_t r = h - (p * s.stride_h - s.pad_h);
+          for (int64_t q = q_first; q <= least(at.column, Q - 1); ++q) {
+            const int64_t t = w - (q * s.stride_w - s.pad_w);
+            if (r >= s.r || t >= s.s) continue;
+            const Vector<W> given = gradient.template at<W>(((at.n * P + p) * Q + q) * s.c + at.channel,
+                                                            static_cast<int>(r * s.s + t));
+            for (int j = 0; j < W; ++j) sum[j] += given[j];
+          }
+        }
+        store(pixel, sum);
+      }
+    }
+  }
+}
+
+template <int W, class Gradient>
+void pool_backward(const char* name, const Stream& stream, const Pool2dShape& s, const Gradient& gradient,
+                   bool accumulate, float* dx) {
+  const int64_t cell_rows = (s.h - 1 + s.pad_h) / s.stride_h + 1, cell_columns = (s.w - 1 + s.pad_w) / s.stride_w + 1;
+  launch(name, stream, grid_for(s.n * cell_rows * cell_columns * s.c / W, 1, kThreads),
+         pool_backward_kernel<W, Gradient>, s, s.p(), s.q(), cell_rows, cell_columns, gradient, accumulate, dx);
+}
+
+}  // namespace
+
+void max_pool_forward(const Stream& stream, const Pool2dShape& s, const float* x, float* y, uint8_t* index) {
+  with_width(s.c % 4 == 0 && aligned(x, y, index), [&]<int W> {
+    launch("max_pool_forward", stream, grid_for(s.n * s.p() * s.q() * s.c / W, 1, kThreads), max_pool_forward_kernel<W>,
+           s, s.p(), s.q(), x, y, index);
+  });
+}
+
+void max_pool_backward(const Stream& stream, const Pool2dShape& s, const float* dy, const uint8_t* index,
+                       bool accumulate, float* dx) {
+  with_width(s.c % 4 == 0 && aligned(dy, dx, index), [&]<int W> {
+    pool_backward<W>("max_pool_backward", stream, s, MaxGradient{dy, index}, accumulate, dx);
+  });
+}
+
+void average_pool_forward(const Stream& stream, const Pool2dShape& s, const float* x, float* y) {
+  const float scale = 1.0f / static_cast<float>(s.r * s.s);
+  with_width(s.c % 4 == 0 && aligned(x, y), [&]<int W> {
+    launch("average_pool_forward", stream, grid_for(s.n * s.p() * s.q() * s.c / W, 1, kThreads),
+           average_pool_forward_kernel<W>, s, s.p(), s.q(), scale, x, y);
+  });
+}
+
+void average_pool_backward(const Stream& stream, const Pool2dShape& s, const float* dy, bool accumulate, float* dx) {
+  const float scale = 1.0f / static_cast<float>(s.r * s.s);
+  with_width(s.c % 4 == 0 && aligned(dy, dx), [&]<int W> {
+    pool_backward<W>("average_pool_backward", stream, s, AverageGradient{dy, scale}, accumulate, dx);
+  });
+}
+
+}  // namespace convoy::cuda

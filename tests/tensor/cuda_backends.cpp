@@ -1,0 +1,57 @@
+// The kernel tests on the CUDA table: on a GPU, or on the emulated one where that is linked in its place.
+#include "tensor/cuda/cuda.h"
+#include "tests/tensor/backends.h"
+#include "tests/tensor/gpu_schedule.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::pair<Precision, const char*> kPrecisions[] = {
+    {Precision::fp32, "fp32"}, {Precision::tf32, "tf32"}, {Precision::bf16, "bf16"}};
+constexpr std::pair<ConvolutionAlgorithm, const char*> kAlgorithms[] = {
+    {ConvolutionAlgorithm::automatic, "automatic"},
+    {ConvolutionAlgorithm::im2col, "im2col"},
+    {ConvolutionAlgorithm::tiled, "tiled"},
+    {ConvolutionAlgorithm::tensor_core, "tensor_core"},
+    {ConvolutionAlgorithm::direct, "direct"}};
+
+}  // namespace
+
+std::vector<Backend> backends_under_test(Variants variants) {
+  using enum Backend::Placement;
+  Backend cuda{.name = "cuda", .unavailable = cuda::unavailable(), .most_cases = 100};
+  cuda.vary = [](int run, Stream&) { set_gpu_schedule(run); };
+  if (cuda.unavailable.empty()) {
+    static const Stream stream = cuda::make_stream(0);
+    cuda.table = &cuda::kernel_table();
+    cuda.stream = stream;
+  }
+
+  std::vector<Backend> backends;
+  const auto add = [&](const std::string& name, Backend::Placement placement) {
+    backends.push_back(cuda);
+    backends.back().name += name;
+    backends.back().placement = placement;
+  };
+  if (variants == Variants::none) {
+    add("_aligned", aligned);
+    add("_mixed", mixed);
+    return backends;
+  }
+  for (const auto& [precision, precision_name] : kPrecisions) {
+    cuda.stream.precision = precision;
+    cuda.stream.convolution = ConvolutionAlgorithm::automatic;
+    add(std::string("_mixed_") + precision_name, mixed);
+    for (const auto& [algorithm, algorithm_name] : kAlgorithms) {
+      cuda.stream.convolution = algorithm;
+      if (variants == Variants::convolutions) {
+        add(std::string("_") + precision_name + "_" + algorithm_name, aligned);
+      } else if (algorithm == ConvolutionAlgorithm::automatic) {
+        add(std::string("_aligned_") + precision_name, aligned);
+      }
+    }
+  }
+  return backends;
+}
+
+}  // namespace convoy
