@@ -100,4 +100,11 @@ class FmaTile {
   float sums_[8][8] = {};
 };
 
+struct FmaTiles {
+  template <class Body>
+  static void choose(int64_t, Body&& body) {
+    body.template operator()<FmaTile>();
+  }
+};
+
 }  // namespace convoy::cuda

@@ -102,27 +102,38 @@ class TileLoader {
   typename Source::Element element_;
 };
 
-// How a product is cut into blocks: blockIdx.x counts the tiles, those of one row of tiles side by side, because they
-// read the same rows of A and find them in the L2 cache; blockIdx.z counts the pieces of the depth.
-struct ProductCut {
-  int tiles_across;
-  int steps;            // of the whole depth
-  int steps_per_piece;
+// How the depth is cut into pieces, and these into steps. At least one piece, which may be empty.
+struct DepthCut {
+  int pieces, steps_per_piece, steps;
 };
 
-// Shared memory: kStages tiles of A, then of B. Each operand is read from global memory once for every tile of the other
-// axis; C is written once.
+constexpr int64_t kEnoughBlocks = 2 * 132;  // two for each multiprocessor of an H200
+constexpr int64_t kLeastStepsPerPiece = 8;
+
+inline DepthCut cut_depth(int64_t tiles, int64_t depth) {
+  const int64_t steps = (depth + kDepth - 1) / kDepth;
+  const int64_t most = steps / kLeastStepsPerPiece, wanted = kEnoughBlocks / tiles;
+  const int64_t pieces = wanted < most ? wanted : most;
+  const int64_t steps_per_piece = pieces > 1 ? (steps + pieces - 1) / pieces : steps;
+  return {.pieces = steps == 0 ? 1 : static_cast<int>((steps + steps_per_piece - 1) / steps_per_piece),
+          .steps_per_piece = static_cast<int>(steps_per_piece),
+          .steps = static_cast<int>(steps)};
+}
+
+// blockIdx.x counts the tiles of C, those of one row of tiles side by side, because they read the same rows of A and find
+// them in the L2 cache; blockIdx.z counts the pieces of the depth. Shared memory: kStages tiles of A, then of B. Each
+// operand is read from global memory once for every tile along the other's axis; C is written once.
 template <class Math, class OperandA, class OperandB>
 __global__ void __launch_bounds__(Math::kThreads, Math::kBlocksPerMultiprocessor)
-    product_kernel(const OperandA a, const OperandB b, const ProductCut cut, const ProductResult result) {
+    product_kernel(const OperandA a, const OperandB b, int tiles_across, const DepthCut cut, const ProductResult result) {
   constexpr int kStages = Math::kStages, kTileA = Math::kRows * kDepth, kTileB = Math::kColumns * kDepth;
   float* const tiles_a = dynamic_shared<float>();
   float* const tiles_b = tiles_a + kStages * kTileA;
 
-  const int first_row = static_cast<int>(blockIdx.x) / cut.tiles_across * Math::kRows;
-  const int first_column = static_cast<int>(blockIdx.x) % cut.tiles_across * Math::kColumns;
+  const int first_row = static_cast<int>(blockIdx.x) / tiles_across * Math::kRows;
+  const int first_column = static_cast<int>(blockIdx.x) % tiles_across * Math::kColumns;
   const int begin = static_cast<int>(blockIdx.z) * cut.steps_per_piece;
-  const int end = min(begin + cut.steps_per_piece, cut.steps);
+  const int end = begin + cut.steps_per_piece < cut.steps ? begin + cut.steps_per_piece : cut.steps;
   const TileLoader<OperandA, Math::kRows, Math::kThreads> loader_a(a, first_row);
   const TileLoader<OperandB, Math::kColumns, Math::kThreads> loader_b(b, first_column);
   const auto load = [&](int step, int stage) {
@@ -149,31 +160,25 @@ __global__ void __launch_bounds__(Math::kThreads, Math::kBlocksPerMultiprocessor
   });
 }
 
-constexpr int kEnoughBlocks = 2 * 132;      // two for each multiprocessor of an H200
-constexpr int kLeastStepsPerPiece = 8;
-
-// Enqueues C = A * B with `depth` terms. A's rows, B's columns and the depth are below 2^31 - 256, so are those of C.
-template <class Math, class OperandA, class OperandB>
+// Enqueues C = A * B, summed over `depth` terms. Tiles is FmaTiles or TensorCoreTiles.
+template <class Tiles, class OperandA, class OperandB>
 void run_product(const char* name, const Stream& stream, const OperandA& a, const OperandB& b, int64_t depth,
-                 ProductResult result) {
-  const int64_t tiles_down = (int64_t{result.rows} + Math::kRows - 1) / Math::kRows;
-  const int64_t tiles_across = (int64_t{result.columns} + Math::kColumns - 1) / Math::kColumns;
-  const int64_t tiles = tiles_down * tiles_across, steps = (depth + kDepth - 1) / kDepth;
-  if (tiles == 0) return;
-  const int64_t wanted = std::max<int64_t>(std::min(kEnoughBlocks / tiles, steps / kLeastStepsPerPiece), 1);
-  const int64_t steps_per_piece = (steps + wanted - 1) / wanted;
-  const int64_t pieces = steps == 0 ? 1 : (steps + steps_per_piece - 1) / steps_per_piece;
-
-  const PiecesOfProduct workspace(stream, pieces, result);
-  constexpr size_t kSharedBytes = sizeof(float) * Math::kStages * (Math::kRows + Math::kColumns) * kDepth;
-  const Grid grid{.blocks = dim3(static_cast<unsigned>(tiles), 1, static_cast<unsigned>(pieces)),
-                  .threads = Math::kThreads,
-                  .shared_bytes = kSharedBytes};
-  const ProductCut cut{.tiles_across = static_cast<int>(tiles_across),
-                       .steps = static_cast<int>(steps),
-                       .steps_per_piece = static_cast<int>(steps_per_piece)};
-  launch(name, stream, grid, product_kernel<Math, OperandA, OperandB>, a, b, cut, workspace.result_of_pieces());
-  workspace.add_up(stream);
+                 const ProductResult& result) {
+  if (result.rows == 0 || result.columns == 0) return;
+  Tiles::choose(result.columns, [&]<class Math> {
+    const int64_t tiles_down = (int64_t{result.rows} + Math::kRows - 1) / Math::kRows;
+    const int64_t tiles_across = (int64_t{result.columns} + Math::kColumns - 1) / Math::kColumns;
+    const int64_t tiles = tiles_down * tiles_across;
+    const DepthCut cut = cut_depth(tiles, depth);
+    const PiecesOfProduct workspace(stream, cut.pieces, result);
+    constexpr size_t kSharedBytes = sizeof(float) * Math::kStages * (Math::kRows + Math::kColumns) * kDepth;
+    const Grid grid{.blocks = dim3(static_cast<unsigned>(tiles), 1, static_cast<unsigned>(cut.pieces)),
+                    .threads = Math::kThreads,
+                    .shared_bytes = kSharedBytes};
+    launch(name, stream, grid, product_kernel<Math, OperandA, OperandB>, a, b, static_cast<int>(tiles_across), cut,
+           workspace.result_of_pieces());
+    workspace.add_up(stream);
+  });
 }
 
 }  // namespace convoy::cuda

@@ -7,10 +7,21 @@
 // lines are.
 #pragma once
 
+#include <string>
+
 #include "tensor/conv_shape.h"
 #include "tensor/cuda/vector_access.cuh"
+#include "tensor/error.h"
 
 namespace convoy::cuda {
+
+// An extent as the index type of the kernels, which leaves room for the edge of a tile; throws Error(usage) beyond.
+inline int extent(int64_t value) {
+  if (value >= INT32_MAX - 1024) {
+    throw Error(ErrorKind::usage, "cuda: a product with an extent of " + std::to_string(value) + ", more than 2^31");
+  }
+  return static_cast<int>(value);
+}
 
 // Division of 0 <= n < 2^31 by a divisor below 2^31, by one multiplication: Granlund, Montgomery, "Division by
 // invariant integers using multiplication", 1994, figure 4.1.
@@ -60,13 +71,12 @@ struct MatrixLines {
 struct WindowLines {
   const float* data;
   int height, width, channels;
-  int window_h, window_w;
+  int window_w;  // S
   int step_h, step_w, pad_h, pad_w;
   int lines, elements;
-  FastDivisor lines_h, lines_w;  // windows down and across an image
-  int lines_down, lines_across;
-  FastDivisor by_channels, by_window_w;
-  int64_t image_size;
+  int lines_down, lines_across;  // of one image
+  int64_t image_size;            // floats, below 2^31
+  FastDivisor by_down, by_across, by_channels, by_window_w;
 
   struct Line {
     int64_t offset;
@@ -80,7 +90,7 @@ struct WindowLines {
 
   __device__ Line line(int i) const {
     if (i >= lines) return {0, kNoLine, kNoLine};
-    const int row = lines_w.quotient(i), image = lines_h.quotient(row);
+    const int row = by_across.quotient(i), image = by_down.quotient(row);
     const int h = (row - image * lines_down) * step_h - pad_h, w = (i - row * lines_across) * step_w - pad_w;
     return {image * image_size + (h * width + w) * channels, h, w};
   }

@@ -56,32 +56,29 @@ constexpr int kVectorsPerThread = 2;
 inline Grid grid_of_vectors(int64_t count, int width) { return grid_for(count, kVectorsPerThread * width); }
 
 // Calls body.operator()<V>(i, in) for vectors of elements [i, i + V) that together cover [0, count); in[j] is what
-// arrays j holds there. V is W, and 1 for the last count % W elements.
+// array j holds there. V is W, and 1 for the last count % W elements.
 template <int W, class Body, class... T>
 __device__ inline void for_vectors(int64_t count, Body&& body, const T*... arrays) {
   constexpr int kArrays = sizeof...(arrays);
-  const int64_t step = int64_t{blockDim.x} * W, run = step * kVectorsPerThread;
-  for (int64_t begin = blockIdx.x * run; begin < count; begin += gridDim.x * run) {
+  const int64_t step = int64_t{blockDim.x} * W, run = step * kVectorsPerThread, whole = count - count % W;
+  for (int64_t begin = blockIdx.x * run; begin < whole; begin += gridDim.x * run) {
     const int64_t first = begin + int64_t{threadIdx.x} * W;
     Vector<W> in[kVectorsPerThread][kArrays];
 #pragma unroll
     for (int k = 0; k < kVectorsPerThread; ++k) {
       const int64_t i = first + k * step;
       int j = 0;
-      if (i + W <= count) ((in[k][j++] = load<W>(arrays + i)), ...);
+      if (i < whole) ((in[k][j++] = load<W>(arrays + i)), ...);
     }
 #pragma unroll
     for (int k = 0; k < kVectorsPerThread; ++k) {
-      int64_t i = first + k * step;
-      if (i + W <= count) {
-        body.template operator()<W>(i, in[k]);
-      } else if constexpr (W > 1) {
-        for (; i < count; ++i) {
-          const Vector<1> rest[kArrays] = {load<1>(arrays + i)...};
-          body.template operator()<1>(i, rest);
-        }
-      }
+      const int64_t i = first + k * step;
+      if (i < whole) body.template operator()<W>(i, in[k]);
     }
+  }
+  if (const int64_t i = whole + threadIdx.x; blockIdx.x == 0 && i < count) {
+    const Vector<1> rest[kArrays] = {load<1>(arrays + i)...};
+    body.template operator()<1>(i, rest);
   }
 }
 

@@ -1,5 +1,5 @@
 // The backends that the kernel tests run on. A test program has one file that lists them: cpu_backends.cpp the tables
-// of this CPU's instruction sets; cuda_backends.cpp the CUDA table, on a GPU or on the emulated one.
+// of this CPU's instruction sets; cuda/backends.cpp the CUDA table, on a GPU or on the emulated one.
 #pragma once
 
 #include <ostream>

@@ -1,7 +1,7 @@
 // The kernel tests on the CUDA table: on a GPU, or on the emulated one where that is linked in its place.
 #include "tensor/cuda/cuda.h"
 #include "tests/tensor/backends.h"
-#include "tests/tensor/gpu_schedule.h"
+#include "tests/tensor/cuda/schedule.h"
 
 namespace convoy {
 namespace {
@@ -20,7 +20,7 @@ constexpr std::pair<ConvolutionAlgorithm, const char*> kAlgorithms[] = {
 std::vector<Backend> backends_under_test(Variants variants) {
   using enum Backend::Placement;
   Backend cuda{.name = "cuda", .unavailable = cuda::unavailable(), .most_cases = 100};
-  cuda.vary = [](int run, Stream&) { set_gpu_schedule(run); };
+  cuda.vary = [](int run, Stream&) { set_schedule(run); };
   if (cuda.unavailable.empty()) {
     static const Stream stream = cuda::make_stream(0);
     cuda.table = &cuda::kernel_table();

@@ -1,0 +1,24 @@
+// The second rung of the ladder: the im2col matrix is never built; each block copies the windows it needs straight
+// from the image to shared memory, and multiplies with fp32 multiply-adds. Bit for bit the precision of the CPU's sums.
+#include "tensor/cuda/conv2d_algorithms.h"
+#include "tensor/cuda/conv2d_products.cuh"
+#include "tensor/cuda/fma_tile.cuh"
+
+namespace convoy::cuda::tiled {
+
+void forward(const Stream& stream, const Conv2dShape& shape, const float* x, const float* w, const Epilogue& epilogue,
+             float* y) {
+  forward_product<FmaTiles>(stream, shape, x, w, epilogue, y);
+}
+
+void backward_input(const Stream& stream, const Conv2dShape& shape, const float* dy, const float* w, bool accumulate,
+                    float* dx) {
+  backward_input_product<FmaTiles>(stream, shape, dy, w, accumulate, dx);
+}
+
+void backward_weight(const Stream& stream, const Conv2dShape& shape, const float* x, const float* dy, bool accumulate,
+                     float* dw) {
+  backward_weight_product<FmaTiles>(stream, shape, x, dy, accumulate, dw);
+}
+
+}  // namespace convoy::cuda::tiled

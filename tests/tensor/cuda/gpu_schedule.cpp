@@ -1,0 +1,7 @@
+#include "tests/tensor/cuda/schedule.h"
+
+namespace convoy {
+
+void set_schedule(int) {}
+
+}  // namespace convoy
