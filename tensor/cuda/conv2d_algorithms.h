@@ -6,8 +6,8 @@
 
 namespace convoy::cuda {
 
-#define ALGORITHM                                                   \
-  std::remove_pointer_t<decltype(Kernels::conv2d_forward)> forward; \
+#define ALGORITHM                                                                 \
+  std::remove_pointer_t<decltype(Kernels::conv2d_forward)> forward;               \
   std::remove_pointer_t<decltype(Kernels::conv2d_backward_input)> backward_input; \
   std::remove_pointer_t<decltype(Kernels::conv2d_backward_weight)> backward_weight;
 

@@ -1,5 +1,5 @@
 // The second rung of the ladder: the im2col matrix is never built; each block copies the windows it needs straight
-// from the image to shared memory, and multiplies with fp32 multiply-adds. Bit for bit the precision of the CPU's sums.
+// from the image to shared memory. Multiply-adds in fp32, whatever the stream's precision.
 #include "tensor/cuda/conv2d_algorithms.h"
 #include "tensor/cuda/conv2d_products.cuh"
 #include "tensor/cuda/fma_tile.cuh"

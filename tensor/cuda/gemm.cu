@@ -68,7 +68,8 @@ void gemm(const Stream& stream, const GemmShape& shape, const float* a, const fl
                              .vectors = n % 4 == 0 && aligned(c)};
   const MatrixLines rows_of_a{a, m, k}, columns_of_a{a, k, m}, columns_of_b{b, n, k}, rows_of_b{b, k, n};
   if (shape.transpose_a) {
-    if (shape.transpose_b) return gemm_of_lines<Lines::depth, Lines::rows>(stream, columns_of_a, columns_of_b, k, result);
+    if (shape.transpose_b)
+      return gemm_of_lines<Lines::depth, Lines::rows>(stream, columns_of_a, columns_of_b, k, result);
     return gemm_of_lines<Lines::depth, Lines::depth>(stream, columns_of_a, rows_of_b, k, result);
   }
   if (shape.transpose_b) return gemm_of_lines<Lines::rows, Lines::rows>(stream, rows_of_a, columns_of_b, k, result);

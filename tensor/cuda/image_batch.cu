@@ -15,6 +15,12 @@ __global__ void __launch_bounds__(kThreads)
                        float* __restrict__ out) {
   const int64_t row = s.w * C, warps = int64_t{gridDim.x} * (kThreads / kLanes);
   const int lane = threadIdx.x % kLanes;
+  float means[C], inverse_stds[C];
+#pragma unroll
+  for (int k = 0; k < C; ++k) {
+    means[k] = s.mean[k];
+    inverse_stds[k] = s.inverse_std[k];
+  }
   for (int64_t i = int64_t{blockIdx.x} * (kThreads / kLanes) + threadIdx.x / kLanes; i < s.n * s.h; i += warps) {
     const int64_t n = i / s.h, h = i % s.h;
     const Random4 random = philox(s.key, static_cast<uint64_t>(index[n]));
@@ -32,7 +38,13 @@ __global__ void __launch_bounds__(kThreads)
       const int64_t column = mirrored ? s.w - 1 - (w + right) : w + right;
       const bool inside = row_inside && column >= 0 && column < s.w;
       const float value = inside ? static_cast<float>(from[column * C + c]) : 0.0f;
-      to[j] = (value / 255.0f - s.mean[c]) * s.inverse_std[c];
+      float mean = means[0], inverse_std = inverse_stds[0];
+#pragma unroll
+      for (int k = 1; k < C; ++k) {  // an index known when compiled keeps the arrays in registers
+        mean = c == k ? means[k] : mean;
+        inverse_std = c == k ? inverse_stds[k] : inverse_std;
+      }
+      to[j] = (value / 255.0f - mean) * inverse_std;
     }
   }
 }

@@ -103,6 +103,13 @@ struct AverageGradient {
   }
 };
 
+// The first of the windows up to `last` that pixel h (or w) lies in, `last` when none does, and never below 0.
+__device__ inline int64_t first_window(int64_t h, int64_t last, int64_t stride, int64_t pad, int64_t size) {
+  int64_t p = last < 0 ? 0 : last;
+  while (p > 0 && h - ((p - 1) * stride - pad) < size) --p;
+  return p;
+}
+
 // The padded image is cut into cells of stride_h x stride_w pixels, where windows begin; a thread takes the pixels of
 // one cell. Pixel (i, j) of cell (a, b) lies in the windows (a - k, b - l) at tap (i + k * stride_h, j + l * stride_w).
 // It gathers what they give in the order of p and q. Writes 4 bytes a pixel and reads each window once per cell that it
@@ -115,20 +122,18 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t cell = int64_t{blockIdx.x} * kThreads + threadIdx.x; cell < count; cell += step) {
     const Place at = Place::of<W>(cell, cell_rows, cell_columns, s.c);
     const int64_t top = at.row * s.stride_h - s.pad_h, left = at.column * s.stride_w - s.pad_w;
+    const int64_t p_last = least(at.row, P - 1), q_last = least(at.column, Q - 1);
     for (int64_t h = top < 0 ? 0 : top; h < least(top + s.stride_h, s.h); ++h) {
       for (int64_t w = left < 0 ? 0 : left; w < least(left + s.stride_w, s.w); ++w) {
         float* const pixel = dx + ((at.n * s.h + h) * s.w + w) * s.c + at.channel;
         Vector<W> sum = {};
         if (accumulate) sum = load<W>(pixel);
-        // The first window that reaches the pixel, going up and left from the cell; then down and right.
-        int64_t p = at.row, q_first = at.column;
-        while (p > 0 && h - ((p - 1) * s.stride_h - s.pad_h) < s.r) --p;
-        while (q_first > 0 && w - ((q_first - 1) * s.stride_w - s.pad_w) < s.s) --q_first;
-        for (; p <= least(at.row, P - 1); ++p) {
+        const int64_t q_first = first_window(w, q_last, s.stride_w, s.pad_w, s.s);
+        for (int64_t p = first_window(h, p_last, s.stride_h, s.pad_h, s.r); p <= p_last; ++p) {
           const int64_t r = h - (p * s.stride_h - s.pad_h);
-          for (int64_t q = q_first; q <= least(at.column, Q - 1); ++q) {
+          for (int64_t q = q_first; q <= q_last; ++q) {
             const int64_t t = w - (q * s.stride_w - s.pad_w);
-            if (r >= s.r || t >= s.s) continue;
+            if (r >= s.r || t >= s.s) continue;  // strides wider than windows leave pixels between them
             const Vector<W> given = gradient.template at<W>(((at.n * P + p) * Q + q) * s.c + at.channel,
                                                             static_cast<int>(r * s.s + t));
             for (int j = 0; j < W; ++j) sum[j] += given[j];

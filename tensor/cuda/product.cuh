@@ -107,7 +107,6 @@ struct DepthCut {
   int pieces, steps_per_piece, steps;
 };
 
-constexpr int64_t kEnoughBlocks = 2 * 132;  // two for each multiprocessor of an H200
 constexpr int64_t kLeastStepsPerPiece = 8;
 
 inline DepthCut cut_depth(int64_t tiles, int64_t depth) {
@@ -125,7 +124,8 @@ inline DepthCut cut_depth(int64_t tiles, int64_t depth) {
 // operand is read from global memory once for every tile along the other's axis; C is written once.
 template <class Math, class OperandA, class OperandB>
 __global__ void __launch_bounds__(Math::kThreads, Math::kBlocksPerMultiprocessor)
-    product_kernel(const OperandA a, const OperandB b, int tiles_across, const DepthCut cut, const ProductResult result) {
+    product_kernel(const OperandA a, const OperandB b, int tiles_across, const DepthCut cut,
+                   const ProductResult result) {
   constexpr int kStages = Math::kStages, kTileA = Math::kRows * kDepth, kTileB = Math::kColumns * kDepth;
   float* const tiles_a = dynamic_shared<float>();
   float* const tiles_b = tiles_a + kStages * kTileA;

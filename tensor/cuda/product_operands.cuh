@@ -7,6 +7,7 @@
 // lines are.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "tensor/conv_shape.h"

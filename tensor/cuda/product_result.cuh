@@ -9,6 +9,8 @@
 
 namespace convoy::cuda {
 
+constexpr int64_t kEnoughBlocks = 2 * 132;  // two for each multiprocessor of an H200; fewer are worth cutting a sum
+
 // The offset of row (image, i, j) of a product whose rows are pixels: every `step`-th one from `first` on, down and
 // across images.
 struct PixelRows {
@@ -28,8 +30,8 @@ struct ProductResult {
   int rows = 0, columns = 0;
   int64_t row_stride = 0, column_stride = 1;
   bool scattered = false;  // rows lie where `pixels` says, not row_stride apart
-  PixelRows pixels;
-  Epilogue epilogue;
+  PixelRows pixels = {};
+  Epilogue epilogue = {};
   bool accumulate = false;
   bool vectors = false;      // neighbours along a row, from an even column on, may be stored at once
   int64_t piece_stride = 0;  // from one piece's C to the next
@@ -69,7 +71,8 @@ void add_pieces(const Stream& stream, int64_t pieces, const float* partial, cons
 // The workspace of a product in pieces; with one piece there is none.
 class PiecesOfProduct {
  public:
-  PiecesOfProduct(const Stream& stream, int64_t pieces, const ProductResult& result) : pieces_(pieces), result_(result) {
+  PiecesOfProduct(const Stream& stream, int64_t pieces, const ProductResult& result)
+      : pieces_(pieces), result_(result) {
     const int64_t count = int64_t{result.rows} * result.columns;
     if (pieces > 1) memory_ = pool_allocate(stream.device, pieces * count * static_cast<int64_t>(sizeof(float)));
   }

@@ -114,8 +114,8 @@ class TensorCoreTile {
       } else {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-          squares[l][i / 2][i % 2] = tile[tile_offset<lines_are, rows>(row + i / 2 * 8 + lane() / 4,
-                                                                       depth + 8 * l + i % 2 * 4 + lane() % 4)];
+          squares[l][i / 2][i % 2] =
+              tile[tile_offset<lines_are, rows>(row + i / 2 * 8 + lane() / 4, depth + 8 * l + i % 2 * 4 + lane() % 4)];
         }
       }
     }

@@ -35,12 +35,6 @@ struct Fiber::Switch {
   Fiber* to;
 };
 
-void start_fiber(Fiber::Switch& by) {
-  Fiber& self = *by.to;
-  self.entry_(self, self.argument_);
-  std::abort();  // an entry never returns: there would be nowhere to go
-}
-
 Fiber::Fiber() {
 #ifdef __SANITIZE_THREAD__
   tsan_fiber_ = __tsan_get_current_fiber();
@@ -77,7 +71,9 @@ void Fiber::restart() {
   context_ = context::make_fcontext(bottom + size, size, [](context::transfer_t transfer) {
     Switch& by = *static_cast<Switch*>(transfer.data);
     arrive(by, transfer.fctx);
-    start_fiber(by);
+    Fiber& self = *by.to;
+    self.entry_(self, self.argument_);
+    std::abort();  // an entry never returns: there would be nowhere to go
   });
 }
 

@@ -23,7 +23,6 @@ class Fiber {
 
  private:
   struct Switch;
-  friend void start_fiber(Switch&);
   static void arrive(Switch& by, void* context_left);
 
   void* context_ = nullptr;
