@@ -2,7 +2,7 @@
 # Everything about the CUDA backend that only a GPU can show, in under ten minutes: tests, compute-sanitizer, speed, accuracy.
 #
 #   bench/gpu_gate.sh                                    # builds, then runs; tables go to bench/results/
-#   bench/gpu_gate.sh --bin DIR --out DIR                # with programs built elsewhere: DIR/convoy, DIR/test_tensor_cuda, DIR/bench_conv2d
+#   bench/gpu_gate.sh --bin DIR --out DIR                # with programs built elsewhere: DIR/convoy, DIR/test_cuda, DIR/bench_conv2d
 #
 # Needs nvcc or --bin, and a GPU. compute-sanitizer, and a python3 with torch (for cuDNN and PyTorch to compare with; --python PATH), are used
 # where they are found. Data sets are those in $CONVOY_DATA, else synthetic digits. Ends with a line per bar and non-zero when a test failed.
@@ -30,13 +30,14 @@ bar() { say "| $1 | $2 |"; }
 
 if [ -z "$bin" ]; then
   cmake -S "$root" --preset release -DCONVOY_CUDA=ON -DCONVOY_BENCH=ON >"$work/build.log" 2>&1 &&
-    cmake --build "$root/build/release" --parallel "$(nproc)" --target convoy test_tensor_cuda bench_conv2d >>"$work/build.log" 2>&1 ||
+    cmake --build "$root/build/release" --parallel "$(nproc)" --target convoy test_cuda bench_conv2d >>"$work/build.log" 2>&1 ||
     { tail -n 30 "$work/build.log" >&2; echo "gpu_gate: the build failed" >&2; exit 11; }
   bin="$work/bin"
   mkdir "$bin"
-  ln -s "$root/build/release/apps/convoy" "$root/build/release/tests/test_tensor_cuda" "$root/build/release/bench/bench_conv2d" "$bin/"
+  ln -s "$root/build/release/apps/convoy" "$root/build/release/tests/test_cuda" "$root/build/release/bench/bench_conv2d" "$bin/"
 fi
 bin=$(cd "$bin" && pwd)
+export CONVOY_TEST_FILES="$root/tests"
 
 : >"$summary"
 say "# GPU gate, $(date +%F), commit $(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)"
@@ -66,11 +67,11 @@ tests() {  # tests <name> <command>…
   bar "$name" "$(grep -E '^\[  (PASSED|FAILED)  \]' "$log" | head -n 1 | tr -d '[]' | xargs || true) exit code $status, $((SECONDS - start)) s"
 }
 : >"$out/gpu_gate-tests.txt"
-tests kernels "$bin/test_tensor_cuda" --gtest_brief=1
+tests kernels "$bin/test_cuda" --gtest_brief=1
 if command -v compute-sanitizer >/dev/null; then
   # Generated shapes by the hundred take too long under the sanitizer: what each op does on a handful is the same code.
   for tool in memcheck racecheck synccheck initcheck; do
-    tests "$tool" env CONVOY_TEST_SHAPES=6 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/test_tensor_cuda" --gtest_brief=1
+    tests "$tool" env CONVOY_TEST_SHAPES=6 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/test_cuda" --gtest_brief=1
   done
 else
   bar "compute-sanitizer" "not found, not run"

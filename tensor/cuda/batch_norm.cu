@@ -32,13 +32,17 @@ struct Channels {
   }
 };
 
+// Two blocks to a multiprocessor are promised, so that the compiler takes the registers it needs: with four rows of
+// several arrays in flight, bytes under way do not depend on many blocks.
+constexpr int kBlocks = 2;
+
 constexpr int kStatisticsRows = 8;  // a thread's rows whose mean is taken before their M2
 
 // Tiles as in matrix.cuh. A thread takes mean and M2 of 8 rows at a time, from registers, and merges them into those of
 // its rows before; then the block merges its threads. Means are kept relative to `x`'s first row, so that a large common
 // offset costs no digits. partial is [pieces][mean, M2][channels]. Reads 4 bytes an element.
 template <int W>
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kBlocks)
     statistics_kernel(MatrixCut cut, const float* __restrict__ x, float* __restrict__ partial) {
   const MatrixTile tile = MatrixTile::of_thread<W>(cut);
   Moments<float, W> mine;
@@ -75,7 +79,7 @@ __global__ void __launch_bounds__(kTileThreads)
 }
 
 // Finishing blocks as in matrix.cuh.
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kBlocks)
     statistics_finish_kernel(MatrixCut cut, const float* __restrict__ x, const float* __restrict__ partial,
                              float* __restrict__ mean, float* __restrict__ variance) {
   finish_columns<Moments<double, 1>>(
@@ -98,7 +102,7 @@ __global__ void __launch_bounds__(kTileThreads)
 
 // Tiles as in matrix.cuh. Moves 8 bytes an element. y may be x.
 template <int W>
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kBlocks)
     normalize_kernel(MatrixCut cut, const float* x, Normalisation map, float* y) {
   const MatrixTile tile = MatrixTile::of_thread<W>(cut);
   if (!tile.inside) return;
@@ -119,7 +123,7 @@ __global__ void __launch_bounds__(kTileThreads)
 // Tiles as in matrix.cuh; a thread sums its rows, then the block its threads. partial is [pieces][sum dz * (x - mean),
 // sum dz][channels]. Reads 8 bytes an element.
 template <int W>
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kBlocks)
     backward_reduce_kernel(MatrixCut cut, const float* __restrict__ x, const float* __restrict__ dy, Normalisation map,
                            float* __restrict__ partial) {
   const MatrixTile tile = MatrixTile::of_thread<W>(cut);
@@ -149,7 +153,7 @@ __global__ void __launch_bounds__(kTileThreads)
 }
 
 // Finishing blocks as in matrix.cuh.
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kBlocks)
     backward_reduce_finish_kernel(int64_t channels, int64_t pieces, const float* __restrict__ partial,
                                   const float* __restrict__ variance, float epsilon, float* __restrict__ dgamma,
                                   float* __restrict__ dbeta) {
@@ -170,7 +174,7 @@ __global__ void __launch_bounds__(kTileThreads)
 // dx = multiplier * dz - constant - (x - mean) * slope. Tiles as in matrix.cuh. Moves 12 bytes an element, 16 when it
 // accumulates.
 template <int W, bool Accumulate>
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kBlocks)
     backward_input_kernel(MatrixCut cut, float inverse_rows, const float* __restrict__ x, const float* __restrict__ dy,
                           Normalisation map, const float* __restrict__ dgamma, const float* __restrict__ dbeta,
                           float* dx) {
@@ -202,7 +206,7 @@ __global__ void __launch_bounds__(kTileThreads)
 }
 
 // A thread per channel.
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kBlocks)
     update_running_kernel(int64_t channels, float momentum, float unbiased, const float* __restrict__ mean,
                           const float* __restrict__ variance, float* __restrict__ running_mean,
                           float* __restrict__ running_variance) {

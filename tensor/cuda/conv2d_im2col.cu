@@ -11,7 +11,7 @@ __global__ void __launch_bounds__(256) im2col_kernel(const WindowLines windows, 
   const int64_t count = int64_t{windows.lines} * windows.elements;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += int64_t{gridDim.x} * blockDim.x) {
     const int line = static_cast<int>(i / windows.elements), element = static_cast<int>(i % windows.elements);
-    const Place place = windows.at(windows.line(line), windows.element(element));
+    const Place place = WindowLines::Lines<1, 1>(windows, line).place(0, windows.element(element));
     matrix[i] = place.inside ? *place.pointer : 0.0f;
   }
 }

@@ -10,7 +10,6 @@
 namespace convoy::cuda {
 
 inline WindowLines windows_of_input(const Conv2dShape& s, const float* x) {
-  extent(s.h * s.w * s.c);
   return {.data = x,
           .height = extent(s.h),
           .width = extent(s.w),
@@ -24,7 +23,7 @@ inline WindowLines windows_of_input(const Conv2dShape& s, const float* x) {
           .elements = extent(s.taps()),
           .lines_down = extent(s.p()),
           .lines_across = extent(s.q()),
-          .image_size = s.h * s.w * s.c,
+          .image_size = image_extent(s.h * s.w * s.c, s.p() * s.q()),
           .by_down = FastDivisor(s.p()),
           .by_across = FastDivisor(s.q()),
           .by_channels = FastDivisor(s.c),
@@ -52,24 +51,25 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
   const ReachingTaps down = ReachingTaps::of(h0, s.stride_h, s.pad_h, s.r, s.h);
   const ReachingTaps across = ReachingTaps::of(w0, s.stride_w, s.pad_w, s.s, s.w);
   const int64_t depth = down.count * across.count * s.k;
-  const Operand<WindowLines, Lines::rows> windows({.data = dy,
-                                                   .height = extent(s.p()),
-                                                   .width = extent(s.q()),
-                                                   .channels = extent(s.k),
-                                                   .window_w = extent(across.count),
-                                                   .step_h = 1,
-                                                   .step_w = 1,
-                                                   .pad_h = extent(down.pad),
-                                                   .pad_w = extent(across.pad),
-                                                   .lines = extent(s.n * down.positions * across.positions),
-                                                   .elements = extent(depth),
-                                                   .lines_down = extent(down.positions),
-                                                   .lines_across = extent(across.positions),
-                                                   .image_size = s.p() * s.q() * s.k,
-                                                   .by_down = FastDivisor(down.positions),
-                                                   .by_across = FastDivisor(across.positions),
-                                                   .by_channels = FastDivisor(s.k),
-                                                   .by_window_w = FastDivisor(across.count)});
+  const Operand<WindowLines, Lines::rows> windows(
+      {.data = dy,
+       .height = extent(s.p()),
+       .width = extent(s.q()),
+       .channels = extent(s.k),
+       .window_w = extent(across.count),
+       .step_h = 1,
+       .step_w = 1,
+       .pad_h = extent(down.pad),
+       .pad_w = extent(across.pad),
+       .lines = extent(s.n * down.positions * across.positions),
+       .elements = extent(depth),
+       .lines_down = extent(down.positions),
+       .lines_across = extent(across.positions),
+       .image_size = image_extent(s.p() * s.q() * s.k, down.positions * across.positions),
+       .by_down = FastDivisor(down.positions),
+       .by_across = FastDivisor(across.positions),
+       .by_channels = FastDivisor(s.k),
+       .by_window_w = FastDivisor(across.count)});
   const Operand<FilterLines, Lines::depth> filters({.data = w,
                                                     .filters = extent(s.k),
                                                     .taps_across = extent(across.count),
@@ -102,7 +102,6 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
 template <class Tiles>
 void backward_input_product(const Stream& stream, const Conv2dShape& s, const float* dy, const float* w,
                             bool accumulate, float* dx) {
-  extent(s.p() * s.q() * s.k);
   for (int64_t h0 = 0; h0 < s.stride_h && h0 < s.h; ++h0) {
     for (int64_t w0 = 0; w0 < s.stride_w && w0 < s.w; ++w0) {
       backward_input_residue<Tiles>(stream, s, h0, w0, dy, w, accumulate, dx);

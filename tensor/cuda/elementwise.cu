@@ -98,16 +98,15 @@ __global__ void __launch_bounds__(kThreads) scale_kernel(int64_t count, float sc
 // of 4. Moves 8 bytes an element.
 template <bool Wide>
 __global__ void __launch_bounds__(kThreads)
-    dropout_kernel(int64_t count, float probability, float scale, RandomKey key, uint64_t offset, const float* x,
-                   float* y) {
+    dropout_kernel(int64_t count, float probability, float scale, RandomKey key, uint64_t offset,
+                   const StepScalars* __restrict__ recorded, const float* x, float* y) {
+  if (recorded != nullptr) key.step = recorded->step;
   const int64_t skipped = static_cast<int64_t>(offset % 4), groups = (count + skipped + 3) / 4;
   const int64_t step = int64_t{gridDim.x} * kThreads;
   for (int64_t group = int64_t{blockIdx.x} * kThreads + threadIdx.x; group < groups; group += step) {
     const Random4 random = philox(key, offset / 4 + static_cast<uint64_t>(group));
     const int64_t first = 4 * group - skipped;
-    const auto kept = [&](int j, float value) {
-      return unit_float(random.v[j]) >= probability ? value * scale : 0.0f;
-    };
+    const auto kept = [&](int j, float value) { return unit_float(random.v[j]) >= probability ? value * scale : 0.0f; };
     if (Wide && first + 4 <= count) {
       Vector<4> v = load<4>(x + first);
       for (int j = 0; j < 4; ++j) v[j] = kept(j, v[j]);
@@ -211,9 +210,8 @@ void binary_backward(const Stream& stream, Binary function, int64_t count, const
 }
 
 void scale(const Stream& stream, int64_t count, float scale, const float* x, float* y) {
-  with_width(aligned(x, y), [&]<int W> {
-    launch("scale", stream, grid_of_vectors(count, W), scale_kernel<W>, count, scale, x, y);
-  });
+  with_width(aligned(x, y),
+             [&]<int W> { launch("scale", stream, grid_of_vectors(count, W), scale_kernel<W>, count, scale, x, y); });
 }
 
 void dropout(const Stream& stream, int64_t count, float probability, const RandomKey& key, uint64_t offset,
@@ -222,13 +220,12 @@ void dropout(const Stream& stream, int64_t count, float probability, const Rando
   const float scale = 1.0f / (1.0f - probability);
   const bool wide = aligned(x, y) && offset % 4 == 0;
   launch("dropout", stream, grid_for(count + 3, 4, kThreads), wide ? dropout_kernel<true> : dropout_kernel<false>,
-         count, probability, scale, key, offset, x, y);
+         count, probability, scale, key, offset, stream.scalars, x, y);
 }
 
 void fill(const Stream& stream, int64_t count, float value, float* y) {
-  with_width(aligned(y), [&]<int W> {
-    launch("fill", stream, grid_for(count, W, kThreads), fill_kernel<W>, count, value, y);
-  });
+  with_width(aligned(y),
+             [&]<int W> { launch("fill", stream, grid_for(count, W, kThreads), fill_kernel<W>, count, value, y); });
 }
 
 }  // namespace convoy::cuda

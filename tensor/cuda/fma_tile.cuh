@@ -25,7 +25,7 @@ class FmaTile {
       if constexpr (a_lines == Lines::rows) {
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
-          const auto four = load<4>(a + tile_offset<a_lines, kRows>(index<a_lines, kDown>(down(), i), depth));
+          const auto four = load<4>(a + TileLayout<a_lines, kRows>::offset(index<a_lines, kDown>(down(), i), depth));
 #pragma unroll
           for (int d = 0; d < 4; ++d) add_row(i, four[d], b_values[d]);
         }
@@ -34,7 +34,8 @@ class FmaTile {
         for (int d = 0; d < 4; ++d) {
 #pragma unroll
           for (int i = 0; i < 8; i += 4) {
-            const auto four = load<4>(a + tile_offset<a_lines, kRows>(index<a_lines, kDown>(down(), i), depth + d));
+            const auto four =
+                load<4>(a + TileLayout<a_lines, kRows>::offset(index<a_lines, kDown>(down(), i), depth + d));
 #pragma unroll
             for (int j = 0; j < 4; ++j) add_row(i + j, four[j], b_values[d]);
           }
@@ -80,12 +81,14 @@ class FmaTile {
 #pragma unroll
     for (int outer = 0; outer < 8; ++outer) {
       if constexpr (lines_are == Lines::rows) {
-        const auto four = load<4>(tile + tile_offset<lines_are, rows>(index<lines_are, threads>(t, outer), depth));
+        const auto four =
+            load<4>(tile + TileLayout<lines_are, rows>::offset(index<lines_are, threads>(t, outer), depth));
 #pragma unroll
         for (int d = 0; d < 4; ++d) values[d][outer] = four[d];
       } else {
         const int d = outer / 2, i = outer % 2 * 4;
-        const auto four = load<4>(tile + tile_offset<lines_are, rows>(index<lines_are, threads>(t, i), depth + d));
+        const auto four =
+            load<4>(tile + TileLayout<lines_are, rows>::offset(index<lines_are, threads>(t, i), depth + d));
 #pragma unroll
         for (int j = 0; j < 4; ++j) values[d][i + j] = four[j];
       }

@@ -5,14 +5,15 @@
 namespace convoy::cuda {
 namespace {
 
-constexpr int kThreads = 256, kLanes = 32;
+constexpr int kThreads = 256, kLanes = 32;  // at most 64 registers a thread, as in pool2d.cu
 
 // A warp takes one row of one image, its lanes lie side by side over the row's values. C is the number of channels.
 // Moves 5 bytes a value.
 template <int C>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     image_batch_kernel(ImageBatchShape s, const uint8_t* __restrict__ images, const int32_t* __restrict__ index,
-                       float* __restrict__ out) {
+                       const StepScalars* __restrict__ recorded, float* __restrict__ out) {
+  if (recorded != nullptr) s.key.step = recorded->epoch;
   const int64_t row = s.w * C, warps = int64_t{gridDim.x} * (kThreads / kLanes);
   const int lane = threadIdx.x % kLanes;
   float means[C], inverse_stds[C];
@@ -54,9 +55,10 @@ __global__ void __launch_bounds__(kThreads)
 void image_batch(const Stream& stream, const ImageBatchShape& s, const uint8_t* images, const int32_t* index,
                  float* out) {
   const Grid grid = grid_for(s.n * s.h, 1, kThreads / kLanes);
-  void (*const kernels[])(ImageBatchShape, const uint8_t*, const int32_t*, float*) = {
+  void (*const kernels[])(ImageBatchShape, const uint8_t*, const int32_t*, const StepScalars*, float*) = {
       image_batch_kernel<1>, image_batch_kernel<2>, image_batch_kernel<3>, image_batch_kernel<4>};
-  launch("image_batch", stream, {.blocks = grid.blocks, .threads = kThreads}, kernels[s.c - 1], s, images, index, out);
+  launch("image_batch", stream, {.blocks = grid.blocks, .threads = kThreads}, kernels[s.c - 1], s, images, index,
+         stream.scalars, out);
 }
 
 }  // namespace convoy::cuda

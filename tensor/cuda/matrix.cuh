@@ -80,7 +80,7 @@ constexpr int kRowsInFlight = 4;
 template <int W, class Body, class... T>
 __device__ inline void for_rows(const MatrixCut& cut, const MatrixTile& tile, Body&& body, const T*... arrays) {
   for (int64_t row = tile.row; row < tile.end; row += kRowsInFlight * tile.height) {
-    Vector<W> in[kRowsInFlight][sizeof...(arrays)];
+    Vector<W> in[kRowsInFlight][sizeof...(arrays)] = {};
 #pragma unroll
     for (int k = 0; k < kRowsInFlight; ++k) {
       const int64_t here = row + k * tile.height, at = here * cut.columns + tile.column;

@@ -21,6 +21,8 @@ struct SliceTable {
 struct Sgd {
   SgdStep step;
 
+  __device__ void adopt(const StepScalars& scalars) { step.lr = scalars.lr; }
+
   template <int W>
   __device__ void update(const ParameterSlice& slice, int64_t i) const {
     Vector<W> value = load<W>(slice.value + i), first;
@@ -42,12 +44,21 @@ struct Sgd {
 
 struct Adam {
   float beta1, new_first, beta2, new_second;
-  float rate, inverse_root, epsilon, coupled, shrink;
+  float epsilon, weight_decay;
+  bool decoupled;
+  float rate = 0, inverse_root = 0, shrink = 1;  // of this step
+
+  CONVOY_HOST_DEVICE void adopt(const StepScalars& scalars) {
+    rate = scalars.lr / scalars.correction1;
+    inverse_root = 1.0f / sqrtf(scalars.correction2);
+    if (decoupled) shrink = 1.0f - scalars.lr * weight_decay;
+  }
 
   template <int W>
   __device__ void update(const ParameterSlice& slice, int64_t i) const {
     Vector<W> value = load<W>(slice.value + i), first = load<W>(slice.first + i), second = load<W>(slice.second + i);
     const Vector<W> gradient = load<W>(slice.gradient + i);
+    const float coupled = decoupled ? 0.0f : weight_decay;
     for (int j = 0; j < W; ++j) {
       const float g = gradient[j] + coupled * value[j];
       first[j] = beta1 * first[j] + new_first * g;
@@ -62,9 +73,17 @@ struct Adam {
 
 __device__ inline bool aligned_to_16(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
 
+// What a recorded step tells its optimizer; null otherwise.
+struct Recorded {
+  const StepScalars* scalars;
+  const float* loss;
+};
+
 // A block per chunk; its threads lie side by side. Moves 12 (SGD), 20 (with momentum) or 28 (Adam) bytes an element.
 template <class Rule>
-__global__ void __launch_bounds__(kThreads) step_kernel(SliceTable table, Rule rule) {
+__global__ void __launch_bounds__(kThreads) step_kernel(SliceTable table, Rule rule, Recorded recorded) {
+  if (recorded.loss != nullptr && *recorded.loss - *recorded.loss != 0.0f) return;  // infinite or NaN
+  if (recorded.scalars != nullptr) rule.adopt(*recorded.scalars);
   int low = 0, high = table.count;  // the last slice that starts at or before this chunk is in [low, high)
   while (high - low > 1) {
     const int middle = (low + high) / 2;
@@ -89,7 +108,8 @@ void step_all(const char* name, const Stream& stream, std::span<const ParameterS
   unsigned chunks = 0;
   const auto flush = [&] {
     table.chunks_before[table.count] = chunks;
-    launch(name, stream, {.blocks = dim3(chunks), .threads = kThreads}, step_kernel<Rule>, table, rule);
+    launch(name, stream, {.blocks = dim3(chunks), .threads = kThreads}, step_kernel<Rule>, table, rule,
+           Recorded{stream.scalars, stream.loss});
     table.count = 0;
     chunks = 0;
   };
@@ -110,16 +130,15 @@ void sgd_step(const Stream& stream, const SgdStep& step, std::span<const Paramet
 }
 
 void adam_step(const Stream& stream, const AdamStep& step, std::span<const ParameterSlice> slices) {
-  step_all("adam_step", stream, slices,
-           Adam{.beta1 = static_cast<float>(step.beta1),
-                .new_first = static_cast<float>(1 - step.beta1),
-                .beta2 = static_cast<float>(step.beta2),
-                .new_second = static_cast<float>(1 - step.beta2),
-                .rate = step.lr / step.correction1,
-                .inverse_root = 1.0f / sqrtf(step.correction2),
-                .epsilon = step.epsilon,
-                .coupled = step.decoupled ? 0.0f : step.weight_decay,
-                .shrink = step.decoupled ? 1.0f - step.lr * step.weight_decay : 1.0f});
+  Adam adam{.beta1 = static_cast<float>(step.beta1),
+            .new_first = static_cast<float>(1 - step.beta1),
+            .beta2 = static_cast<float>(step.beta2),
+            .new_second = static_cast<float>(1 - step.beta2),
+            .epsilon = step.epsilon,
+            .weight_decay = step.weight_decay,
+            .decoupled = step.decoupled};
+  adam.adopt({.lr = step.lr, .correction1 = step.correction1, .correction2 = step.correction2});
+  step_all("adam_step", stream, slices, adam);
 }
 
 }  // namespace convoy::cuda

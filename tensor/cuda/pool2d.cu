@@ -6,7 +6,7 @@
 namespace convoy::cuda {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 256;  // with at most 64 registers each; left to itself, the compiler spills to save some
 
 // Item `i` of an array [N, height, width, C / W].
 struct Place {
@@ -32,15 +32,15 @@ __device__ inline void for_window(const Pool2dShape& s, int64_t p, int64_t q, Bo
 
 // A thread per output vector. Reads the pixels of the windows, writes 5 bytes an output.
 template <int W>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     max_pool_forward_kernel(Pool2dShape s, int64_t P, int64_t Q, const float* __restrict__ x, float* __restrict__ y,
                             uint8_t* __restrict__ index) {
   const int64_t count = s.n * P * Q * s.c / W, step = int64_t{gridDim.x} * kThreads;
   for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count; i += step) {
     const Place at = Place::of<W>(i, P, Q, s.c);
     const float* const image = x + at.n * s.h * s.w * s.c + at.channel;
-    Vector<W> best;
-    Vector<W, uint8_t> position;
+    Vector<W> best = {};
+    Vector<W, uint8_t> position = {};
     bool first = true;
     for_window(s, at.row, at.column, [&](int64_t h, int64_t w, int tap) {
       const Vector<W> value = load<W>(image + (h * s.w + w) * s.c);
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // A thread per output vector. Reads the pixels of the windows, writes 4 bytes an output.
 template <int W>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     average_pool_forward_kernel(Pool2dShape s, int64_t P, int64_t Q, float scale, const float* __restrict__ x,
                                 float* __restrict__ y) {
   const int64_t count = s.n * P * Q * s.c / W, step = int64_t{gridDim.x} * kThreads;
@@ -115,7 +115,7 @@ __device__ inline int64_t first_window(int64_t h, int64_t last, int64_t stride, 
 // It gathers what they give in the order of p and q. Writes 4 bytes a pixel and reads each window once per cell that it
 // touches, once in all when windows do not overlap.
 template <int W, class Gradient>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     pool_backward_kernel(Pool2dShape s, int64_t P, int64_t Q, int64_t cell_rows, int64_t cell_columns,
                          Gradient gradient, bool accumulate, float* __restrict__ dx) {
   const int64_t count = s.n * cell_rows * cell_columns * s.c / W, step = int64_t{gridDim.x} * kThreads;

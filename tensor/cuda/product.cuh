@@ -18,88 +18,87 @@ namespace convoy::cuda {
 
 constexpr int kDepth = 32;  // of a step: a line of 32 floats is 128 bytes, all banks of shared memory once
 
-// Where the tile of an operand keeps (row, depth), in floats. Four elements of a line stay together and aligned, so they
-// can be copied as one; apart from that, the groups of four (chunks) of a line trade places to keep the reads of a
-// warp in distinct banks. A bank is the address modulo 32.
+// How the tile of an operand lies in shared memory. Four elements of a line stay together and aligned, so they can be
+// copied as one; apart from that, places are chosen so that the reads of a warp fall in distinct banks (a bank is the
+// address in floats, modulo 32).
 //
-// Lines are rows, 32 floats each: chunk j of row r is at j ^ (r % 8). A warp reads one chunk of 8 consecutive rows (a
-// matrix of ldmatrix): without the exchange they would all start at the same bank; with it the 8 rows hold it at 8
-// distinct chunks, that is, in all 32 banks.
+// Lines are rows: 32 floats each, and chunk j (four floats) of row r is at j ^ (r % 8). A warp reads one chunk of 8
+// consecutive rows: without the exchange they would all be in the same 4 banks; with it they are in 8 distinct chunks of
+// the 8, that is, in all 32 banks.
 //
-// Lines are depths, `rows` floats each, a multiple of 32: the chunks 2i and 2i + 1 of depth d are at 2i ^ 2 (d % 4) and
-// the next. A warp reads 4 consecutive depths of 8 consecutive rows: without the exchange all depths would start at the
-// same bank; with it they take the four different octets of banks.
+// Lines are depths: `rows` floats and 8 more, `rows` being a multiple of 32. A warp reads 8 consecutive rows of 4
+// consecutive depths: without the 8 more all depths would be in the same 8 banks; with them depth d starts at bank 8 * d.
 template <Lines lines_are, int rows>
-__device__ constexpr int tile_offset(int row, int depth) {
-  if constexpr (lines_are == Lines::rows) {
-    return row * kDepth + ((depth / 4 ^ row % 8) * 4 | depth % 4);
-  } else {
-    return depth * rows + (row ^ depth % 4 * 8);
+struct TileLayout {
+  static constexpr bool kLinesAreRows = lines_are == Lines::rows;
+  static constexpr int kLineFloats = kLinesAreRows ? kDepth : rows + 8;
+  static constexpr int kFloats = kLineFloats * (kLinesAreRows ? rows : kDepth);
+
+  // Where (row, depth) is. Adding 8 to a row moves it 8 * kLineFloats, or 8, on.
+  static __device__ constexpr int offset(int row, int depth) {
+    if constexpr (kLinesAreRows) {
+      return row * kLineFloats + (depth ^ row % 8 * 4);
+    } else {
+      return depth * kLineFloats + row;
+    }
   }
-}
+};
 
 // Copies tiles of one operand, `rows` by kDepth, to shared memory. A thread copies the same four elements of every
 // kLinesApart-th line; a warp's copies lie side by side along the lines.
 template <class Operand, int rows, int threads>
 class TileLoader {
   using Source = typename Operand::Source;
-  static constexpr bool kLinesAreRows = Operand::kLines == Lines::rows;
+  using Layout = TileLayout<Operand::kLines, rows>;
+  static constexpr bool kLinesAreRows = Layout::kLinesAreRows;
   static constexpr int kLines = kLinesAreRows ? rows : kDepth, kChunks = (kLinesAreRows ? kDepth : rows) / 4;
   static constexpr int kLinesApart = threads / kChunks, kCopies = kLines / kLinesApart;
-  static_assert(threads % kChunks == 0 && kLines % kLinesApart == 0);
+  static_assert(threads % kChunks == 0 && kLines % kLinesApart == 0 && (!kLinesAreRows || kLinesApart % 8 == 0));
+  using SourceLines = typename Source::template Lines<kCopies, kLinesApart>;
 
  public:
   __device__ TileLoader(const Operand& operand, int first_row)
       : operand_(operand),
-        first_line_(static_cast<int>(threadIdx.x) / kChunks),
-        first_element_(static_cast<int>(threadIdx.x) % kChunks * 4),
-        first_row_(first_row) {
-    if constexpr (kLinesAreRows) {
-#pragma unroll
-      for (int i = 0; i < kCopies; ++i) lines_[i] = operand.source.line(first_row + first_line_ + i * kLinesApart);
-    } else {
-      element_ = operand.source.element(first_row + first_element_);
-    }
-  }
+        kept_lines_(operand.source, kLinesAreRows ? first_row + first_line() : 0),
+        first_row_(first_row) {}
 
   // Starts copying the tile of depths [depth, depth + kDepth). What is outside of the operand becomes 0.
   __device__ void load(int depth, float* tile) const {
+    float* const to = tile + (kLinesAreRows ? Layout::offset(first_line(), first_element())
+                                            : Layout::offset(first_element(), first_line()));
     if (operand_.fours) {
-      copy(depth, 0, [&](int to, Place from) { copy_async_16(tile + to, from.pointer, from.inside); });
+      copy(depth, 0, [&](int i, Place from) { copy_async_16(to + i, from.pointer, from.inside); });
     } else {
 #pragma unroll 1
       for (int j = 0; j < 4; ++j) {
-        copy(depth, j, [&](int to, Place from) { copy_async_4(tile + to + j, from.pointer, from.inside); });
+        copy(depth, j, [&](int i, Place from) { copy_async_4(to + i + j, from.pointer, from.inside); });
       }
     }
   }
 
  private:
-  // Calls start(offset of the chunk in the tile, place of its element j) for each of the thread's chunks.
+  static __device__ int first_line() { return static_cast<int>(threadIdx.x) / kChunks; }
+  static __device__ int first_element() { return static_cast<int>(threadIdx.x) % kChunks * 4; }
+
+  // Calls start(distance from the thread's first chunk in the tile, place of its element j) for each of the thread's
+  // chunks.
   template <class Start>
   __device__ void copy(int depth, int j, Start&& start) const {
-    const Source& source = operand_.source;
+    const typename Source::Element element =
+        operand_.source.element((kLinesAreRows ? depth : first_row_) + first_element() + j);
     if constexpr (kLinesAreRows) {
-      const typename Source::Element element = source.element(depth + first_element_ + j);
 #pragma unroll
-      for (int i = 0; i < kCopies; ++i) {
-        start(tile_offset<Lines::rows, rows>(first_line_ + i * kLinesApart, first_element_),
-              source.at(lines_[i], element));
-      }
+      for (int i = 0; i < kCopies; ++i) start(i * kLinesApart * Layout::kLineFloats, kept_lines_.place(i, element));
     } else {
-      const typename Source::Element element = j == 0 ? element_ : source.element(first_row_ + first_element_ + j);
+      const SourceLines lines(operand_.source, depth + first_line());
 #pragma unroll
-      for (int i = 0; i < kCopies; ++i) {
-        const int line = first_line_ + i * kLinesApart;
-        start(tile_offset<Lines::depth, rows>(first_element_, line), source.at(source.line(depth + line), element));
-      }
+      for (int i = 0; i < kCopies; ++i) start(i * kLinesApart * Layout::kLineFloats, lines.place(i, element));
     }
   }
 
   const Operand& operand_;
-  int first_line_, first_element_, first_row_;
-  typename Source::Line lines_[kLinesAreRows ? kCopies : 1];
-  typename Source::Element element_;
+  const SourceLines kept_lines_;
+  const int first_row_;
 };
 
 // How the depth is cut into pieces, and these into steps. At least one piece, which may be empty.
@@ -126,7 +125,9 @@ template <class Math, class OperandA, class OperandB>
 __global__ void __launch_bounds__(Math::kThreads, Math::kBlocksPerMultiprocessor)
     product_kernel(const OperandA a, const OperandB b, int tiles_across, const DepthCut cut,
                    const ProductResult result) {
-  constexpr int kStages = Math::kStages, kTileA = Math::kRows * kDepth, kTileB = Math::kColumns * kDepth;
+  constexpr int kStages = Math::kStages;
+  constexpr int kTileA = TileLayout<OperandA::kLines, Math::kRows>::kFloats;
+  constexpr int kTileB = TileLayout<OperandB::kLines, Math::kColumns>::kFloats;
   float* const tiles_a = dynamic_shared<float>();
   float* const tiles_b = tiles_a + kStages * kTileA;
 
@@ -171,7 +172,9 @@ void run_product(const char* name, const Stream& stream, const OperandA& a, cons
     const int64_t tiles = tiles_down * tiles_across;
     const DepthCut cut = cut_depth(tiles, depth);
     const PiecesOfProduct workspace(stream, cut.pieces, result);
-    constexpr size_t kSharedBytes = sizeof(float) * Math::kStages * (Math::kRows + Math::kColumns) * kDepth;
+    constexpr size_t kSharedBytes =
+        sizeof(float) * Math::kStages *
+        (TileLayout<OperandA::kLines, Math::kRows>::kFloats + TileLayout<OperandB::kLines, Math::kColumns>::kFloats);
     const Grid grid{.blocks = dim3(static_cast<unsigned>(tiles), 1, static_cast<unsigned>(cut.pieces)),
                     .threads = Math::kThreads,
                     .shared_bytes = kSharedBytes};

@@ -1,28 +1,24 @@
 // What a product C [rows, columns] = A [rows, depth] * B [depth, columns] may take its operands from: matrices in memory,
 // and matrices that exist only as a map onto an image or onto filters (docs/convolution.md has the drawing).
 //
-// A source is a set of *lines* of *elements*, and elements lie side by side in memory. Each axis has an index of its
-// own, worked out ahead of use: line(i) and element(j) do the divisions, at(line, element) only adds and compares, so
-// that whoever walks along one axis works out the other one once. An operand says which of the product's axes the
-// lines are.
+// A source is a set of *lines* of *elements*, and elements lie side by side in memory. Which of the product's axes the
+// lines are is said by the operand. A thread that copies a tile visits `count` lines, `apart` lines from each other, at
+// one element each:
+//
+//   const typename Source::template Lines<count, apart> lines(source, first_line);
+//   const typename Source::Element element = source.element(j);
+//   const Place place = lines.place(i, element);     // of element j of line first_line + i * apart
+//
+// Either is worked out once, divisions and all, by whoever stays on it; place() only adds and compares.
 #pragma once
 
 #include <algorithm>
-#include <string>
 
 #include "tensor/conv_shape.h"
+#include "tensor/cuda/extent.h"
 #include "tensor/cuda/vector_access.cuh"
-#include "tensor/error.h"
 
 namespace convoy::cuda {
-
-// An extent as the index type of the kernels, which leaves room for the edge of a tile; throws Error(usage) beyond.
-inline int extent(int64_t value) {
-  if (value >= INT32_MAX - 1024) {
-    throw Error(ErrorKind::usage, "cuda: a product with an extent of " + std::to_string(value) + ", more than 2^31");
-  }
-  return static_cast<int>(value);
-}
 
 // Division of 0 <= n < 2^31 by a divisor below 2^31, by one multiplication: Granlund, Montgomery, "Division by
 // invariant integers using multiplication", 1994, figure 4.1.
@@ -54,14 +50,25 @@ struct MatrixLines {
   const float* data;
   int lines, elements;
 
-  using Line = int64_t;  // offset, -1 outside
-  using Element = int;   // the same
-  __device__ Line line(int i) const { return i < lines ? int64_t{i} * elements : -1; }
+  using Element = int;  // offset, -1 outside
   __device__ Element element(int i) const { return i < elements ? i : -1; }
-  __device__ Place at(Line line, Element element) const {
-    const bool inside = line >= 0 && element >= 0;
-    return {inside ? data + line + element : data, inside};
-  }
+
+  template <int count, int apart>
+  class Lines {
+   public:
+    __device__ Lines(const MatrixLines& matrix, int first)
+        : matrix_(matrix), first_(matrix.data + int64_t{first} * matrix.elements), left_(matrix.lines - first) {}
+    __device__ Place place(int i, Element element) const {
+      const bool inside = i * apart < left_ && element >= 0;
+      return {inside ? first_ + int64_t{matrix_.elements} * (i * apart) + element : matrix_.data, inside};
+    }
+
+   private:
+    const MatrixLines& matrix_;
+    const float* first_;
+    int left_;
+  };
+
   // True when four elements from every fourth on can be copied at once.
   bool fours() const { return elements % 4 == 0 && aligned(data); }
 };
@@ -76,37 +83,61 @@ struct WindowLines {
   int step_h, step_w, pad_h, pad_w;
   int lines, elements;
   int lines_down, lines_across;  // of one image
-  int64_t image_size;            // floats, below 2^31
+  int image_size;                // from image_extent()
   FastDivisor by_down, by_across, by_channels, by_window_w;
 
-  struct Line {
-    int64_t offset;
-    int h, w;
-  };
   struct Element {
     int offset, h, w;
   };
-  // Far enough outside that no element of a window is inside, and the other way round.
-  static constexpr int kNoLine = -(1 << 30), kNoElement = 1 << 29;
-
-  __device__ Line line(int i) const {
-    if (i >= lines) return {0, kNoLine, kNoLine};
-    const int row = by_across.quotient(i), image = by_down.quotient(row);
-    const int h = (row - image * lines_down) * step_h - pad_h, w = (i - row * lines_across) * step_w - pad_w;
-    return {image * image_size + (h * width + w) * channels, h, w};
-  }
   __device__ Element element(int i) const {
     if (i >= elements) return {0, kNoElement, kNoElement};
     const int tap = by_channels.quotient(i), r = by_window_w.quotient(tap), s = tap - r * window_w;
     return {(r * width + s) * channels + i - tap * channels, r, s};
   }
-  __device__ Place at(const Line& line, const Element& element) const {
-    const int h = line.h + element.h, w = line.w + element.w;
-    const bool inside = h >= 0 && h < height && w >= 0 && w < width;
-    return {inside ? data + line.offset + element.offset : data, inside};
-  }
+
+  template <int count, int apart>
+  class Lines {
+   public:
+    __device__ Lines(const WindowLines& windows, int first) : windows_(windows) {
+      const int first_image = windows.by_down.quotient(windows.by_across.quotient(first));
+      images_ = windows.data + int64_t{first_image} * windows.image_size;
+#pragma unroll
+      for (int i = 0; i < count; ++i) {
+        const int line = first + i * apart;
+        const int row = windows.by_across.quotient(line), image = windows.by_down.quotient(row);
+        h_[i] = (row - image * windows.lines_down) * windows.step_h - windows.pad_h;
+        w_[i] = (line - row * windows.lines_across) * windows.step_w - windows.pad_w;
+        offset_[i] = (image - first_image) * windows.image_size + (h_[i] * windows.width + w_[i]) * windows.channels;
+        if (line >= windows.lines) h_[i] = kNoLine;
+      }
+    }
+    __device__ Place place(int i, const Element& element) const {
+      const int h = h_[i] + element.h, w = w_[i] + element.w;
+      const bool inside = static_cast<unsigned>(h) < static_cast<unsigned>(windows_.height) &&
+                          static_cast<unsigned>(w) < static_cast<unsigned>(windows_.width);
+      return {inside ? images_ + (offset_[i] + element.offset) : windows_.data, inside};
+    }
+
+   private:
+    const WindowLines& windows_;
+    const float* images_;  // from the first line's on
+    int offset_[count], h_[count], w_[count];
+  };
+
   bool fours() const { return channels % 4 == 0 && aligned(data); }
+
+ private:
+  // Far enough outside that no element of a window is inside, and the other way round.
+  static constexpr int kNoLine = -(1 << 30), kNoElement = 1 << 29;
 };
+
+// The floats of an image of which `lines` windows are taken, as an int: the images under a tile's lines are indexed
+// from the first of them on, and must be within reach of an int.
+inline int image_extent(int64_t floats, int64_t lines) {
+  constexpr int64_t kMostLines = 128;
+  extent(floats * (kMostLines / std::max<int64_t>(lines, 1) + 2));
+  return static_cast<int>(floats);
+}
 
 // One axis of the taps that reach the input positions start, start + stride, …: r = last, last - stride, … >= 0,
 // `count` of them. In that order they form a window over dy with stride 1 and padding `pad`.
@@ -134,19 +165,27 @@ struct FilterLines {
   int64_t filter_size;
   FastDivisor by_filters, by_taps_across;
 
-  using Line = int64_t;
   using Element = int;
-  __device__ Line line(int i) const {
-    if (i >= lines) return -1;
-    const int tap = by_filters.quotient(i), row = by_taps_across.quotient(tap);
-    const int r = last_r - row * stride_h, s = last_s - (tap - row * taps_across) * stride_w;
-    return (i - tap * filters) * filter_size + (r * window_w + s) * elements;
-  }
   __device__ Element element(int i) const { return i < elements ? i : -1; }
-  __device__ Place at(Line line, Element element) const {
-    const bool inside = line >= 0 && element >= 0;
-    return {inside ? data + line + element : data, inside};
-  }
+
+  template <int count, int apart>
+  class Lines {
+   public:
+    __device__ Lines(const FilterLines& filters, int first) : filters_(filters), first_(first) {}
+    __device__ Place place(int i, Element element) const {
+      const FilterLines& f = filters_;
+      const int line = first_ + i * apart, tap = f.by_filters.quotient(line), row = f.by_taps_across.quotient(tap);
+      const int r = f.last_r - row * f.stride_h, s = f.last_s - (tap - row * f.taps_across) * f.stride_w;
+      const int64_t offset = (line - tap * f.filters) * f.filter_size + (r * f.window_w + s) * f.elements;
+      const bool inside = line < f.lines && element >= 0;
+      return {inside ? f.data + offset + element : f.data, inside};
+    }
+
+   private:
+    const FilterLines& filters_;
+    int first_;
+  };
+
   bool fours() const { return elements % 4 == 0 && aligned(data); }
 };
 

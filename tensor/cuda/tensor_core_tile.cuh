@@ -25,13 +25,14 @@ class TensorCoreTile {
   // Adds the product of two tiles in shared memory.
   template <Lines a_lines, Lines b_lines>
   __device__ void multiply(const float* a, const float* b) {
-#pragma unroll
+    const int a_lane = lane_offset<a_lines, kRows>(first_row()), b_lane = lane_offset<b_lines, columns>(first_column());
+#pragma unroll kUnroll
     for (int depth = 0; depth < kDepth; depth += 8 * kSquares) {
       uint32_t b_parts[kTilesAcross][kParts][2];
 #pragma unroll
       for (int j = 0; j < kTilesAcross; j += 2) {
         float squares[kSquares][2][2];
-        read<b_lines, columns>(b, first_column() + 8 * j, depth, squares);
+        read<b_lines, columns>(b, b_lane, 8 * j, depth, squares);
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
 #pragma unroll
@@ -48,7 +49,7 @@ class TensorCoreTile {
       for (int i = 0; i < kTilesDown; ++i) {
         float squares[kSquares][2][2];
         uint32_t a_parts[kParts][4];
-        read<a_lines, kRows>(a, first_row() + 16 * i, depth, squares);
+        read<a_lines, kRows>(a, a_lane, 16 * i, depth, squares);
 #pragma unroll
         for (int l = 0; l < 4; ++l) {
           if constexpr (rounding == Rounding::bf16) {
@@ -92,30 +93,44 @@ class TensorCoreTile {
  private:
   static constexpr int kWarpRows = kRows / 2, kWarpColumns = columns / 2;
   static constexpr int kTilesDown = kWarpRows / 16, kTilesAcross = kWarpColumns / 8;
-  static constexpr int kSquares = rounding == Rounding::bf16 ? 2 : 1;  // of 8 depths, to an instruction
+  static constexpr int kSquares = rounding == Rounding::bf16 ? 2 : 1;        // of 8 depths, to an instruction
+  static constexpr int kUnroll = rounding == Rounding::tf32_thrice ? 1 : 4;  // what fits the registers
   static constexpr int kParts = rounding == Rounding::tf32_thrice ? 2 : 1;
 
   static __device__ int lane() { return static_cast<int>(threadIdx.x) % 32; }
   static __device__ int first_row() { return static_cast<int>(threadIdx.x) / 64 * kWarpRows; }
   static __device__ int first_column() { return static_cast<int>(threadIdx.x) / 32 % 2 * kWarpColumns; }
 
-  // squares[l][i][j] = element (row + 8 i + group, depth + 8 l + 4 j + member)
+  // Where the lane starts to read in a tile whose part for the warp starts at `row`.
   template <Lines lines_are, int rows>
-  static __device__ void read(const float* tile, int row, int depth, float (&squares)[kSquares][2][2]) {
+  static __device__ int lane_offset(int row) {
+    if constexpr (lines_are == Lines::rows) {
+      const int matrix = lane() / 8;
+      return TileLayout<lines_are, rows>::offset(row + matrix / 2 * 8 + lane() % 8, matrix % 2 * 4);
+    } else {
+      return TileLayout<lines_are, rows>::offset(row + lane() / 4, lane() % 4);
+    }
+  }
+
+  // squares[l][i][j] = element (row + 8 i + group, depth + 8 l + 4 j + member), where row counts from the warp's first;
+  // row and depth are multiples of 8. Only constants are added to lane_offset(), but for the depth along a row, which
+  // the layout wants exchanged.
+  template <Lines lines_are, int rows>
+  static __device__ void read(const float* tile, int lane_offset, int row, int depth,
+                              float (&squares)[kSquares][2][2]) {
+    using Layout = TileLayout<lines_are, rows>;
 #pragma unroll
     for (int l = 0; l < kSquares; ++l) {
       if constexpr (lines_are == Lines::rows) {
-        const int matrix = lane() / 8;
         uint32_t bits[4];
-        load_matrix_x4(bits, tile + tile_offset<lines_are, rows>(row + matrix / 2 * 8 + lane() % 8,
-                                                                 depth + 8 * l + matrix % 2 * 4));
+        load_matrix_x4(bits, tile + (lane_offset ^ (depth + 8 * l)) + row * Layout::kLineFloats);
 #pragma unroll
         for (int i = 0; i < 4; ++i) squares[l][i / 2][i % 2] = __uint_as_float(bits[i]);
       } else {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           squares[l][i / 2][i % 2] =
-              tile[tile_offset<lines_are, rows>(row + i / 2 * 8 + lane() / 4, depth + 8 * l + i % 2 * 4 + lane() % 4)];
+              tile[lane_offset + (depth + 8 * l + i % 2 * 4) * Layout::kLineFloats + row + i / 2 * 8];
         }
       }
     }

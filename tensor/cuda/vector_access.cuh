@@ -63,7 +63,7 @@ __device__ inline void for_vectors(int64_t count, Body&& body, const T*... array
   const int64_t step = int64_t{blockDim.x} * W, run = step * kVectorsPerThread, whole = count - count % W;
   for (int64_t begin = blockIdx.x * run; begin < whole; begin += gridDim.x * run) {
     const int64_t first = begin + int64_t{threadIdx.x} * W;
-    Vector<W> in[kVectorsPerThread][kArrays];
+    Vector<W> in[kVectorsPerThread][kArrays] = {};
 #pragma unroll
     for (int k = 0; k < kVectorsPerThread; ++k) {
       const int64_t i = first + k * step;

@@ -210,7 +210,7 @@ void BlockRunner::meet_warp(unsigned mask, void* operands, WarpOperation perform
   self.state = EmulatedThread::State::in_warp;
   const unsigned number = self.number / 32;
   Warp& warp = warps_[number];
-  if ((mask >> self.number % 32 & 1) == 0) fail("a lane calls a warp function with a mask that leaves it out");
+  if ((mask >> self.number % 32 & 1) == 0) fail_kernel("has a mask that leaves its caller out", site);
   warp.waiting |= 1u << self.number % 32;
   if (!complete(warp, number, self, &self)) suspend();
 }

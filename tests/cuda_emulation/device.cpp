@@ -1,8 +1,8 @@
 #include "tests/cuda_emulation/device.h"
 
-#include <cstdio>
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
+#include <utility>
 
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/cuda_emulation/memory.h"
@@ -41,13 +41,6 @@ Devices& devices() {
 
 thread_local int chosen_device = 0;
 thread_local cudaError_t last_error = cudaSuccess;
-
-bool idle(const EmulatedDevice& device) {
-  for (const CUstream_st* stream : device.streams) {
-    if (!stream->queue.empty()) return false;
-  }
-  return true;
-}
 
 }  // namespace
 
@@ -120,14 +113,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return cudaSuccess;
 }
 
-cudaError_t cudaDeviceSynchronize() {
-  cudaError_t error;
-  EmulatedDevice* const device = usable_device(error);
-  if (device == nullptr) return remember(error);
-  if (capture_forbids_waiting()) return remember(cudaErrorStreamCaptureUnsupported);
-  return remember(finish_device(*device));
-}
-
 cudaError_t cudaDeviceReset() {
   if (visible_devices() < 1) return remember(cudaErrorNoDevice);
   EmulatedDevice& device = device_at(chosen_device);
@@ -143,50 +128,4 @@ cudaError_t cudaDeviceReset() {
   device.failure.clear();
   last_error = cudaSuccess;
   return cudaSuccess;
-}
-
-const char* cudaGetErrorName(cudaError_t error) {
-  switch (error) {
-#define NAME(error) \
-  case error:       \
-    return #error;
-    NAME(cudaSuccess)
-    NAME(cudaErrorInvalidValue)
-    NAME(cudaErrorMemoryAllocation)
-    NAME(cudaErrorInvalidConfiguration)
-    NAME(cudaErrorInsufficientDriver)
-    NAME(cudaErrorNoDevice)
-    NAME(cudaErrorInvalidDevice)
-    NAME(cudaErrorInvalidResourceHandle)
-    NAME(cudaErrorNotReady)
-    NAME(cudaErrorLaunchFailure)
-    NAME(cudaErrorNotSupported)
-    NAME(cudaErrorStreamCaptureUnsupported)
-    NAME(cudaErrorStreamCaptureInvalidated)
-    NAME(cudaErrorStreamCaptureUnmatched)
-    NAME(cudaErrorCapturedEvent)
-#undef NAME
-  }
-  return "unrecognized error code";
-}
-
-const char* cudaGetErrorString(cudaError_t error) {
-  switch (error) {
-    case cudaSuccess: return "no error";
-    case cudaErrorInvalidValue: return "invalid argument";
-    case cudaErrorMemoryAllocation: return "out of memory";
-    case cudaErrorInvalidConfiguration: return "invalid configuration argument";
-    case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
-    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
-    case cudaErrorInvalidDevice: return "invalid device ordinal";
-    case cudaErrorInvalidResourceHandle: return "invalid resource handle";
-    case cudaErrorNotReady: return "device not ready";
-    case cudaErrorLaunchFailure: return "unspecified launch failure";
-    case cudaErrorNotSupported: return "operation not supported";
-    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
-    case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
-    case cudaErrorStreamCaptureUnmatched: return "capture was not initiated in this stream";
-    case cudaErrorCapturedEvent: return "operation not permitted on an event last recorded in a capturing stream";
-  }
-  return "unrecognized error code";
 }

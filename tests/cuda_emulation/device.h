@@ -28,9 +28,9 @@ struct Record {
 
 // An entry of a stream's queue: exactly one member is set.
 struct Entry {
-  Work work;
-  std::shared_ptr<Record> awaited;
-  std::shared_ptr<Record> reached;
+  Work work = {};
+  std::shared_ptr<Record> awaited = {};
+  std::shared_ptr<Record> reached = {};
 };
 
 struct EmulatedDevice {
@@ -63,7 +63,7 @@ cudaError_t finish_stream(CUstream_st& stream);
 cudaError_t finish_device(EmulatedDevice& device);
 void work_a_little(EmulatedDevice& device);  // one entry, if there is one
 
-// Whether a capture that the calling thread must respect forbids calls that may wait for a device.
+// Whether a capture going on, here or in another thread, forbids calls that may wait for a device.
 bool capture_forbids_waiting();
 
 // Keeps an error for cudaGetLastError().
@@ -77,8 +77,8 @@ struct CUgraph_st {
 
 struct CUstream_st {
   convoy::emulation::EmulatedDevice* device;
-  std::deque<convoy::emulation::Entry> queue;
-  std::unique_ptr<CUgraph_st> capture;  // while it records
+  std::deque<convoy::emulation::Entry> queue = {};
+  std::unique_ptr<CUgraph_st> capture = {};  // while it records
   cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
   bool capture_spoilt = false;
 };

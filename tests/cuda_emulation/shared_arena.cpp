@@ -14,7 +14,6 @@ constexpr std::align_val_t kAlignment{1024};
 }  // namespace
 
 SharedArena::SharedArena() : memory_(static_cast<unsigned char*>(operator new(kArenaBytes, kAlignment))) {
-  make_guard_zone(begin() - kGuardZoneBytes);
   set_size(0);
 }
 
@@ -25,6 +24,7 @@ SharedArena::~SharedArena() {
 
 void SharedArena::set_size(size_t bytes) {
   bytes_ = bytes;
+  make_guard_zone(begin() - kGuardZoneBytes);
   allow_access(begin(), kArenaBytes - kOffset);
   make_guard_zone(begin() + bytes);
   forbid_access(begin() + bytes, kArenaBytes - kOffset - bytes);

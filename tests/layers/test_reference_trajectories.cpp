@@ -1,5 +1,5 @@
 // Twenty optimizer steps of four networks against what PyTorch computes in float64 (tests/reference_data), on
-// every instruction set.
+// every instruction set and on the CUDA backend in fp32.
 //
 // The networks start from the formula `uniform` below, so nothing but the expected results is stored. A
 // file's `index` counts in PyTorch's layouts. `fp32_deviation` is how far PyTorch's own float32 run is from
@@ -14,6 +14,7 @@
 #include "autograd/optimizer.h"
 #include "layers/models.h"
 #include "layers/weights.h"
+#include "tests/tensor/backends.h"
 
 namespace convoy {
 namespace {
@@ -102,13 +103,12 @@ FormulaBatch batch_by_formula(const Json& spec, int64_t step, int64_t n) {
   std::vector<float> values = uniform(seed + 500 + number, n * c * h * w);
   for (float& value : values) value = value * 2 - 1;
   // Images are laid out in files as filters are: channels first.
-  FormulaBatch batch{
-      from_file_layout(Tensor::from(values, {n, c, h, w}), {.kind = FileLayout::Kind::filter}, {n, h, w, c}),
-      Tensor::empty({n}, DType::i32)};
-  const std::vector<float> draws = uniform(seed + 700 + number, n);
-  for (int64_t i = 0; i < n; ++i)
-    batch.labels.data<int32_t>()[i] = static_cast<int32_t>(std::floor(10.0 * draws[static_cast<size_t>(i)]));
-  return batch;
+  const Tensor images =
+      from_file_layout(Tensor::from(values, {n, c, h, w}), {.kind = FileLayout::Kind::filter}, {n, h, w, c});
+  std::vector<int32_t> labels;
+  for (const float draw : uniform(seed + 700 + number, n))
+    labels.push_back(static_cast<int32_t>(std::floor(10.0 * draw)));
+  return {images.to(current_stream().device), Tensor::from(labels, {n})};
 }
 
 std::unique_ptr<Optimizer> build_optimizer(const Module& net, const Json& spec) {
@@ -157,14 +157,18 @@ void expect_logits(const Tensor& logits, const Json& expected, double tolerance)
   for (const Json& row : expected)
     for (const Json& value : row) squares += value.get<double>() * value.get<double>(), ++count;
   const double scale = std::sqrt(squares / count);
+  const Tensor host = logits.to(Device{});
   for (size_t i = 0; i < expected.size(); ++i)
     for (size_t j = 0; j < expected[i].size(); ++j)
-      EXPECT_NEAR(logits.data<float>()[i * expected[i].size() + j], expected[i][j].get<double>(), tolerance * scale)
+      EXPECT_NEAR(host.data<float>()[i * expected[i].size() + j], expected[i][j].get<double>(), tolerance * scale)
           << "logit " << j << " of image " << i;
 }
 
 void follow_trajectory(const std::string& name) {
-  std::ifstream in(std::string(CONVOY_TEST_FILES) + "/reference_data/" + name + ".json");
+  // A test program that was carried to another machine is told where the files are there.
+  const char* const elsewhere = std::getenv("CONVOY_TEST_FILES");
+  std::ifstream in(std::string(elsewhere == nullptr ? CONVOY_TEST_FILES : elsewhere) + "/reference_data/" + name +
+                   ".json");
   const Json reference = Json::parse(in);
   const Json& spec = reference["case"];
   const Json& deviation = reference["fp32_deviation"];
@@ -205,26 +209,31 @@ void follow_trajectory(const std::string& name) {
                 final_tolerance);
 }
 
-class ReferenceTrajectory : public testing::TestWithParam<std::tuple<const char*, const Kernels*>> {
+class ReferenceTrajectory : public testing::TestWithParam<std::tuple<const char*, Backend>> {
  protected:
-  ReferenceTrajectory() : best_(kernels(Device{})) {}
-  void TearDown() override { set_cpu_kernels(best_); }
+  void TearDown() override {
+    set_cpu_kernels(best_);
+    set_current_stream(stream_);
+  }
 
  private:
-  const Kernels& best_;
+  const Kernels& best_ = kernels(Device{});
+  const Stream stream_ = current_stream();
 };
 
 TEST_P(ReferenceTrajectory, is_followed) {
-  const auto& [name, table] = GetParam();
-  set_cpu_kernels(*table);
+  const auto& [name, backend] = GetParam();
+  if (!backend.unavailable.empty()) GTEST_SKIP() << backend.unavailable;
+  if (backend.stream.device.kind == Device::Kind::cpu) set_cpu_kernels(*backend.table);
+  set_current_stream(backend.stream);
   follow_trajectory(name);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     , ReferenceTrajectory,
     testing::Combine(testing::Values("mnist_cnn_adam", "cifar_cnn_adam", "cifar_cnn_sgd", "strided_cnn_sgd"),
-                     testing::ValuesIn(cpu_kernel_tables().begin(), cpu_kernel_tables().end())),
-    [](const auto& info) { return fmt::format("{}_{}", std::get<0>(info.param), std::get<1>(info.param)->name); });
+                     testing::ValuesIn(backends_under_test(Variants::trajectories))),
+    [](const auto& info) { return fmt::format("{}_{}", std::get<0>(info.param), std::get<1>(info.param).name); });
 
 }  // namespace
 }  // namespace convoy

@@ -30,7 +30,8 @@ struct Backend {
 };
 
 // What products are to be computed with: only the default, each Precision, or each with every ConvolutionAlgorithm.
-enum class Variants { none, precisions, convolutions };
+// For trajectories, which go through tensors: the default, each backend once.
+enum class Variants { none, precisions, convolutions, trajectories };
 std::vector<Backend> backends_under_test(Variants variants);
 
 // The backend that the running test is for; the placement of its next array.

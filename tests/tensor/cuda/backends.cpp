@@ -1,6 +1,6 @@
 // The kernel tests on the CUDA table: on a GPU, or on the emulated one where that is linked in its place.
-#include "tensor/cuda/cuda.h"
 #include "tests/tensor/backends.h"
+#include "tensor/cuda/cuda.h"
 #include "tests/tensor/cuda/schedule.h"
 
 namespace convoy {
@@ -33,6 +33,10 @@ std::vector<Backend> backends_under_test(Variants variants) {
     backends.back().name += name;
     backends.back().placement = placement;
   };
+  if (variants == Variants::trajectories) {
+    add("", aligned);
+    return backends;
+  }
   if (variants == Variants::none) {
     add("_aligned", aligned);
     add("_mixed", mixed);
