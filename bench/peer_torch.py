@@ -16,6 +16,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 
+def lenet5():
+    return nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+                         nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
+
+
 def mnist_cnn():
     return nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Flatten(), nn.Linear(21632, 128), nn.ReLU(), nn.Linear(128, 10))
 
@@ -52,7 +57,7 @@ def resnet18():
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
 
 
-MODELS = {"mnist-cnn": (mnist_cnn, (1, 28, 28)), "cifar-cnn": (cifar_cnn, (3, 32, 32)), "resnet18": (resnet18, (3, 32, 32))}
+MODELS = {"lenet5": (lenet5, (1, 28, 28)), "mnist-cnn": (mnist_cnn, (1, 28, 28)), "cifar-cnn": (cifar_cnn, (3, 32, 32)), "resnet18": (resnet18, (3, 32, 32))}
 
 
 def main():

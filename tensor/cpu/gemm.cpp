@@ -45,13 +45,17 @@ struct MatrixProduct {
 // c [m,n] = or += the sum of the splits' results, in order, then the epilogue.
 void add_splits(const Stream& stream, int64_t m, int64_t n, int64_t splits, const float* partial,
                 const Epilogue& epilogue, bool accumulate, float* c) {
-  parallel_for(stream, m, larger(1, 16384 / larger(n, 1)), [&](int64_t begin, int64_t end) {
+  parallel_for(stream, m, larger(1, 16384 / larger(n * splits, 1)), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
+      float* const row = c + i * n;  // stays in the cache while whole rows of the splits stream by
+      for (int64_t s = 0; s < splits; ++s) {
+        const float* const part = partial + (s * m + i) * n;
+        const bool overwrite = s == 0 && !accumulate;
+        for (int64_t j = 0; j < n; ++j) row[j] = (overwrite ? 0.0f : row[j]) + part[j];
+      }
       for (int64_t j = 0; j < n; ++j) {
-        float sum = accumulate ? c[i * n + j] : 0.0f;
-        for (int64_t s = 0; s < splits; ++s) sum += partial[(s * m + i) * n + j];
-        if (epilogue.bias != nullptr) sum += epilogue.bias[j];
-        c[i * n + j] = epilogue.relu ? Relu::value(sum) : sum;
+        const float sum = epilogue.bias != nullptr ? row[j] + epilogue.bias[j] : row[j];
+        row[j] = epilogue.relu ? Relu::value(sum) : sum;
       }
     }
   });

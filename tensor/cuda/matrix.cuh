@@ -56,7 +56,7 @@ inline MatrixCut cut_for_reduction(int64_t rows, int64_t columns, int width) {
 // What one thread has to do. A thread right of the last column has no rows.
 struct MatrixTile {
   int64_t piece;
-  int64_t column;           // the first of W
+  int64_t column;            // the first of W
   int64_t row, end, height;  // rows row, row + height, … below end
   bool inside;
 

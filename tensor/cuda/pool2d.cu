@@ -134,8 +134,8 @@ __global__ void __launch_bounds__(kThreads, 4)
           for (int64_t q = q_first; q <= q_last; ++q) {
             const int64_t t = w - (q * s.stride_w - s.pad_w);
             if (r >= s.r || t >= s.s) continue;  // strides wider than windows leave pixels between them
-            const Vector<W> given = gradient.template at<W>(((at.n * P + p) * Q + q) * s.c + at.channel,
-                                                            static_cast<int>(r * s.s + t));
+            const Vector<W> given =
+                gradient.template at<W>(((at.n * P + p) * Q + q) * s.c + at.channel, static_cast<int>(r * s.s + t));
             for (int j = 0; j < W; ++j) sum[j] += given[j];
           }
         }

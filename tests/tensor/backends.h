@@ -21,11 +21,11 @@ struct Backend {
   enum class Placement { aligned, misaligned, mixed };
   Placement placement = Placement::misaligned;
 
-  // Generated shapes per test, for backends that take their time.
-  int most_cases = 1000;
+  int most_cases = 1000;  // generated shapes per test, for backends that take their time
 
-  // Makes the next work run differently in what must not matter: on another number of threads, or with the threads of a
-  // GPU in another order.
+  // Makes work run differently in what must not matter: on another number of threads, or with the threads of a GPU in
+  // another order. `run` counts from 0 to runs.
+  int runs = 4;
   void (*vary)(int run, Stream& stream) = [](int, Stream&) {};
 };
 

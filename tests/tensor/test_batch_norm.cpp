@@ -119,8 +119,8 @@ TEST_P(BatchNorm, normalize_matches_reference_also_in_place) {
     Guarded<float> y(t.rows * t.channels), in_place(t.x);
     for (Guarded<float>* out : {&y, &in_place}) {
       const float* const x = out == &y ? in(t.x) : in_place.data();
-      kernels().batch_norm_normalize(stream, t.rows, t.channels, x, in(t.mean), in(t.variance), kEpsilon,
-                                     in(t.gamma), in(t.beta), relu, out->data());
+      kernels().batch_norm_normalize(stream, t.rows, t.channels, x, in(t.mean), in(t.variance), kEpsilon, in(t.gamma),
+                                     in(t.beta), relu, out->data());
       expect_within(out->values(), expected, tolerance);
       EXPECT_TRUE(out->intact());
     }
@@ -130,8 +130,7 @@ TEST_P(BatchNorm, normalize_matches_reference_also_in_place) {
 TEST_P(BatchNorm, normalize_lets_nan_through_the_relu) {
   const std::vector<float> x = {NAN, -1, 1}, zero(3), one(3, 1.0f);
   Guarded<float> y(3);
-  kernels().batch_norm_normalize(stream, 1, 3, in(x), in(zero), in(one), 0, in(one), in(zero), true,
-                                 y.data());
+  kernels().batch_norm_normalize(stream, 1, 3, in(x), in(zero), in(one), 0, in(one), in(zero), true, y.data());
   EXPECT_TRUE(std::isnan(y.values()[0]));
   EXPECT_EQ(y.values()[1], 0);
   EXPECT_EQ(y.values()[2], 1);
@@ -144,9 +143,8 @@ TEST_P(BatchNorm, backward_reduce_matches_reference) {
     const bool relu = draw.coin();
     SCOPED_TRACE(text(t));
     Guarded<float> dgamma(t.channels), dbeta(t.channels);
-    kernels().batch_norm_backward_reduce(stream, t.rows, t.channels, in(t.x), in(t.dy), in(t.mean),
-                                         in(t.variance), kEpsilon, in(t.gamma), in(t.beta), relu,
-                                         dgamma.data(), dbeta.data());
+    kernels().batch_norm_backward_reduce(stream, t.rows, t.channels, in(t.x), in(t.dy), in(t.mean), in(t.variance),
+                                         kEpsilon, in(t.gamma), in(t.beta), relu, dgamma.data(), dbeta.data());
     const reference::BatchNormSums expected = reference::batch_norm_backward_reduce(
         t.rows, t.channels, widen(t.x), widen(t.dy), t.moments, kEpsilon, widen(t.gamma), widen(t.beta), relu);
     // Sums of |dz| |xhat| and |dz|: with relu off they bound those with relu on.
@@ -170,8 +168,8 @@ TEST_P(BatchNorm, backward_input_matches_reference_for_whole_and_sharded_batches
                              start = draw.reals(t.rows * t.channels);
     Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(t.rows * t.channels);
     kernels().batch_norm_backward_input(stream, t.rows, t.channels, total_rows, in(t.x), in(t.dy), in(t.mean),
-                                        in(t.variance), kEpsilon, in(t.gamma), in(t.beta), relu, in(dgamma),
-                                        in(dbeta), accumulate, dx.data());
+                                        in(t.variance), kEpsilon, in(t.gamma), in(t.beta), relu, in(dgamma), in(dbeta),
+                                        accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::batch_norm_backward_input(
         t.rows, t.channels, total_rows, widen(t.x), widen(t.dy), t.moments, kEpsilon, widen(t.gamma), widen(t.beta),
@@ -197,8 +195,8 @@ TEST_P(BatchNorm, update_running_matches_reference) {
       const std::vector<float> mean = draw.reals(channels), variance = draw.reals(channels, 0, 3);
       const std::vector<float> start_mean = draw.reals(channels), start_variance = draw.reals(channels, 0, 3);
       Guarded<float> running_mean(start_mean), running_variance(start_variance);
-      kernels().batch_norm_update_running(stream, rows, channels, 0.1f, in(mean), in(variance),
-                                          running_mean.data(), running_variance.data());
+      kernels().batch_norm_update_running(stream, rows, channels, 0.1f, in(mean), in(variance), running_mean.data(),
+                                          running_variance.data());
       const double momentum = static_cast<double>(0.1f);
       const auto update = [&](const Values& m, const Values& v, const Values& rm, const Values& rv) {
         return reference::batch_norm_update_running(rows, momentum, {m, v}, {rm, rv});
@@ -220,23 +218,20 @@ TEST_P(BatchNorm, gives_the_same_bits_on_every_run) {
     const Case t(3001, channels, draw);
     const int64_t count = t.rows * t.channels;
     const float *const x = in(t.x), *const dy = in(t.dy), *const mean = in(t.mean), *const variance = in(t.variance),
-                *const gamma = in(t.gamma), *const beta = in(t.beta);
+                       *const gamma = in(t.gamma), *const beta = in(t.beta);
     expect_same_bits_on_every_run(2 * channels, [&](const Stream& on, float* out) {
       kernels().batch_norm_statistics(on, t.rows, channels, x, out, out + channels);
     });
     expect_same_bits_on_every_run(2 * channels, [&](const Stream& on, float* out) {
-      kernels().batch_norm_backward_reduce(on, t.rows, channels, x, dy, mean,
-                                           variance, kEpsilon, gamma, beta, true, out,
-                                           out + channels);
+      kernels().batch_norm_backward_reduce(on, t.rows, channels, x, dy, mean, variance, kEpsilon, gamma, beta, true,
+                                           out, out + channels);
     });
     expect_same_bits_on_every_run(count, [&](const Stream& on, float* y) {
-      kernels().batch_norm_normalize(on, t.rows, channels, x, mean, variance, kEpsilon,
-                                     gamma, beta, true, y);
+      kernels().batch_norm_normalize(on, t.rows, channels, x, mean, variance, kEpsilon, gamma, beta, true, y);
     });
     expect_same_bits_on_every_run(count, [&](const Stream& on, float* dx) {
-      kernels().batch_norm_backward_input(on, t.rows, channels, t.rows, x, dy, mean,
-                                          variance, kEpsilon, gamma, beta, true,
-                                          gamma, beta, true, dx);
+      kernels().batch_norm_backward_input(on, t.rows, channels, t.rows, x, dy, mean, variance, kEpsilon, gamma, beta,
+                                          true, gamma, beta, true, dx);
     });
   }
 }

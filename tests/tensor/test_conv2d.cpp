@@ -44,14 +44,13 @@ class Conv2d : public EveryBackend {
     const bool with_bias = draw.coin(), relu = draw.coin();
     const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)), bias = draw.reals(s.k);
     Guarded<float> y(result_count(s));
-    kernels().conv2d_forward(stream, s, in(x), in(w), {.bias = with_bias ? in(bias) : nullptr, .relu = relu},
-                             y.data());
+    kernels().conv2d_forward(stream, s, in(x), in(w), {.bias = with_bias ? in(bias) : nullptr, .relu = relu}, y.data());
     const Values wide_bias = with_bias ? widen(bias) : Values{};
     const Values expected = reference::conv2d_forward(s, widen(x), widen(w), wide_bias, relu);
     const Values magnitude = reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w)), absolute(wide_bias));
     const auto products = [&] { return reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w))); };
     expect_within(y.values(), expected,
-                  product_roundoff(stream.precision, static_cast<double>(s.taps()) + 2, magnitude, products));
+                  product_roundoff(stream, static_cast<double>(s.taps()) + 2, magnitude, products));
     EXPECT_TRUE(y.intact()) << "wrote outside y";
   }
 
@@ -68,7 +67,7 @@ class Conv2d : public EveryBackend {
     // A pixel lies in at most R*S windows of each of K filters.
     const auto products = [&] { return reference::conv2d_backward_input(s, absolute(widen(dy)), absolute(widen(w))); };
     expect_within(dx.values(), expected,
-                  product_roundoff(stream.precision, static_cast<double>(s.k * s.r * s.s) + 2, magnitude, products));
+                  product_roundoff(stream, static_cast<double>(s.k * s.r * s.s) + 2, magnitude, products));
     EXPECT_TRUE(dx.intact()) << "wrote outside dx";
   }
 
@@ -84,7 +83,7 @@ class Conv2d : public EveryBackend {
         reference::conv2d_backward_weight(s, absolute(widen(x)), absolute(widen(dy)), absolute(initial));
     const auto products = [&] { return reference::conv2d_backward_weight(s, absolute(widen(x)), absolute(widen(dy))); };
     expect_within(dw.values(), expected,
-                  product_roundoff(stream.precision, static_cast<double>(s.output_pixels()) + 2, magnitude, products));
+                  product_roundoff(stream, static_cast<double>(s.output_pixels()) + 2, magnitude, products));
     EXPECT_TRUE(dw.intact()) << "wrote outside dw";
   }
 

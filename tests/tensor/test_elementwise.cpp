@@ -92,8 +92,7 @@ TEST_P(Elementwise, binary_forward_and_backward_match_reference) {
       Guarded<float> y(count), da(count), db(start), in_place(a);
       kernels().binary_forward(stream, function, count, in(a), in(b), y.data());
       kernels().binary_forward(stream, function, count, in_place.data(), in(b), in_place.data());
-      kernels().binary_backward(stream, function, count, in(a), in(b), in(dy), false, da.data(), true,
-                                db.data());
+      kernels().binary_backward(stream, function, count, in(a), in(b), in(dy), false, da.data(), true, db.data());
       Values expected_da(a.size()), expected_db(a.size());
       for (size_t i = 0; i < a.size(); ++i) {
         const double x = static_cast<double>(a[i]), z = static_cast<double>(b[i]), d = static_cast<double>(dy[i]);
@@ -114,11 +113,9 @@ TEST_P(Elementwise, binary_forward_and_backward_match_reference) {
 TEST_P(Elementwise, binary_backward_skips_an_unwanted_side) {
   const std::vector<float> a = {2, 2, 2}, b = {4, 4, 4}, dy = {1, 2, 3};
   Guarded<float> da(3), db(3);
-  kernels().binary_backward(stream, Binary::multiply, 3, in(a), in(b), in(dy), false, da.data(), false,
-                            nullptr);
+  kernels().binary_backward(stream, Binary::multiply, 3, in(a), in(b), in(dy), false, da.data(), false, nullptr);
   EXPECT_EQ(da.values(), (std::vector<float>{4, 8, 12}));
-  kernels().binary_backward(stream, Binary::multiply, 3, in(a), in(b), in(dy), false, nullptr, false,
-                            db.data());
+  kernels().binary_backward(stream, Binary::multiply, 3, in(a), in(b), in(dy), false, nullptr, false, db.data());
   EXPECT_EQ(db.values(), (std::vector<float>{2, 4, 6}));
 }
 
@@ -185,15 +182,13 @@ TEST_P(Elementwise, gives_the_same_bits_on_every_run) {
     });
   }
   for (const Binary function : kBinaryFunctions) {
-    expect_same_bits_on_every_run(count, [&](const Stream& on, float* y) {
-      kernels().binary_forward(on, function, count, on_x, on_dy, y);
-    });
+    expect_same_bits_on_every_run(
+        count, [&](const Stream& on, float* y) { kernels().binary_forward(on, function, count, on_x, on_dy, y); });
     expect_same_bits_on_every_run(count, [&](const Stream& on, float* da) {
       kernels().binary_backward(on, function, count, on_x, on_dy, on_dy, true, da, false, nullptr);
     });
   }
-  expect_same_bits_on_every_run(count,
-                                   [&](const Stream& on, float* y) { kernels().scale(on, count, 0.3f, on_x, y); });
+  expect_same_bits_on_every_run(count, [&](const Stream& on, float* y) { kernels().scale(on, count, 0.3f, on_x, y); });
   expect_same_bits_on_every_run(count, [&](const Stream& on, float* y) { kernels().fill(on, count, 0.3f, y); });
   expect_same_bits_on_every_run(
       count, [&](const Stream& on, float* y) { kernels().dropout(on, count, 0.3f, {.seed = 5}, 3, on_x, y); });

@@ -23,8 +23,7 @@ class Gemm : public EveryBackend {
         reference::gemm(s, absolute(widen(a)), absolute(widen(b)), absolute(initial), absolute(wide_bias));
     // k products, the initial value and the bias; the ReLU does not enlarge an error.
     const auto products = [&] { return reference::gemm(s, absolute(widen(a)), absolute(widen(b))); };
-    expect_within(c.values(), expected,
-                  product_roundoff(stream.precision, static_cast<double>(s.k) + 2, magnitude, products));
+    expect_within(c.values(), expected, product_roundoff(stream, static_cast<double>(s.k) + 2, magnitude, products));
     EXPECT_TRUE(c.intact()) << "wrote outside c";
   }
 };

@@ -109,9 +109,8 @@ TEST_P(ImageBatch, gives_the_same_bits_on_every_run) {
   const std::vector<int32_t> index = draw.labels(s.n, 50);
   const uint8_t* const on_images = in(images);
   const int32_t* const on_index = in(index);
-  expect_same_bits_on_every_run(s.n * 32 * 32 * 3, [&](const Stream& on, float* out) {
-    kernels().image_batch(on, s, on_images, on_index, out);
-  });
+  expect_same_bits_on_every_run(
+      s.n * 32 * 32 * 3, [&](const Stream& on, float* out) { kernels().image_batch(on, s, on_images, on_index, out); });
 }
 
 }  // namespace

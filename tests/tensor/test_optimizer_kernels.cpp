@@ -117,7 +117,7 @@ TEST_P(OptimizerKernels, no_parameters_are_no_work) {
 
 TEST_P(OptimizerKernels, gives_the_same_bits_on_every_run) {
   std::vector<float> first_sgd, first_adam;
-  for (int run = 0; run < 4; ++run) {
+  for (int run = 0; run < GetParam().runs; ++run) {
     Stream on = stream;
     GetParam().vary(run, on);
     arrays_placed = 0;

@@ -130,8 +130,8 @@ TEST_P(Pool2d, gives_the_same_bits_on_every_run) {
       kernels().max_pool_forward(on, s, on_x, y, found.data());
       EXPECT_EQ(found.values(), index);
     });
-    expect_same_bits_on_every_run(
-        result_count(s), [&](const Stream& on, float* y) { kernels().average_pool_forward(on, s, on_x, y); });
+    expect_same_bits_on_every_run(result_count(s),
+                                  [&](const Stream& on, float* y) { kernels().average_pool_forward(on, s, on_x, y); });
     for (const bool accumulate : {false, true}) {
       expect_same_bits_on_every_run(image_count(s), [&](const Stream& on, float* dx) {
         kernels().max_pool_backward(on, s, on_dy, on_index, accumulate, dx);

@@ -132,9 +132,8 @@ TEST_P(Reduce, gives_the_same_bits_on_every_run) {
     const int64_t rows = 100'003 / columns, count = rows * columns;
     const std::vector<float> x = draw.reals(count), y = draw.reals(count), bias = draw.reals(columns);
     const float *const on_x = in(x), *const on_y = in(y), *const on_bias = in(bias);
-    expect_same_bits_on_every_run(count, [&](const Stream& on, float* out) {
-      kernels().bias_forward(on, rows, columns, on_x, on_bias, out);
-    });
+    expect_same_bits_on_every_run(
+        count, [&](const Stream& on, float* out) { kernels().bias_forward(on, rows, columns, on_x, on_bias, out); });
     expect_same_bits_on_every_run(
         columns, [&](const Stream& on, float* out) { kernels().column_sum(on, rows, columns, on_x, true, out); });
     expect_same_bits_on_every_run(count + columns, [&](const Stream& on, float* out) {

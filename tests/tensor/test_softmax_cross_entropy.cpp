@@ -39,8 +39,7 @@ TEST_P(SoftmaxCrossEntropy, huge_logits_do_not_overflow) {
   const std::vector<float> logits = {3e38f, -3e38f, 0, 1000, 1000, 0};
   const std::vector<int32_t> labels = {0, 1};
   Guarded<float> probability(6), loss(2);
-  kernels().softmax_cross_entropy_forward(stream, 2, 3, in(logits), in(labels), 0, probability.data(),
-                                          loss.data());
+  kernels().softmax_cross_entropy_forward(stream, 2, 3, in(logits), in(labels), 0, probability.data(), loss.data());
   EXPECT_EQ(probability.values(), (std::vector<float>{1, 0, 0, 0.5f, 0.5f, 0}));
   EXPECT_EQ(loss.values()[0], 0);
   EXPECT_FLOAT_EQ(loss.values()[1], std::log(2.0f));
@@ -52,8 +51,7 @@ TEST_P(SoftmaxCrossEntropy, a_nan_logit_makes_the_loss_nan_wherever_it_stands) {
     logits[position] = NAN;
     const std::vector<int32_t> labels = {1};
     Guarded<float> probability(3), loss(1);
-    kernels().softmax_cross_entropy_forward(stream, 1, 3, in(logits), in(labels), 0, probability.data(),
-                                            loss.data());
+    kernels().softmax_cross_entropy_forward(stream, 1, 3, in(logits), in(labels), 0, probability.data(), loss.data());
     EXPECT_TRUE(std::isnan(loss.values()[0])) << position;
   }
 }
@@ -90,12 +88,10 @@ TEST_P(SoftmaxCrossEntropy, gives_the_same_bits_on_every_run) {
   const float *const on_logits = in(logits), *const on_dloss = in(dloss);
   const int32_t* const on_labels = in(labels);
   expect_same_bits_on_every_run(rows * classes + rows, [&](const Stream& on, float* out) {
-    kernels().softmax_cross_entropy_forward(on, rows, classes, on_logits, on_labels, 0.1f, out,
-                                            out + rows * classes);
+    kernels().softmax_cross_entropy_forward(on, rows, classes, on_logits, on_labels, 0.1f, out, out + rows * classes);
   });
   expect_same_bits_on_every_run(rows * classes, [&](const Stream& on, float* out) {
-    kernels().softmax_cross_entropy_backward(on, rows, classes, on_logits, on_labels, 0.1f, on_dloss, 0.01f,
-                                             true, out);
+    kernels().softmax_cross_entropy_backward(on, rows, classes, on_logits, on_labels, 0.1f, on_dloss, 0.01f, true, out);
   });
 }
 

@@ -1,5 +1,7 @@
 // The kernel tests on the CUDA table: on a GPU, or on the emulated one where that is linked in its place.
 #include "tests/tensor/backends.h"
+#include <fmt/format.h>
+
 #include "tensor/cuda/cuda.h"
 #include "tests/tensor/cuda/schedule.h"
 
@@ -19,8 +21,10 @@ constexpr std::pair<ConvolutionAlgorithm, const char*> kAlgorithms[] = {
 
 std::vector<Backend> backends_under_test(Variants variants) {
   using enum Backend::Placement;
-  Backend cuda{.name = "cuda", .unavailable = cuda::unavailable(), .most_cases = 100};
-  cuda.vary = [](int run, Stream&) { set_schedule(run); };
+  Backend cuda{
+      .name = "cuda", .unavailable = cuda::unavailable(), .most_cases = 100, .runs = 2, .vary = [](int run, Stream&) {
+        set_schedule(run);
+      }};
   if (cuda.unavailable.empty()) {
     static const Stream stream = cuda::make_stream(0);
     cuda.table = &cuda::kernel_table();
@@ -44,15 +48,15 @@ std::vector<Backend> backends_under_test(Variants variants) {
   }
   for (const auto& [precision, precision_name] : kPrecisions) {
     cuda.stream.precision = precision;
-    cuda.stream.convolution = ConvolutionAlgorithm::automatic;
-    add(std::string("_mixed_") + precision_name, mixed);
+    if (variants == Variants::precisions) {
+      add(fmt::format("_aligned_{}", precision_name), aligned);
+      add(fmt::format("_mixed_{}", precision_name), mixed);
+      continue;
+    }
     for (const auto& [algorithm, algorithm_name] : kAlgorithms) {
       cuda.stream.convolution = algorithm;
-      if (variants == Variants::convolutions) {
-        add(std::string("_") + precision_name + "_" + algorithm_name, aligned);
-      } else if (algorithm == ConvolutionAlgorithm::automatic) {
-        add(std::string("_aligned_") + precision_name, aligned);
-      }
+      const bool named = algorithm != ConvolutionAlgorithm::automatic;  // else chosen also by what is aligned
+      add(fmt::format("_{}_{}", precision_name, algorithm_name), named ? aligned : mixed);
     }
   }
   return backends;
