@@ -46,21 +46,22 @@ struct Site {
 };
 
 // Does something for the lanes of `mask`, given what each passed to meet_warp(); null for a lane that has exited or
-// never was. Returns "" or what is wrong.
-using WarpOperation = std::string (*)(unsigned mask, void* const (&operands)[32]);
+// never was. Returns null or what is wrong.
+using WarpOperation = const char* (*)(unsigned mask, void* const (&operands)[32]);
 
 void meet_block(const Site& site);
 void meet_warp(unsigned mask, void* operands, WarpOperation perform, const Site& site);
 
-// Ends the launch with a report.
-[[noreturn]] void fail_kernel(const std::string& what, const Site& site);
+// Ends the launch with the report "thread (0,0,0): <site> <what>". What the kernel's threads have on their stacks is
+// forgotten, never destroyed.
+[[noreturn]] void fail_kernel(const char* what, const Site& site);
 
 // The running block's dynamic shared memory.
 extern constinit thread_local unsigned char* shared_memory_begin;
 extern constinit thread_local size_t shared_memory_bytes;
 
-// Fails the kernel unless `bytes` at `pointer` lie in shared memory and are aligned to `alignment`.
-void check_shared(const void* pointer, size_t bytes, size_t alignment, const Site& site);
+// Fails the kernel unless `bytes` at `pointer` lie in shared memory.
+void check_shared(const void* pointer, size_t bytes, const Site& site);
 
 // The running thread's asynchronous copies, in groups. They land when a wait says that they have.
 class AsyncCopies {

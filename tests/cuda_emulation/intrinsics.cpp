@@ -20,9 +20,11 @@ struct MatrixRow {
   const void* row;
 };
 
-std::string incomplete(void* const (&operands)[32]) {
-  return std::find(operands, operands + 32, nullptr) == operands + 32 ? "" : "a matrix instruction needs all 32 lanes";
+bool complete(void* const (&operands)[32]) {
+  return std::find(operands, operands + 32, nullptr) == operands + 32;
 }
+
+constexpr const char* kIncomplete = "needs all 32 lanes";
 
 // d += a [16,Depth] * b [Depth,8], each sum in fp32 along the depth.
 template <int Depth>
@@ -36,9 +38,12 @@ void multiply(const float (&a)[16][Depth], const float (&b)[Depth][8], void* con
   };
   for_each_element([](float mine, float& element) { element = mine; });
   for (int row = 0; row < 16; ++row) {
+    float sums[8];
+    std::copy_n(d[row], 8, sums);
     for (int k = 0; k < Depth; ++k) {
-      for (int column = 0; column < 8; ++column) d[row][column] += a[row][k] * b[k][column];
+      for (int column = 0; column < 8; ++column) sums[column] += a[row][k] * b[k][column];
     }
+    std::copy_n(sums, 8, d[row]);
   }
   for_each_element([](float& mine, float element) { mine = element; });
 }
@@ -47,8 +52,8 @@ void multiply(const float (&a)[16][Depth], const float (&b)[Depth][8], void* con
 float from_tf32(uint32_t bits) { return __uint_as_float(bits & 0xFFFFE000u); }
 float from_bf16(uint32_t pair, int which) { return __uint_as_float(which == 0 ? pair << 16 : pair & 0xFFFF0000u); }
 
-std::string perform_mma_tf32(unsigned, void* const (&operands)[32]) {
-  if (std::string wrong = incomplete(operands); !wrong.empty()) return wrong;
+const char* perform_mma_tf32(unsigned, void* const (&operands)[32]) {
+  if (!complete(operands)) return kIncomplete;
   float a[16][8], b[8][8];
   for (int lane = 0; lane < 32; ++lane) {
     const Fragments& mine = *static_cast<Fragments*>(operands[lane]);
@@ -57,11 +62,11 @@ std::string perform_mma_tf32(unsigned, void* const (&operands)[32]) {
     for (int i = 0; i < 2; ++i) b[member + 4 * i][group] = from_tf32((*mine.b)[i]);
   }
   multiply(a, b, operands);
-  return "";
+  return nullptr;
 }
 
-std::string perform_mma_bf16(unsigned, void* const (&operands)[32]) {
-  if (std::string wrong = incomplete(operands); !wrong.empty()) return wrong;
+const char* perform_mma_bf16(unsigned, void* const (&operands)[32]) {
+  if (!complete(operands)) return kIncomplete;
   float a[16][16], b[16][8];
   for (int lane = 0; lane < 32; ++lane) {
     const Fragments& mine = *static_cast<Fragments*>(operands[lane]);
@@ -72,11 +77,11 @@ std::string perform_mma_bf16(unsigned, void* const (&operands)[32]) {
     }
   }
   multiply(a, b, operands);
-  return "";
+  return nullptr;
 }
 
-std::string perform_load_matrix(unsigned, void* const (&operands)[32]) {
-  if (std::string wrong = incomplete(operands); !wrong.empty()) return wrong;
+const char* perform_load_matrix(unsigned, void* const (&operands)[32]) {
+  if (!complete(operands)) return kIncomplete;
   for (int lane = 0; lane < 32; ++lane) {
     uint32_t(&registers)[4] = *static_cast<MatrixRow*>(operands[lane])->registers;
     for (int matrix = 0; matrix < 4; ++matrix) {
@@ -84,14 +89,14 @@ std::string perform_load_matrix(unsigned, void* const (&operands)[32]) {
       std::memcpy(&registers[matrix], static_cast<const unsigned char*>(row) + 4 * (lane % 4), 4);
     }
   }
-  return "";
+  return nullptr;
 }
 
 void copy_async(void* shared, const void* global, bool valid, unsigned bytes, const Site& site) {
-  emulation::check_shared(shared, bytes, bytes, site);
+  emulation::check_shared(shared, bytes, site);
+  if (reinterpret_cast<uintptr_t>(shared) % bytes != 0) emulation::fail_kernel("writes to an unaligned address", site);
   if (valid && reinterpret_cast<uintptr_t>(global) % bytes != 0)
-    emulation::fail_kernel(bytes == 16 ? "reads from an address not aligned to 16 bytes"
-                                       : "reads from an address not aligned to 4 bytes", site);
+    emulation::fail_kernel("reads from an unaligned address", site);
   emulation::async_copies().issue(shared, valid ? global : nullptr, bytes);
 }
 
@@ -123,7 +128,8 @@ void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], std
 
 void load_matrix_x4(uint32_t (&registers)[4], const void* row, std::source_location where) {
   const Site site{"load_matrix_x4", where};
-  emulation::check_shared(row, 16, 16, site);
+  emulation::check_shared(row, 16, site);
+  if (reinterpret_cast<uintptr_t>(row) % 16 != 0) emulation::fail_kernel("reads from an unaligned address", site);
   MatrixRow mine{&registers, row};
   emulation::meet_warp(kWholeWarp, &mine, perform_load_matrix, site);
 }

@@ -47,7 +47,7 @@ struct Shuffle {
 };
 
 template <class T>
-std::string shuffle(unsigned mask, void* const (&operands)[32]) {
+const char* shuffle(unsigned mask, void* const (&operands)[32]) {
   for (unsigned lane = 0; lane < 32; ++lane) {
     if ((mask >> lane & 1) == 0 || operands[lane] == nullptr) continue;
     Shuffle<T>& mine = *static_cast<Shuffle<T>*>(operands[lane]);
@@ -57,7 +57,7 @@ std::string shuffle(unsigned mask, void* const (&operands)[32]) {
       std::memset(&mine.result, 0xFF, sizeof(T));  // a lane that does not take part has no value
     }
   }
-  return "";
+  return nullptr;
 }
 
 template <class T>
@@ -72,7 +72,7 @@ struct Vote {
   bool predicate;
   unsigned ballot;
 };
-std::string vote(unsigned mask, void* const (&operands)[32]);
+const char* vote(unsigned mask, void* const (&operands)[32]);
 
 inline unsigned voted(const char* name, unsigned mask, bool predicate, std::source_location where) {
   Vote mine{predicate, 0};
@@ -80,7 +80,7 @@ inline unsigned voted(const char* name, unsigned mask, bool predicate, std::sour
   return mine.ballot;
 }
 
-std::string meet_only(unsigned mask, void* const (&operands)[32]);
+const char* meet_only(unsigned mask, void* const (&operands)[32]);
 
 }  // namespace convoy::emulation
 

@@ -101,7 +101,7 @@ __global__ void mma_of_some_lanes_kernel() {
 
 TEST_F(Intrinsics, a_matrix_instruction_without_all_lanes_is_reported) {
   EXPECT_EQ(run({}, mma_of_some_lanes_kernel), cudaErrorLaunchFailure);
-  EXPECT_TRUE(failure().find("a matrix instruction needs all 32 lanes") != std::string::npos) << failure();
+  EXPECT_TRUE(failure().find("mma_tf32 needs all 32 lanes") != std::string::npos) << failure();
 }
 
 // Shared memory holds four 8x8 matrices of 16 bits in rows of 16 bytes; element (row, column) of matrix j is
@@ -130,7 +130,7 @@ TEST_F(Intrinsics, load_matrix_gives_each_lane_its_pair_of_every_matrix) {
 TEST_F(Intrinsics, load_matrix_wants_aligned_rows_in_shared_memory) {
   const DeviceArray<uint32_t> out(128);
   EXPECT_EQ(run({.shared_bytes = 528}, load_matrix_kernel, 8, out.data()), cudaErrorLaunchFailure);
-  EXPECT_TRUE(failure().find("load_matrix_x4 is not aligned to 16 bytes") != std::string::npos) << failure();
+  EXPECT_TRUE(failure().find("load_matrix_x4 reads from an unaligned address") != std::string::npos) << failure();
   cudaDeviceReset();
   EXPECT_EQ(run({.shared_bytes = 512}, load_matrix_kernel, 16, out.data()), cudaErrorLaunchFailure);
   EXPECT_TRUE(failure().find("load_matrix_x4 is outside the dynamic shared memory") != std::string::npos) << failure();
@@ -216,8 +216,8 @@ TEST_F(Intrinsics, asynchronous_copies_want_aligned_addresses_and_room) {
     cudaDeviceReset();
     return text;
   };
-  EXPECT_TRUE(report(1, 0).find("copy_async_16 is not aligned to 16 bytes") != std::string::npos);
-  EXPECT_TRUE(report(0, 1).find("copy_async_16 reads from an address not aligned to 16 bytes") != std::string::npos);
+  EXPECT_TRUE(report(1, 0).find("copy_async_16 writes to an unaligned address") != std::string::npos);
+  EXPECT_TRUE(report(0, 1).find("copy_async_16 reads from an unaligned address") != std::string::npos);
   EXPECT_TRUE(report(8, 0).find("copy_async_16 is outside the dynamic shared memory") != std::string::npos);
 }
 
