@@ -151,7 +151,7 @@ int run_train(const GivenOptions& given) {
     result.stopped ? log.interrupted(result) : log.summary(result);
     return result.stopped ? 128 + interrupt.signal() : 0;
   } catch (const OutOfMemory& error) {
-    const int64_t fits = fitting_batch(*net, data.train, settings.batch);
+    const int64_t fits = fitting_batch(*net, data.train, settings);
     const OutOfMemory told(fmt::format(
         "{}; {}", error.what(),
         fits > 0 ? fmt::format("--batch {} would fit", fits) : "no batch would fit, try a smaller --model"));

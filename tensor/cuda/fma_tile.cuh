@@ -18,27 +18,17 @@ class FmaTile {
   // Adds the product of two tiles in shared memory.
   template <Lines a_lines, Lines b_lines>
   __device__ void multiply(const float* a, const float* b) {
-#pragma unroll 1
-    for (int depth = 0; depth < kDepth; depth += 4) {
-      float b_values[4][8];
+#pragma unroll 2
+    for (int depth = 0; depth < kDepth; depth += kAtOnce) {
+      float a_values[kAtOnce][8], b_values[kAtOnce][8];
+      read<a_lines, kRows, kDown>(a, down(), depth, a_values);
       read<b_lines, kColumns, kAcross>(b, across(), depth, b_values);
-      if constexpr (a_lines == Lines::rows) {
+#pragma unroll
+      for (int d = 0; d < kAtOnce; ++d) {
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
-          const auto four = load<4>(a + TileLayout<a_lines, kRows>::offset(index<a_lines, kDown>(down(), i), depth));
 #pragma unroll
-          for (int d = 0; d < 4; ++d) add_row(i, four[d], b_values[d]);
-        }
-      } else {
-#pragma unroll
-        for (int d = 0; d < 4; ++d) {
-#pragma unroll
-          for (int i = 0; i < 8; i += 4) {
-            const auto four =
-                load<4>(a + TileLayout<a_lines, kRows>::offset(index<a_lines, kDown>(down(), i), depth + d));
-#pragma unroll
-            for (int j = 0; j < 4; ++j) add_row(i + j, four[j], b_values[d]);
-          }
+          for (int j = 0; j < 8; ++j) sums_[i][j] += a_values[d][i] * b_values[d][j];
         }
       }
     }
@@ -62,6 +52,7 @@ class FmaTile {
 
  private:
   static constexpr int kDown = 16, kAcross = 8;  // threads
+  static constexpr int kAtOnce = 2;              // depths; four would need more registers than there are
 
   // A warp is 4 rows of 8 threads.
   static __device__ int down() { return static_cast<int>(threadIdx.x) / kAcross; }
@@ -77,27 +68,26 @@ class FmaTile {
 
   // values[d][i] = element (i-th row of thread t, depth + d)
   template <Lines lines_are, int rows, int threads>
-  static __device__ void read(const float* tile, int t, int depth, float (&values)[4][8]) {
+  static __device__ void read(const float* tile, int t, int depth, float (&values)[kAtOnce][8]) {
+    using Layout = TileLayout<lines_are, rows>;
+    if constexpr (lines_are == Lines::rows) {
 #pragma unroll
-    for (int outer = 0; outer < 8; ++outer) {
-      if constexpr (lines_are == Lines::rows) {
-        const auto four =
-            load<4>(tile + TileLayout<lines_are, rows>::offset(index<lines_are, threads>(t, outer), depth));
+      for (int i = 0; i < 8; ++i) {
+        const auto run = load<kAtOnce>(tile + Layout::offset(index<lines_are, threads>(t, i), depth));
 #pragma unroll
-        for (int d = 0; d < 4; ++d) values[d][outer] = four[d];
-      } else {
-        const int d = outer / 2, i = outer % 2 * 4;
-        const auto four =
-            load<4>(tile + TileLayout<lines_are, rows>::offset(index<lines_are, threads>(t, i), depth + d));
+        for (int d = 0; d < kAtOnce; ++d) values[d][i] = run[d];
+      }
+    } else {
 #pragma unroll
-        for (int j = 0; j < 4; ++j) values[d][i + j] = four[j];
+      for (int d = 0; d < kAtOnce; ++d) {
+#pragma unroll
+        for (int i = 0; i < 8; i += 4) {
+          const auto run = load<4>(tile + Layout::offset(index<lines_are, threads>(t, i), depth + d));
+#pragma unroll
+          for (int j = 0; j < 4; ++j) values[d][i + j] = run[j];
+        }
       }
     }
-  }
-
-  __device__ void add_row(int i, float a, const float (&b)[8]) {
-#pragma unroll
-    for (int j = 0; j < 8; ++j) sums_[i][j] += a * b[j];
   }
 
   float sums_[8][8] = {};

@@ -56,17 +56,16 @@ struct MatrixLines {
   template <int count, int apart>
   class Lines {
    public:
-    __device__ Lines(const MatrixLines& matrix, int first)
-        : matrix_(matrix), first_(matrix.data + int64_t{first} * matrix.elements), left_(matrix.lines - first) {}
+    __device__ Lines(const MatrixLines& matrix, int first) : matrix_(matrix), first_(first) {}
     __device__ Place place(int i, Element element) const {
-      const bool inside = i * apart < left_ && element >= 0;
-      return {inside ? first_ + int64_t{matrix_.elements} * (i * apart) + element : matrix_.data, inside};
+      const int line = first_ + i * apart;
+      const bool inside = line < matrix_.lines && element >= 0;
+      return {matrix_.data + (inside ? int64_t{line} * matrix_.elements + element : 0), inside};
     }
 
    private:
     const MatrixLines& matrix_;
-    const float* first_;
-    int left_;
+    int first_;
   };
 
   // True when four elements from every fourth on can be copied at once.
@@ -115,7 +114,7 @@ struct WindowLines {
       const int h = h_[i] + element.h, w = w_[i] + element.w;
       const bool inside = static_cast<unsigned>(h) < static_cast<unsigned>(windows_.height) &&
                           static_cast<unsigned>(w) < static_cast<unsigned>(windows_.width);
-      return {inside ? images_ + (offset_[i] + element.offset) : windows_.data, inside};
+      return {images_ + (inside ? offset_[i] + element.offset : 0), inside};
     }
 
    private:
@@ -178,7 +177,7 @@ struct FilterLines {
       const int r = f.last_r - row * f.stride_h, s = f.last_s - (tap - row * f.taps_across) * f.stride_w;
       const int64_t offset = (line - tap * f.filters) * f.filter_size + (r * f.window_w + s) * f.elements;
       const bool inside = line < f.lines && element >= 0;
-      return {inside ? f.data + offset + element : f.data, inside};
+      return {f.data + (inside ? offset + element : 0), inside};
     }
 
    private:

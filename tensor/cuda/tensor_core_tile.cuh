@@ -146,16 +146,16 @@ class TensorCoreTile {
   float sums_[kTilesDown][kTilesAcross][4] = {};
 };
 
-// The tile for a product of so many columns.
+// The tile for a product of so many columns. tf32_thrice makes do with the narrow one: nothing chooses it unasked, and
+// the wide one would take longer to compile than all others.
 template <Rounding rounding>
 struct TensorCoreTiles {
   template <class Body>
   static void choose(int64_t columns, Body&& body) {
-    if (columns > 64) {
-      body.template operator()<TensorCoreTile<rounding, 128>>();
-    } else {
-      body.template operator()<TensorCoreTile<rounding, 64>>();
+    if constexpr (rounding != Rounding::tf32_thrice) {
+      if (columns > 64) return body.template operator()<TensorCoreTile<rounding, 128>>();
     }
+    body.template operator()<TensorCoreTile<rounding, 64>>();
   }
 };
 

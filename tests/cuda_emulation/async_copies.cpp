@@ -1,3 +1,4 @@
+// Asynchronous copies: what block.h promises of AsyncCopies.
 #include <cstring>
 
 #include "tests/cuda_emulation/block.h"

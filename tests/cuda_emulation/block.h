@@ -1,11 +1,11 @@
 // Runs kernels: blocks one after the other, each CUDA thread of a block a fiber of the calling host thread.
 //
 // A fiber runs until its thread waits: at the block's barrier, or in an operation of its warp (a shuffle, a matrix
-// instruction). What runs next is drawn from a seed, so a missing barrier gives wrong results under some seed. Threads of
-// a warp follow each other as long as they can, and a warp runs ahead of the others up to the next barrier.
+// instruction). What runs next is drawn from a seed, so a missing barrier gives wrong results under some seed. Threads
+// of a warp follow each other as long as they can, and a warp runs ahead of the others up to the next barrier.
 //
-// A warp operation happens once, when the last of its lanes arrives: that lane performs it for all, on the operands that
-// each left on its own stack. A block in which all threads wait, and none can go on, ends the launch with a report of
+// A warp operation happens once, when the last of its lanes arrives: that lane performs it for all, on the operands
+// that each left on its own stack. A block in which all threads wait, and none can go on, ends the launch with a report of
 // who waits where; so does a thread that has exited while others wait for it.
 #pragma once
 

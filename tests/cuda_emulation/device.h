@@ -56,8 +56,8 @@ CUstream_st& stream_of(cudaStream_t handle);
 // Appends to the stream, or to the graph that it records.
 cudaError_t enqueue(CUstream_st& stream, Entry entry);
 
-// Does work, of all streams of the device in a random order and of other devices where they are waited for, until `done`
-// or a failure. `stream` is the one that stands in the way.
+// Does work, of all streams of the device in a random order and of other devices where they are waited for, until
+// `done` or a failure. `stream` is the one that stands in the way.
 cudaError_t work_until(CUstream_st& stream, const std::function<bool()>& done);
 cudaError_t finish_stream(CUstream_st& stream);
 cudaError_t finish_device(EmulatedDevice& device);

@@ -10,7 +10,8 @@ struct Row {
 };
 
 constexpr Row kErrors[] = {
-#define ROW(error, words) {error, #error, words}
+#define ROW(error, words) \
+  { error, #error, words }
     ROW(cudaSuccess, "no error"),
     ROW(cudaErrorInvalidValue, "invalid argument"),
     ROW(cudaErrorMemoryAllocation, "out of memory"),

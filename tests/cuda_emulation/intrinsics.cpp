@@ -1,3 +1,4 @@
+// The tensor cores, ldmatrix and cp.async of the emulated intrinsics.cuh.
 #include "tensor/cuda/intrinsics.cuh"
 
 #include <algorithm>
@@ -15,37 +16,35 @@ struct Fragments {
   const uint32_t (*b)[2];
 };
 
-struct MatrixRow {
+struct MatrixLoad {
   uint32_t (*registers)[4];
   const void* row;
 };
 
-bool complete(void* const (&operands)[32]) {
-  return std::find(operands, operands + 32, nullptr) == operands + 32;
-}
+bool complete(void* const (&operands)[32]) { return std::find(operands, operands + 32, nullptr) == operands + 32; }
 
 constexpr const char* kIncomplete = "needs all 32 lanes";
 
+// A row of the result, so that its sums stay in registers.
+using Row = float __attribute__((vector_size(8 * sizeof(float))));
+
 // d += a [16,Depth] * b [Depth,8], each sum in fp32 along the depth.
 template <int Depth>
-void multiply(const float (&a)[16][Depth], const float (&b)[Depth][8], void* const (&operands)[32]) {
-  float d[16][8];
+void multiply(const float (&a)[16][Depth], const Row (&b)[Depth], void* const (&operands)[32]) {
+  Row d[16];
   const auto for_each_element = [&](auto&& body) {
     for (int lane = 0; lane < 32; ++lane) {
       float(&mine)[4] = *static_cast<Fragments*>(operands[lane])->d;
-      for (int i = 0; i < 4; ++i) body(mine[i], d[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2]);
+      for (int i = 0; i < 4; ++i) body(mine[i], d[lane / 4 + i / 2 * 8], lane % 4 * 2 + i % 2);
     }
   };
-  for_each_element([](float mine, float& element) { element = mine; });
-  for (int row = 0; row < 16; ++row) {
-    float sums[8];
-    std::copy_n(d[row], 8, sums);
-    for (int k = 0; k < Depth; ++k) {
-      for (int column = 0; column < 8; ++column) sums[column] += a[row][k] * b[k][column];
-    }
-    std::copy_n(sums, 8, d[row]);
+  for_each_element([](float mine, Row& row, int column) { row[column] = mine; });
+  for (int i = 0; i < 16; ++i) {
+    Row sums = d[i];
+    for (int k = 0; k < Depth; ++k) sums += a[i][k] * b[k];
+    d[i] = sums;
   }
-  for_each_element([](float& mine, float element) { mine = element; });
+  for_each_element([](float& mine, const Row& row, int column) { mine = row[column]; });
 }
 
 // The bits of an operand that a tensor core reads.
@@ -54,7 +53,8 @@ float from_bf16(uint32_t pair, int which) { return __uint_as_float(which == 0 ? 
 
 const char* perform_mma_tf32(unsigned, void* const (&operands)[32]) {
   if (!complete(operands)) return kIncomplete;
-  float a[16][8], b[8][8];
+  float a[16][8];
+  Row b[8];
   for (int lane = 0; lane < 32; ++lane) {
     const Fragments& mine = *static_cast<Fragments*>(operands[lane]);
     const int group = lane / 4, member = lane % 4;
@@ -67,7 +67,8 @@ const char* perform_mma_tf32(unsigned, void* const (&operands)[32]) {
 
 const char* perform_mma_bf16(unsigned, void* const (&operands)[32]) {
   if (!complete(operands)) return kIncomplete;
-  float a[16][16], b[16][8];
+  float a[16][16];
+  Row b[16];
   for (int lane = 0; lane < 32; ++lane) {
     const Fragments& mine = *static_cast<Fragments*>(operands[lane]);
     const int group = lane / 4, member = lane % 4;
@@ -83,9 +84,9 @@ const char* perform_mma_bf16(unsigned, void* const (&operands)[32]) {
 const char* perform_load_matrix(unsigned, void* const (&operands)[32]) {
   if (!complete(operands)) return kIncomplete;
   for (int lane = 0; lane < 32; ++lane) {
-    uint32_t(&registers)[4] = *static_cast<MatrixRow*>(operands[lane])->registers;
+    uint32_t(&registers)[4] = *static_cast<MatrixLoad*>(operands[lane])->registers;
     for (int matrix = 0; matrix < 4; ++matrix) {
-      const void* const row = static_cast<MatrixRow*>(operands[8 * matrix + lane / 4])->row;
+      const void* const row = static_cast<MatrixLoad*>(operands[8 * matrix + lane / 4])->row;
       std::memcpy(&registers[matrix], static_cast<const unsigned char*>(row) + 4 * (lane % 4), 4);
     }
   }
@@ -130,7 +131,7 @@ void load_matrix_x4(uint32_t (&registers)[4], const void* row, std::source_locat
   const Site site{"load_matrix_x4", where};
   emulation::check_shared(row, 16, site);
   if (reinterpret_cast<uintptr_t>(row) % 16 != 0) emulation::fail_kernel("reads from an unaligned address", site);
-  MatrixRow mine{&registers, row};
+  MatrixLoad mine{&registers, row};
   emulation::meet_warp(kWholeWarp, &mine, perform_load_matrix, site);
 }
 

@@ -35,9 +35,7 @@ inline void __syncthreads(std::source_location where = std::source_location::cur
 
 namespace convoy::emulation {
 
-inline unsigned lane_of_thread() {
-  return (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32;
-}
+inline unsigned lane_of_thread() { return (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32; }
 
 template <class T>
 struct Shuffle {

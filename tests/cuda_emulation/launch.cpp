@@ -48,16 +48,19 @@ cudaError_t enqueue_launch(const cudaLaunchConfig_t& config, const void* kernel,
   CUstream_st& stream = stream_of(config.stream);
   if (stream.device != device) return remember(cudaErrorInvalidResourceHandle);
 
-  const auto launch = std::make_shared<Launch>(
-      Launch{.kernel = kernel, .grid = grid, .block = block, .shared_bytes = config.dynamicSmemBytes, .body = std::move(body)});
+  const auto launch = std::make_shared<Launch>(Launch{.kernel = kernel,
+                                                      .grid = grid,
+                                                      .block = block,
+                                                      .shared_bytes = config.dynamicSmemBytes,
+                                                      .body = std::move(body)});
   return remember(enqueue(stream, {.work = [launch, device] {
-    std::string wrong = run_blocks(*launch, device->random);
-    if (wrong.empty()) {
-      wrong = find_damage(device->index);
-      if (!wrong.empty()) wrong = kernel_name(launch->kernel) + ": " + wrong;
-    }
-    return wrong;
-  }}));
+                            std::string wrong = run_blocks(*launch, device->random);
+                            if (wrong.empty()) {
+                              wrong = find_damage(device->index);
+                              if (!wrong.empty()) wrong = kernel_name(launch->kernel) + ": " + wrong;
+                            }
+                            return wrong;
+                          }}));
 }
 
 }  // namespace convoy::emulation

@@ -27,11 +27,16 @@ bool lies_in(int device, const void* pointer, size_t bytes) {
 
 bool matches(cudaMemcpyKind kind, bool from_device, bool to_device) {
   switch (kind) {
-    case cudaMemcpyHostToHost: return !from_device && !to_device;
-    case cudaMemcpyHostToDevice: return !from_device && to_device;
-    case cudaMemcpyDeviceToHost: return from_device && !to_device;
-    case cudaMemcpyDeviceToDevice: return from_device && to_device;
-    case cudaMemcpyDefault: return true;
+    case cudaMemcpyHostToHost:
+      return !from_device && !to_device;
+    case cudaMemcpyHostToDevice:
+      return !from_device && to_device;
+    case cudaMemcpyDeviceToHost:
+      return from_device && !to_device;
+    case cudaMemcpyDeviceToDevice:
+      return from_device && to_device;
+    case cudaMemcpyDefault:
+      return true;
   }
   return false;
 }
@@ -98,9 +103,9 @@ cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t
   const Side side = side_of(pointer, bytes);
   if (bytes > 0 && (!side.on_device || !side.fits)) return remember(cudaErrorInvalidValue);
   return remember(enqueue(stream_of(handle), {.work = [pointer, value, bytes] {
-    std::memset(pointer, value, bytes);
-    return std::string();
-  }}));
+                            std::memset(pointer, value, bytes);
+                            return std::string();
+                          }}));
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t handle) {
@@ -113,9 +118,9 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   if (target.on_device && !source.on_device && !source.pinned && stream.capture == nullptr) {
     const auto* const bytes_now = static_cast<const unsigned char*>(from);
     return remember(enqueue(stream, {.work = [to, taken = std::vector(bytes_now, bytes_now + bytes)] {
-      std::memcpy(to, taken.data(), taken.size());
-      return std::string();
-    }}));
+                              std::memcpy(to, taken.data(), taken.size());
+                              return std::string();
+                            }}));
   }
   return remember(enqueue(stream, {.work = copy_later(to, from, bytes)}));
 }

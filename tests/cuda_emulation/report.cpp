@@ -25,9 +25,12 @@ std::string ranges_of(const std::vector<unsigned>& numbers) {
 
 std::string describe(const EmulatedThread& thread) {
   switch (thread.state) {
-    case EmulatedThread::State::ready: return "could go on";
-    case EmulatedThread::State::exited: return "have exited";
-    case EmulatedThread::State::at_barrier: break;
+    case EmulatedThread::State::ready:
+      return "could go on";
+    case EmulatedThread::State::exited:
+      return "have exited";
+    case EmulatedThread::State::at_barrier:
+      break;
     case EmulatedThread::State::in_warp:
       return fmt::format("wait at {} of lanes {:#010x} ({})", thread.site.what, thread.mask,
                          describe_place(thread.site.where));

@@ -1,6 +1,8 @@
 // Threads of a block: built-in variables, barriers, shared memory.
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "tensor/cuda/intrinsics.cuh"
 #include "tests/cuda_emulation/emulation_test.h"
@@ -26,6 +28,32 @@ TEST_F(Block, every_thread_of_every_block_runs_once_and_knows_its_place) {
   EXPECT_EQ(out.values(), expected);
 }
 
+// The order in which blocks come, or the warps of a block, or the lanes of a warp.
+__global__ void take_number_kernel(unsigned* next, unsigned* number) {
+  const unsigned place = gridDim.x > 1 ? blockIdx.x : blockDim.x > 32 ? threadIdx.x / 32 : threadIdx.x;
+  if (threadIdx.x % 32 == 0 || blockDim.x == 32) number[place] = atomicAdd(next, 1u);
+}
+
+TEST_F(Block, blocks_warps_and_lanes_come_in_an_order_drawn_from_the_seed) {
+  for (const auto& [blocks, threads] : {std::pair(30u, 1u), std::pair(1u, 30u * 32u), std::pair(1u, 32u)}) {
+    const unsigned count = threads == 32 ? 32 : 30;
+    const auto order = [&](uint64_t seed) {
+      const DeviceArray<unsigned> next(std::vector<unsigned>{0}), number(count);
+      set_seed(seed);
+      EXPECT_EQ(run({.blocks = blocks, .threads = threads}, take_number_kernel, next.data(), number.data()),
+                cudaSuccess);
+      return number.values();
+    };
+    const std::vector<unsigned> first = order(1);
+    std::vector<unsigned> in_order(count);
+    std::iota(in_order.begin(), in_order.end(), 0u);
+    EXPECT_TRUE(std::is_permutation(first.begin(), first.end(), in_order.begin()));
+    EXPECT_NE(first, in_order);
+    EXPECT_EQ(order(1), first);
+    EXPECT_NE(order(2), first);
+  }
+}
+
 // Sums of a tree in shared memory; `Barriers` false leaves out the barrier of each level.
 template <bool Barriers>
 __global__ void tree_sum_kernel(const float* in, float* out) {
@@ -44,8 +72,9 @@ std::vector<float> tree_sums(void (*kernel)(const float*, float*), unsigned thre
   std::iota(values.begin(), values.end(), 1.0f);
   const DeviceArray<float> in(values), out(8);
   set_seed(seed);
-  EXPECT_EQ(run({.blocks = 8, .threads = threads, .shared_bytes = threads * sizeof(float)}, kernel, in.data(), out.data()),
-            cudaSuccess);
+  EXPECT_EQ(
+      run({.blocks = 8, .threads = threads, .shared_bytes = threads * sizeof(float)}, kernel, in.data(), out.data()),
+      cudaSuccess);
   return out.values();
 }
 
@@ -67,8 +96,8 @@ TEST_F(Block, a_missing_barrier_gives_wrong_sums) {
   }
 }
 
-// Every thread reads what its neighbour wrote in the step before; without the second barrier a fast neighbour has written
-// the next step's already.
+// Every thread reads what its neighbour wrote in the step before; without the second barrier a fast neighbour has
+// written the next step's already.
 template <bool SecondBarrier>
 __global__ void rotate_kernel(int steps, unsigned* out) {
   unsigned* const shared = cuda::dynamic_shared<unsigned>();
@@ -155,6 +184,8 @@ __global__ void uninitialised_sum_kernel(float* out) {
   if (threadIdx.x == 0) *sum += 1.0f;
   __syncthreads();
   out[blockIdx.x] = *sum;
+  __syncthreads();
+  *sum = 0.0f;  // what the next block must not find
 }
 
 TEST_F(Block, shared_memory_starts_as_nan_in_every_block) {
@@ -170,7 +201,9 @@ __global__ void fill_shared_kernel(int first, int count) {
 }
 
 TEST_F(Block, a_store_beside_shared_memory_is_reported) {
-  const auto store = [](int first, int count) { return run({.threads = 1, .shared_bytes = 40}, fill_shared_kernel, first, count); };
+  const auto store = [](int first, int count) {
+    return run({.threads = 1, .shared_bytes = 40}, fill_shared_kernel, first, count);
+  };
   EXPECT_EQ(store(0, 10), cudaSuccess);
   if (kAddressSanitizer) {
     EXPECT_DEATH(store(0, 11), "use-after-poison");

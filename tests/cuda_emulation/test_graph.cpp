@@ -55,8 +55,7 @@ TEST_F(Graphs, recording_does_nothing_and_every_replay_does_it_all) {
 TEST_F(Graphs, a_recorded_copy_reads_host_memory_anew_at_every_replay) {
   const DeviceArray<int> x(1);
   int host = 1;
-  const cudaGraphExec_t graph =
-      record([&] { cudaMemcpyAsync(x.data(), &host, 4, cudaMemcpyHostToDevice, stream); });
+  const cudaGraphExec_t graph = record([&] { cudaMemcpyAsync(x.data(), &host, 4, cudaMemcpyHostToDevice, stream); });
   host = 7;
   ASSERT_EQ(cudaGraphLaunch(graph, stream), cudaSuccess);
   EXPECT_EQ(x.values(stream)[0], 7);
@@ -136,8 +135,8 @@ TEST_F(Launches, extents_beyond_the_hardware_are_refused) {
 
 TEST_F(Launches, more_than_48_KiB_of_shared_memory_must_be_asked_for) {
   const auto ask = [](int bytes) {
-    return cudaFuncSetAttribute(reinterpret_cast<const void*>(nothing_kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                bytes);
+    return cudaFuncSetAttribute(reinterpret_cast<const void*>(nothing_kernel),
+                                cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   };
   constexpr size_t kKiB = 1024;
   EXPECT_EQ(run({.shared_bytes = 48 * kKiB}, nothing_kernel), cudaSuccess);

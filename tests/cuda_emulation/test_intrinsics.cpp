@@ -64,12 +64,14 @@ __global__ void mma_bf16_kernel(const float* a, const float* b, float* d) {
   for (unsigned i = 0; i < 4; ++i) d[(group + i / 2 * 8) * 8 + p + i % 2] = sums[i];
 }
 
-// Products of `rounded` operands are exact in fp32; a sum of depth + 1 terms, each at most 1, is off by depth^2 u at most.
+// Products of `rounded` operands are exact in fp32; a sum of depth + 1 terms, each at most 1, is off by depth^2 u at
+// most.
 template <class Rounded>
 void expect_products(int depth, void (*kernel)(const float*, const float*, float*), Rounded rounded) {
   const auto size = [](int rows, int columns) { return static_cast<size_t>(rows * columns); };
   for (uint32_t seed = 0; seed < 10; ++seed) {
-    const std::vector<float> a = random_values(size(16, depth), 3 * seed), b = random_values(size(depth, 8), 3 * seed + 1),
+    const std::vector<float> a = random_values(size(16, depth), 3 * seed),
+                             b = random_values(size(depth, 8), 3 * seed + 1),
                              d = random_values(size(16, 8), 3 * seed + 2);
     const DeviceArray<float> device_a(a), device_b(b), device_d(d);
     set_seed(seed);
@@ -79,7 +81,8 @@ void expect_products(int depth, void (*kernel)(const float*, const float*, float
       for (int j = 0; j < 8; ++j) {
         double sum = d[size(i, 8) + static_cast<size_t>(j)];
         for (int k = 0; k < depth; ++k)
-          sum += double{rounded(a[size(i, depth) + static_cast<size_t>(k)])} * rounded(b[size(k, 8) + static_cast<size_t>(j)]);
+          sum += double{rounded(a[size(i, depth) + static_cast<size_t>(k)])} *
+                 rounded(b[size(k, 8) + static_cast<size_t>(j)]);
         ASSERT_NEAR(result[size(i, 8) + static_cast<size_t>(j)], sum, depth * depth * 0x1p-24) << i << ", " << j;
       }
     }
@@ -136,8 +139,8 @@ TEST_F(Intrinsics, load_matrix_wants_aligned_rows_in_shared_memory) {
   EXPECT_TRUE(failure().find("load_matrix_x4 is outside the dynamic shared memory") != std::string::npos) << failure();
 }
 
-// Two tiles in flight: while one is read the next is under way. `Newest` is how many copies the kernel lets be unfinished;
-// 1 is right, 2 forgets to wait for the tile it reads.
+// Two tiles in flight: while one is read the next is under way. `Newest` is how many copies the kernel lets be
+// unfinished; 1 is right, 2 forgets to wait for the tile it reads.
 template <int Newest>
 __global__ void pipeline_kernel(int tiles, const float* in, float* out) {
   float* const shared = cuda::dynamic_shared<float>();
@@ -147,6 +150,8 @@ __global__ void pipeline_kernel(int tiles, const float* in, float* out) {
     cuda::copy_async_16(to, valid ? in + tile * 128 + 4 * threadIdx.x : in, valid);
     cuda::copy_async_commit();
   };
+  for (unsigned i = threadIdx.x; i < 256; i += 32) shared[i] = 0.0f;
+  __syncthreads();
   fetch(0);
   float sum = 0;
   for (int tile = 0; tile < tiles; ++tile) {

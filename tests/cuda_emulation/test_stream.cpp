@@ -159,7 +159,8 @@ TEST_F(Streams, threads_drive_devices_of_their_own) {
   }
   const auto on_all = [&](auto&& body) {
     std::vector<std::thread> threads;
-    for (int i = 0; i < kDevices; ++i) threads.emplace_back([&, i] {
+    for (int i = 0; i < kDevices; ++i)
+      threads.emplace_back([&, i] {
         ASSERT_EQ(cudaSetDevice(i), cudaSuccess);
         body(workers[i], workers[(i + 1) % kDevices], i);
       });

@@ -110,6 +110,13 @@ TEST_F(Warp, a_shuffle_that_lanes_of_its_mask_leave_out_is_reported) {
   EXPECT_TRUE(failure().find("wait at __shfl_sync of lanes 0xffffffff") != std::string::npos) << failure();
 }
 
+__global__ void unequal_masks_kernel() { __shfl_sync(threadIdx.x == 0 ? 3u : 7u, 1, 0); }
+
+TEST_F(Warp, lanes_with_unequal_masks_are_reported) {
+  EXPECT_EQ(run({.threads = 3}, unequal_masks_kernel), cudaErrorLaunchFailure);
+  EXPECT_TRUE(failure().find("threads 0 wait at __shfl_sync of lanes 0x00000003") != std::string::npos) << failure();
+}
+
 // Lane 0 tells the others through shared memory.
 template <bool Barrier>
 __global__ void tell_kernel(int* out) {
