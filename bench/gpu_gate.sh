@@ -2,7 +2,7 @@
 # Everything about the CUDA backend that only a GPU can show, in under ten minutes: tests, compute-sanitizer, speed, accuracy.
 #
 #   bench/gpu_gate.sh                                    # builds, then runs; tables go to bench/results/
-#   bench/gpu_gate.sh --bin DIR --out DIR                # with programs built elsewhere: DIR/convoy, DIR/test_cuda, DIR/bench_conv2d
+#   bench/gpu_gate.sh --bin DIR --out DIR                # with programs built elsewhere: DIR/convoy, DIR/test_cuda, DIR/bench_products
 #
 # Needs nvcc or --bin, and a GPU. compute-sanitizer, and a python3 with torch (for cuDNN and PyTorch to compare with; --python PATH), are used
 # where they are found. Data sets are those in $CONVOY_DATA, else synthetic digits. Ends with a line per bar and non-zero when a test failed.
@@ -29,12 +29,14 @@ say() { printf '%s\n' "$*" | tee -a "$summary"; }
 bar() { say "| $1 | $2 |"; }
 
 if [ -z "$bin" ]; then
-  cmake -S "$root" --preset release -DCONVOY_CUDA=ON -DCONVOY_BENCH=ON >"$work/build.log" 2>&1 &&
-    cmake --build "$root/build/release" --parallel "$(nproc)" --target convoy test_cuda bench_conv2d >>"$work/build.log" 2>&1 ||
-    { tail -n 30 "$work/build.log" >&2; echo "gpu_gate: the build failed" >&2; exit 11; }
+  build() {
+    cmake -S "$root" --preset release -DCONVOY_CUDA=ON -DCONVOY_BENCH=ON &&
+      cmake --build "$root/build/release" --parallel "$(nproc)" --target convoy test_cuda bench_products
+  }
+  build >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; echo "gpu_gate: the build failed" >&2; exit 11; }
   bin="$work/bin"
   mkdir "$bin"
-  ln -s "$root/build/release/apps/convoy" "$root/build/release/tests/test_cuda" "$root/build/release/bench/bench_conv2d" "$bin/"
+  ln -s "$root/build/release/apps/convoy" "$root/build/release/tests/test_cuda" "$root/build/release/bench/bench_products" "$bin/"
 fi
 bin=$(cd "$bin" && pwd)
 export CONVOY_TEST_FILES="$root/tests"
@@ -108,7 +110,7 @@ fi
 if "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
   for batch in 64 512; do
     for precision in fp32 tf32 bf16; do
-      if (cd "$root/bench" && timeout 150 "$python" conv2d.py --python-torch "$python" --binary "$bin/bench_conv2d" --device cuda \
+      if (cd "$root/bench" && timeout 150 "$python" products.py --python-torch "$python" --binary "$bin/bench_products" --device cuda \
           --precision "$precision" --batch "$batch" --rounds 3 --seconds 0.03 --out "$out") >"$work/conv.log" 2>&1; then
         grep 'geometric mean' "$work/conv.log" | while IFS= read -r line; do bar "convolution against cuDNN, $precision, batch $batch" "$line"; done
       else
@@ -117,11 +119,21 @@ if "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; th
       fi
     done
   done
+  for precision in fp32 tf32 bf16; do
+    if (cd "$root/bench" && timeout 100 "$python" products.py --what gemm --python-torch "$python" --binary "$bin/bench_products" --device cuda \
+        --precision "$precision" --rounds 3 --seconds 0.03 --out "$out") >"$work/gemm.log" 2>&1; then
+      grep 'geometric mean' "$work/gemm.log" | while IFS= read -r line; do bar "matrix products against cuBLAS, $precision" "$line"; done
+    else
+      failures=$((failures + 1))
+      bar "matrix products against cuBLAS, $precision" "failed: $(tail -n 1 "$work/gemm.log")"
+    fi
+  done
+  bar "limits" "$("$python" "$root/bench/gpu_limits.py")"
   for model in mnist-cnn cifar-cnn resnet18; do
-    bar "PyTorch training, $model, batch 64, eager" \
-      "$("$python" "$root/bench/peer_torch.py" --device cuda --model "$model" --seconds 2 --layout nhwc | tail -n 1)"
-    bar "PyTorch training, $model, batch 64, CUDA graph" \
-      "$("$python" "$root/bench/peer_torch.py" --device cuda --graph --model "$model" --seconds 2 --layout nhwc | tail -n 1)"
+    bar "PyTorch training, $model, batch 64, TF32, eager" \
+      "$("$python" "$root/bench/peer_torch.py" --device cuda --tf32 --model "$model" --seconds 2 --layout nhwc | tail -n 1)"
+    bar "PyTorch training, $model, batch 64, TF32, CUDA graph" \
+      "$("$python" "$root/bench/peer_torch.py" --device cuda --tf32 --graph --model "$model" --seconds 2 --layout nhwc | tail -n 1)"
   done
 else
   bar "cuDNN and PyTorch" "not compared: $python has no torch that sees the GPU"

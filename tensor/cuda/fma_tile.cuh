@@ -71,9 +71,10 @@ class FmaTile {
   static __device__ void read(const float* tile, int t, int depth, float (&values)[kAtOnce][8]) {
     using Layout = TileLayout<lines_are, rows>;
     if constexpr (lines_are == Lines::rows) {
+      const float* const row = tile + Layout::offset(t, depth);
 #pragma unroll
       for (int i = 0; i < 8; ++i) {
-        const auto run = load<kAtOnce>(tile + Layout::offset(index<lines_are, threads>(t, i), depth));
+        const auto run = load<kAtOnce>(row + i * threads * Layout::kLineFloats);
 #pragma unroll
         for (int d = 0; d < kAtOnce; ++d) values[d][i] = run[d];
       }

@@ -1,9 +1,11 @@
-// How long does a convolution take, in each direction? Prints one JSON line per shape and direction: the median call in
-// microseconds, and its rate with every tap counted, those in the padding too.
+// How long do convolutions, in each direction, and matrix products take? Prints one JSON line per shape and direction:
+// the median call in microseconds, and its rate (of convolutions every tap is counted, those in the padding too).
 //
-//   bench_conv2d --batch 64 --threads 2
-//   bench_conv2d --device cuda --precision tf32 --conv-algo tensor-core
-//   {"what":"conv","direction":"forward","n":64,"h":28,"w":28,"c":1,"k":32,"r":3,"stride":1,"pad":0,"us":…,"gflops":…}
+//   bench_products --what conv2d --batch 64 --threads 2
+//   bench_products --what conv2d --device cuda --precision tf32 --conv-algo tensor-core
+//   {"what":"conv2d","direction":"forward","n":64,"h":28,"w":28,"c":1,"k":32,"r":3,"stride":1,"pad":0,"us":…,"gflops":…}
+//   bench_products --what gemm
+//   {"what":"gemm","direction":"forward","m":1024,"n":1024,"k":1024,"us":…,"gflops":…}
 //
 // On a GPU a call is one of many in a replayed graph, so that the cost of launching does not count.
 #include <CLI/CLI.hpp>
@@ -26,7 +28,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // The layers of mnist-cnn, cifar-cnn and resnet18, and a 1x1; the batch is chosen on the command line.
-constexpr Conv2dShape kShapes[] = {
+constexpr Conv2dShape kConvShapes[] = {
     {.h = 28, .w = 28, .c = 1, .k = 32, .r = 3, .s = 3},
     {.h = 32, .w = 32, .c = 3, .k = 32, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
     {.h = 16, .w = 16, .c = 32, .k = 64, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
@@ -39,7 +41,16 @@ constexpr Conv2dShape kShapes[] = {
     {.h = 14, .w = 14, .c = 256, .k = 64},
 };
 
+// c [m,n] = a [m,k] * b [k,n]: squares, and the linear layers of mnist-cnn and cifar-cnn at batch 64.
+constexpr GemmShape kGemmShapes[] = {
+    {.m = 1024, .n = 1024, .k = 1024},
+    {.m = 4096, .n = 4096, .k = 4096},
+    {.m = 64, .n = 128, .k = 21632},
+    {.m = 64, .n = 512, .k = 2048},
+};
+
 struct Options {
+  std::string what = "conv2d";
   int64_t batch = 64;
   int threads = available_cores();
   std::string device = "cpu", precision = "fp32", algorithm = "auto";
@@ -88,7 +99,7 @@ double time_of(const std::function<void()>& work, double seconds) {
 }
 
 void print(const Conv2dShape& s, const char* direction, double seconds) {
-  std::cout << nlohmann::json{{"what", "conv"},
+  std::cout << nlohmann::json{{"what", "conv2d"},
                               {"direction", direction},
                               {"n", s.n},
                               {"h", s.h},
@@ -128,6 +139,40 @@ void time_shape(const Conv2dShape& s, double seconds) {
             seconds));
 }
 
+// The three products of a linear layer: x * w^T, dy * w, dy^T * x.
+void time_shape(const GemmShape& s, double seconds) {
+  const Kernels& kernel = kernels(current_stream().device);
+  const Tensor x = noise({s.m, s.k}, 1), w = noise({s.n, s.k}, 2), dy = noise({s.m, s.n}, 3);
+  Tensor y = Tensor::empty({s.m, s.n}), dx = Tensor::empty({s.m, s.k}), dw = Tensor::empty({s.n, s.k});
+  struct Direction {
+    const char* name;
+    GemmShape shape;
+    const Tensor &a, &b;
+    Tensor& c;
+  };
+  const Direction directions[] = {
+      {"forward", {.m = s.m, .n = s.n, .k = s.k, .transpose_b = true}, x, w, y},
+      {"backward_input", {.m = s.m, .n = s.k, .k = s.n}, dy, w, dx},
+      {"backward_weight", {.m = s.n, .n = s.k, .k = s.m, .transpose_a = true}, dy, x, dw},
+  };
+  for (const Direction& d : directions) {
+    const double time = time_of(
+        [&] {
+          kernel.gemm(current_stream(), d.shape, d.a.data<float>(), d.b.data<float>(), {}, false, d.c.data<float>());
+        },
+        seconds);
+    const double operations = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+    std::cout << nlohmann::json{{"what", "gemm"},
+                                {"direction", d.name},
+                                {"m", s.m},
+                                {"n", s.n},
+                                {"k", s.k},
+                                {"us", std::round(time * 1e8) / 100},
+                                {"gflops", std::round(1e-9 * operations / time * 10) / 10}}
+              << std::endl;
+  }
+}
+
 template <class Value>
 Value chosen(const std::string& name, std::initializer_list<std::pair<const char*, Value>> table) {
   for (const auto& [known, value] : table) {
@@ -148,7 +193,11 @@ void run(const Options& options) {
                                                        {"tensor-core", ConvolutionAlgorithm::tensor_core},
                                                        {"direct", ConvolutionAlgorithm::direct}});
   set_current_stream(stream);
-  for (Conv2dShape shape : kShapes) {
+  if (options.what == "gemm") {
+    for (const GemmShape& shape : kGemmShapes) time_shape(shape, options.seconds);
+    return;
+  }
+  for (Conv2dShape shape : kConvShapes) {
     shape.n = options.batch;
     time_shape(shape, options.seconds);
   }
@@ -160,8 +209,13 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
   convoy::limit_openmp_spinning(argv);
   convoy::Options options;
-  CLI::App app("Times convolutions on data in memory.");
-  app.add_option("--batch", options.batch, "images")->capture_default_str()->check(CLI::PositiveNumber);
+  CLI::App app("Times products on data in memory.");
+  app.add_option("--what", options.what, "conv2d or gemm")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"conv2d", "gemm"}));
+  app.add_option("--batch", options.batch, "images of a convolution")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads, "OpenMP threads")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--device", options.device, "cpu or cuda")
       ->capture_default_str()
@@ -173,7 +227,7 @@ int main(int argc, char** argv) {
   try {
     convoy::run(options);
   } catch (const convoy::Error& error) {
-    std::cerr << "bench_conv2d: " << error.what() << '\n';
+    std::cerr << "bench_products: " << error.what() << '\n';
     return static_cast<int>(error.kind());
   }
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Convolutions, shape by shape and direction by direction: Convoy against cuDNN (on a GPU) or oneDNN (on a CPU), both through PyTorch.
+"""Convolutions and matrix products, shape by shape and direction by direction: Convoy against PyTorch, that is cuDNN and cuBLAS on a GPU,
+oneDNN and MKL on a CPU.
 
-    bench/conv2d.py --python-torch PATH                                   # CPU
-    bench/conv2d.py --python-torch PATH --device cuda --precision tf32    # GPU
+    bench/products.py --python-torch PATH                                                # convolutions on the CPU
+    bench/products.py --python-torch PATH --what gemm --device cuda --precision tf32     # matrix products on a GPU
 
-Rounds are interleaved and medians over the rounds are compared. Writes bench/results/<date>-conv2d-<device>.md, or into --out, and prints it.
+Rounds are interleaved and medians over the rounds are compared. Writes bench/results/<date>-<what>-<device>….md, or into --out, and prints it.
 """
 import argparse
 import datetime
@@ -25,11 +26,13 @@ def lines_of(command, text=None, extra=None):
     environment = {k: v for k, v in os.environ.items() if not MEDDLING.match(k)} | (extra or {})
     result = subprocess.run([str(word) for word in command], input=text, stdout=subprocess.PIPE, text=True, env=environment)
     if result.returncode != 0:
-        sys.exit(f"conv2d: '{' '.join(map(str, command))}' ended with code {result.returncode}")
+        sys.exit(f"products: '{' '.join(map(str, command))}' ended with code {result.returncode}")
     return result.stdout
 
 
 def shape_text(row):
+    if row["what"] == "gemm":
+        return f"{row['m']}×{row['n']}×{row['k']}"
     return (f"{row['n']},{row['c']}×{row['h']}×{row['w']}→{row['k']}, k{row['r']}" + (f" p{row['pad']}" if row["pad"] else "")
             + (f" s{row['stride']}" if row["stride"] > 1 else ""))
 
@@ -55,7 +58,8 @@ def table(name, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python-torch", required=True)
-    parser.add_argument("--binary", type=Path, default=ROOT / "build/release/bench/bench_conv2d")
+    parser.add_argument("--what", choices=("conv2d", "gemm"), default="conv2d")
+    parser.add_argument("--binary", type=Path, default=ROOT / "build/release/bench/bench_products")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
     parser.add_argument("--conv-algo", default="auto")
@@ -68,22 +72,24 @@ def main():
     common = ["--device", a.device, "--precision", a.precision, "--threads", a.threads, "--seconds", a.seconds]
     rounds, version = [], ""
     for number in range(a.rounds):
-        text = lines_of([a.binary, *common, "--batch", a.batch, "--conv-algo", a.conv_algo])
-        peer = lines_of([a.python_torch, ROOT / "bench/peer_conv2d.py", *common], text, PEER_MALLOC)
+        text = lines_of([a.binary, *common, "--what", a.what, "--batch", a.batch, "--conv-algo", a.conv_algo])
+        peer = lines_of([a.python_torch, ROOT / "bench/peer_products.py", *common], text, PEER_MALLOC)
         rounds.append(tuple([json.loads(line) for line in side.splitlines()] for side in (text, peer)))
         version = rounds[-1][1][-1]["version"]
-        print(f"conv2d: round {number + 1} of {a.rounds}", file=sys.stderr, flush=True)
+        print(f"products: round {number + 1} of {a.rounds}", file=sys.stderr, flush=True)
     machine, slug = cpu()
     if a.device == "cuda":
         machine = output_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") or "unknown GPU"
         slug = "-".join(machine.split(",")[0].lower().split())
-    page = [f"# Convolutions, batch {a.batch}, {a.precision}, {'threads ' + str(a.threads) if a.device == 'cpu' else 'conv-algo ' + a.conv_algo}\n",
+    title = f"Convolutions, batch {a.batch}" if a.what == "conv2d" else "Matrix products"
+    page = [f"# {title}, {a.precision}, {'threads ' + str(a.threads) if a.device == 'cpu' else 'conv-algo ' + a.conv_algo}\n",
             f"- date: {datetime.date.today()}, commit: {commit()}", f"- machine: {machine}", f"- peer: {version}, channels last, bias left out",
             f"- medians over {a.rounds} interleaved rounds; every tap is counted, those in the padding too\n", table("Convoy against its peer", rounds)]
     text = "\n".join(page) + "\n"
     print(text)
+    suffix = f"-batch{a.batch}" if a.what == "conv2d" else ""
     a.out.mkdir(parents=True, exist_ok=True)
-    (a.out / f"{datetime.date.today()}-conv2d-{slug}-{a.precision}-batch{a.batch}.md").write_text(text)
+    (a.out / f"{datetime.date.today()}-{a.what}-{slug}-{a.precision}{suffix}.md").write_text(text)
 
 
 if __name__ == "__main__":
