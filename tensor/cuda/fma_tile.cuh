@@ -13,7 +13,8 @@ namespace convoy::cuda {
 class FmaTile {
  public:
   static constexpr int kRows = 128, kColumns = 64, kThreads = 128;
-  static constexpr int kStages = 3, kBlocksPerMultiprocessor = 3;  // 3 x 72 KiB of shared memory, 168 registers
+  static constexpr int kStages = 3,
+                       kBlocksPerMultiprocessor = 3;  // 3 x 72 KiB of shared memory, 3 x 128 x 168 registers
 
   // Adds the product of two tiles in shared memory.
   template <Lines a_lines, Lines b_lines>

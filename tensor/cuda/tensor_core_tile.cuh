@@ -94,7 +94,7 @@ class TensorCoreTile {
   static constexpr int kWarpRows = kRows / 2, kWarpColumns = columns / 2;
   static constexpr int kTilesDown = kWarpRows / 16, kTilesAcross = kWarpColumns / 8;
   static constexpr int kSquares = rounding == Rounding::bf16 ? 2 : 1;        // of 8 depths, to an instruction
-  static constexpr int kUnroll = rounding == Rounding::tf32_thrice ? 1 : 4;  // what fits the registers
+  static constexpr int kUnroll = rounding == Rounding::tf32_thrice ? 1 : 2;  // 64 or 96 instructions in the loop
   static constexpr int kParts = rounding == Rounding::tf32_thrice ? 2 : 1;
 
   static __device__ int lane() { return static_cast<int>(threadIdx.x) % 32; }

@@ -1,3 +1,4 @@
+// The emulated GPU runs blocks, and threads between barriers, in an order drawn from the seed.
 #include "tests/cuda_emulation/emulation.h"
 #include "tests/tensor/cuda/schedule.h"
 

@@ -1,3 +1,4 @@
+// A GPU runs threads in an order of its own.
 #include "tests/tensor/cuda/schedule.h"
 
 namespace convoy {
