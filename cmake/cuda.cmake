@@ -19,6 +19,10 @@ if(NOT CONVOY_CUDA STREQUAL "OFF")
     enable_language(CUDA)
     find_package(CUDAToolkit REQUIRED)
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake before 3.26 does not know nvcc's word for C++20
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+    endif()
     set(CONVOY_HAS_CUDA ON)
   elseif(CONVOY_CUDA STREQUAL "ON")
     message(FATAL_ERROR "CONVOY_CUDA is ON, but no CUDA compiler works here. Install the CUDA toolkit and put its nvcc on the PATH, "
