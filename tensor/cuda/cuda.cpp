@@ -121,7 +121,8 @@ void copy(void* to, Device to_device, const void* from, Device from_device, int6
   }
   const cudaStream_t stream = stream_for(to_gpu ? to_device.index : from_device.index);
   check(cudaMemcpyAsync(to, from, size, cudaMemcpyDefault, stream), "copying memory");
-  // Within a device the stream's order is enough; and from ordinary host memory CUDA returns once it has read it.
+  // Within a device the stream's order is enough; and from pageable host memory, which tensors are in, CUDA returns once
+  // it has read it.
   if (!to_gpu) check(cudaStreamSynchronize(stream), "copying memory");
 }
 
