@@ -38,6 +38,7 @@ if [ -z "$bin" ]; then
   mkdir "$bin"
   ln -s "$root/build/release/apps/convoy" "$root/build/release/tests/test_cuda" "$root/build/release/bench/bench_products" "$bin/"
 fi
+[ -x "$bin/convoy" ] || { echo "gpu_gate: $bin/convoy is not there; --bin DIR names the folder with convoy, test_cuda and bench_products" >&2; exit 2; }
 bin=$(cd "$bin" && pwd)
 export CONVOY_TEST_FILES="$root/tests"
 
@@ -51,7 +52,7 @@ say "| what | result |"
 say "|---|---|"
 "$bin/convoy" info | tee "$out/gpu_gate-info.txt"
 if ! "$bin/convoy" info | grep -q 'cuda:0'; then
-  bar "a GPU" "none: $("$bin/convoy" info | sed -n 's/^gpus *//p')"
+  bar "a GPU" "$("$bin/convoy" info | sed -n 's/^gpus *//p')"
   exit 6
 fi
 
