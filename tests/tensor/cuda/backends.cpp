@@ -1,6 +1,10 @@
 // The kernel tests on the CUDA table: on a GPU, or on the emulated one where that is linked in its place.
 #include "tests/tensor/backends.h"
+
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
 
 #include "tensor/cuda/cuda.h"
 #include "tests/tensor/cuda/schedule.h"
@@ -17,14 +21,21 @@ constexpr std::pair<ConvolutionAlgorithm, const char*> kAlgorithms[] = {
     {ConvolutionAlgorithm::tensor_core, "tensor_core"},
     {ConvolutionAlgorithm::direct, "direct"}};
 
+// Generated shapes per test: $CONVOY_TEST_SHAPES, for runs under tools that slow kernels down a hundredfold.
+int most_cases() {
+  const char* const text = std::getenv("CONVOY_TEST_SHAPES");
+  return text == nullptr ? 100 : std::max(1, std::atoi(text));
+}
+
 }  // namespace
 
 std::vector<Backend> backends_under_test(Variants variants) {
   using enum Backend::Placement;
-  Backend cuda{
-      .name = "cuda", .unavailable = cuda::unavailable(), .most_cases = 100, .runs = 2, .vary = [](int run, Stream&) {
-        set_schedule(run);
-      }};
+  Backend cuda{.name = "cuda",
+               .unavailable = cuda::unavailable(),
+               .most_cases = most_cases(),
+               .runs = 2,
+               .vary = [](int run, Stream&) { set_schedule(run); }};
   if (cuda.unavailable.empty()) {
     static const Stream stream = cuda::make_stream(0);
     cuda.table = &cuda::kernel_table();
