@@ -19,6 +19,7 @@ RecordedStep::RecordedStep(Module& net, Optimizer& optimizer, const Loader& load
       host_inputs_(Tensor::zeros({kScalars + 2 * settings.batch}, DType::i32, Device{})),
       inputs_(Tensor::zeros({kScalars + 2 * settings.batch}, DType::i32)),
       results_(Tensor::zeros({1 + settings.batch}, DType::i32)),
+      spoilt_(Tensor::zeros({1})),
       readback_(results_.device().index, results_.bytes()) {}
 
 void RecordedStep::record() {
@@ -28,12 +29,14 @@ void RecordedStep::record() {
   Tensor loss_bits = results_.slice(0, 1), predictions = results_.slice(1, 1 + n);
   Stream stream = current_stream();
   stream.scalars = reinterpret_cast<const StepScalars*>(inputs_.raw());
-  stream.loss = reinterpret_cast<const float*>(loss_bits.raw());
+  stream.finite = spoilt_.data<float>();
   graph_ = std::make_unique<cuda::Graph>(stream, [&] {
     optimizer_.clear_grad();
     const Variable logits = net_(Variable(loader_.gather(positions)));
     const Variable loss = softmax_cross_entropy(logits, labels, settings_.label_smoothing);
     cuda::copy(loss_bits.raw(), loss_bits.device(), loss.value().raw(), loss_bits.device(), loss.value().bytes());
+    // The host sees this loss only when the next step is under way: 0 times what is not finite is NaN, and stays.
+    spoilt_.copy_from(apply(Binary::add, spoilt_, scale(loss.value(), 0)));
     predictions.copy_from(argmax(logits.value()));
     loss.backward();
     optimizer_.apply({});

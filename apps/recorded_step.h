@@ -2,7 +2,7 @@
 // upload (which samples, which learning rate) and one launch; loss and predictions come back while the next step runs.
 //
 // What changes from step to step lies in one block of device memory, `inputs_`; what is read back in another,
-// `results_`. The optimizer's kernels leave the weights alone when the loss is not finite.
+// `results_`. From the first loss that is not finite on, the optimizer's kernels leave the weights alone.
 #pragma once
 
 #include <memory>
@@ -40,6 +40,7 @@ class RecordedStep {
   const Settings& settings_;
   Tensor host_inputs_, inputs_;  // i32: StepScalars in the first kScalars, then positions [n] and labels [n]
   Tensor results_;               // i32: the bits of the loss, then predictions [n]
+  Tensor spoilt_;                // f32 [1]: 0, and NaN from the first loss on that is not finite
   cuda::Readback readback_;
   std::unique_ptr<cuda::Graph> graph_;
   std::optional<Finished> pending_;

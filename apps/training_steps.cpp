@@ -61,9 +61,13 @@ void TrainingSteps::finish(const Done& done) {
   if (recorded_ != nullptr) hand_over(recorded_->finish(), done);
 }
 
-void TrainingSteps::run_now(const Batch& batch, StepReport& report) {
+void TrainingSteps::set_step_randomness(const StepReport& report) {
   step_randomness() = {
       .seed = static_cast<uint64_t>(settings_.seed), .step = static_cast<uint32_t>(report.step), .first_sample = 0};
+}
+
+void TrainingSteps::run_now(const Batch& batch, StepReport& report) {
+  set_step_randomness(report);
   optimizer_.clear_grad();
   const Variable logits = net_(Variable(batch.images));
   const Variable loss = softmax_cross_entropy(logits, batch.labels, settings_.label_smoothing);
@@ -77,7 +81,10 @@ void TrainingSteps::run_now(const Batch& batch, StepReport& report) {
 
 void TrainingSteps::hand_over(std::optional<RecordedStep::Finished> finished, const Done& done) {
   if (!finished) return;
-  if (!std::isfinite(finished->report.loss)) check_finite(finished->report, loader_.gather(finished->samples).images);
+  if (!std::isfinite(finished->report.loss)) {
+    set_step_randomness(finished->report);
+    check_finite(finished->report, loader_.gather(finished->samples).images);
+  }
   done(finished->report);
 }
 

@@ -34,6 +34,7 @@ class TrainingSteps {
  private:
   void run_now(const Batch& batch, StepReport& report);
   void hand_over(std::optional<RecordedStep::Finished> finished, const Done& done);
+  void set_step_randomness(const StepReport& report);
   void check_finite(const StepReport& report, const Tensor& images);
 
   Module& net_;

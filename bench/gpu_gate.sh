@@ -1,32 +1,33 @@
 #!/usr/bin/env bash
-# Everything about the CUDA backend that only a GPU can show, in under ten minutes: tests, compute-sanitizer, speed, accuracy.
+# Everything about the CUDA backend that only a GPU can show, in under ten minutes: tests, accuracy, speed, compute-sanitizer.
 #
-#   bench/gpu_gate.sh                                    # builds, then runs; tables go to bench/results/
-#   bench/gpu_gate.sh --bin DIR --out DIR                # with programs built elsewhere: DIR/convoy, DIR/test_cuda, DIR/bench_products
+#   bench/gpu_gate.sh                          # builds, then runs; tables go to bench/results/
+#   bench/gpu_gate.sh --bin DIR --out DIR      # with programs built elsewhere (CMake -DCONVOY_PORTABLE=ON): DIR/convoy, test_cuda, bench_products
+#   bench/gpu_gate.sh --seconds 3000           # more time (default 570, the build not counted); what it does not suffice for is named
 #
-# Needs nvcc or --bin, and a GPU. compute-sanitizer, and a python3 with torch (for cuDNN and PyTorch to compare with; --python PATH), are used
-# where they are found. Data sets are those in $CONVOY_DATA, else synthetic digits. Ends with a line per bar and non-zero when a test failed.
+# Needs nvcc or --bin, and a GPU. compute-sanitizer, and a python3 with torch (to compare with cuDNN, cuBLAS and PyTorch; --python PATH), are used
+# where they are found. Data sets are those in $CONVOY_DATA, else synthetic digits. Prints a line per bar; non-zero when something failed.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-bin='' out="$root/bench/results" python=python3 failures=0
+bin='' out="$root/bench/results" python=python3 seconds=570 failures=0
+PATH="$PATH:/usr/local/cuda/bin"
 while [ $# -gt 0 ]; do
   case $1 in
-    --bin) bin=$2 ;;
-    --out) out=$2 ;;
-    --python) python=$2 ;;
-    *) echo "gpu_gate: unknown option '$1'; known: --bin DIR, --out DIR, --python PATH" >&2; exit 2 ;;
+    --bin | --out | --python | --seconds)
+      [ $# -gt 1 ] || { echo "gpu_gate: $1 wants a value" >&2; exit 2; }
+      declare "${1#--}=$2" ;;
+    *) echo "gpu_gate: unknown option '$1'; known: --bin DIR, --out DIR, --python PATH, --seconds N" >&2; exit 2 ;;
   esac
   shift 2
 done
 mkdir -p "$out" || exit 5
 out=$(cd "$out" && pwd)
+python=$(command -v "$python" || echo "$python")
+python=$(readlink -f "$(dirname "$python")")/$(basename "$python")
+if [ -n "${CONVOY_DATA:-}" ]; then CONVOY_DATA=$(readlink -f "$CONVOY_DATA"); fi
 summary="$out/gpu_gate.md"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-
-say() { printf '%s\n' "$*" | tee -a "$summary"; }
-# bar <name> <result>: a line of the summary.
-bar() { say "| $1 | $2 |"; }
 
 if [ -z "$bin" ]; then
   build() {
@@ -38,108 +39,145 @@ if [ -z "$bin" ]; then
   mkdir "$bin"
   ln -s "$root/build/release/apps/convoy" "$root/build/release/tests/test_cuda" "$root/build/release/bench/bench_products" "$bin/"
 fi
-[ -x "$bin/convoy" ] || { echo "gpu_gate: $bin/convoy is not there; --bin DIR names the folder with convoy, test_cuda and bench_products" >&2; exit 2; }
+for program in convoy test_cuda bench_products; do
+  [ -x "$bin/$program" ] || { echo "gpu_gate: $bin/$program is not there" >&2; exit 2; }
+done
 bin=$(cd "$bin" && pwd)
 export CONVOY_TEST_FILES="$root/tests"
+end=$((SECONDS + seconds))
+
+say() { printf '%s\n' "$*" | tee -a "$summary"; }
+bar() { say "| $1 | $2 |"; }
+# limited <seconds> <command>…: runs it for at most so long, and never beyond the end; 124 when that was too short.
+limited() {
+  local limit=$1 left=$((end - SECONDS))
+  shift
+  if [ "$left" -lt "$limit" ]; then limit=$left; fi
+  [ "$limit" -ge 2 ] || return 124
+  timeout "$limit" "$@"
+}
+words_of() {  # the result of a command, in words
+  case $1 in 0) echo ok ;; 124) echo 'FAILED: out of time' ;; *) echo "FAILED: exit code $1" ;; esac
+}
 
 : >"$summary"
-say "# GPU gate, $(date +%F), commit $(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)"
+say "# GPU gate"
 say
+say "- date: $(date +%F), commit: $(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)"
 say "- machine: $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null || echo 'unknown GPU')"
 say "- command: \`bench/gpu_gate.sh\`"
 say
 say "| what | result |"
 say "|---|---|"
-"$bin/convoy" info | tee "$out/gpu_gate-info.txt"
-if ! "$bin/convoy" info | grep -q 'cuda:0'; then
-  bar "a GPU" "$("$bin/convoy" info | sed -n 's/^gpus *//p')"
+if ! "$bin/convoy" info >"$out/gpu_gate-info.txt" 2>&1 || ! grep -q 'cuda:0' "$out/gpu_gate-info.txt"; then
+  bar "a GPU" "FAILED: $(grep -E '^gpus|error|convoy:' "$out/gpu_gate-info.txt" | head -n 1)"
   exit 6
 fi
 
 # --- tests -------------------------------------------------------------------------------------------------------------------------------
-tests() {  # tests <name> <command>…
-  local name=$1 log="$work/$1.log" start=$SECONDS
-  shift
-  timeout 240 "$@" >"$log" 2>&1
-  local status=$?
-  cat "$log" >>"$out/gpu_gate-tests.txt"
+tests() {  # tests <name> <seconds> <command>…
+  local name=$1 limit=$2 start=$SECONDS status
+  shift 2
+  limited "$limit" "$@" >"$work/tests.log" 2>&1
+  status=$?
+  { echo "===== $name"; cat "$work/tests.log"; } >>"$out/gpu_gate-tests.txt"
   if [ $status -ne 0 ]; then
     failures=$((failures + 1))
-    grep -E 'FAILED|Failure|========= |error' "$log" | head -n 20
+    grep -E 'FAILED|Failure|=========|error' "$work/tests.log" | head -n 20
   fi
-  bar "$name" "$(grep -E '^\[  (PASSED|FAILED)  \]' "$log" | head -n 1 | tr -d '[]' | xargs || true) exit code $status, $((SECONDS - start)) s"
+  bar "$name" "$(words_of $status), $(grep -E '^\[  (PASSED|FAILED)  \]' "$work/tests.log" | head -n 1 | tr -d '[]' | xargs), $((SECONDS - start)) s"
 }
 : >"$out/gpu_gate-tests.txt"
-tests kernels "$bin/test_cuda" --gtest_brief=1
-if command -v compute-sanitizer >/dev/null; then
-  # Generated shapes by the hundred take too long under the sanitizer: what each op does on a handful is the same code.
-  for tool in memcheck racecheck synccheck initcheck; do
-    tests "$tool" env CONVOY_TEST_SHAPES=6 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/test_cuda" --gtest_brief=1
-  done
-else
-  bar "compute-sanitizer" "not found, not run"
-fi
+tests 'kernels and trajectories' 200 "$bin/test_cuda" --gtest_brief=1
 
 # --- trainings ---------------------------------------------------------------------------------------------------------------------------
-has() { "$bin/convoy" data list 2>/dev/null | grep -E "^$1 " | grep -qv 'not found'; }
-train() {  # train <name> <options>…: the last line of a training, which names its accuracy and speed
-  local name=$1
-  shift
-  (cd "$work" && timeout 120 "$bin/convoy" train --device cuda "$@" >"$work/train.log" 2>&1)
-  local status=$?
-  cat "$work/train.log" >>"$out/gpu_gate-train.txt"
-  if [ $status -ne 0 ]; then failures=$((failures + 1)); fi
-  bar "$name" "$(grep -E '^(trained|convoy:)' "$work/train.log" | tail -n 1) (exit code $status)"
+# train <name> <least accuracy, %> <run> <options>…
+train() {
+  local name=$1 least=$2 run=$3 status accuracy
+  shift 3
+  (cd "$work" && limited 60 "$bin/convoy" train --device cuda --run "$run" --log-every 1 "$@") >"$work/train.log" 2>&1
+  status=$?
+  { echo "===== $name"; cat "$work/train.log"; } >>"$out/gpu_gate-train.txt"
+  accuracy=$(sed -nE 's/^trained .* accuracy ([0-9.]+) %$/\1/p' "$work/train.log")
+  if [ $status -eq 0 ] && ! awk -v a="${accuracy:-0}" -v b="$least" 'BEGIN { exit a < b }'; then
+    status="0, but the accuracy is below $least %"
+  fi
+  [ "$status" = 0 ] || failures=$((failures + 1))
+  bar "$name" "$(words_of "$status"): $(grep -E '^(trained|convoy:)' "$work/train.log" | tail -n 1)"
 }
+# same_losses <run> <run>: a replayed training has the bits of one whose kernels are launched singly.
+same_losses() {
+  if cmp -s <(grep '"step"' "$work/$1/metrics.jsonl" | grep -v '"epoch",') <(grep '"step"' "$work/$2/metrics.jsonl" | grep -v '"epoch",'); then
+    bar "losses of $1 and $2" "ok: equal to the last bit"
+  else
+    failures=$((failures + 1))
+    bar "losses of $1 and $2" "FAILED: they differ"
+  fi
+}
+has() { ! "$bin/convoy" data list | grep -q "^ *$1: not found"; }
 : >"$out/gpu_gate-train.txt"
 digits=synthetic
-has mnist && digits=mnist
+if has mnist; then digits=mnist; fi
 for precision in fp32 tf32 bf16; do
-  train "mnist-cnn, $digits, $precision" --dataset "$digits" --model mnist-cnn --precision "$precision" --epochs 2
+  train "mnist-cnn, $digits, $precision, graph on" 90 "mnist-$precision" --dataset "$digits" --model mnist-cnn --precision "$precision" --epochs 2
 done
-for graph in on off; do
-  train "mnist-cnn, $digits, tf32, graph $graph" --dataset "$digits" --model mnist-cnn --precision tf32 --graph "$graph" --epochs 2
-done
+train "mnist-cnn, $digits, tf32, graph off" 90 mnist-single --dataset "$digits" --model mnist-cnn --precision tf32 --graph off --epochs 2
+same_losses mnist-tf32 mnist-single
 if has cifar10; then
   for graph in on off; do
-    train "cifar-cnn, cifar10, tf32, graph $graph" --dataset cifar10 --model cifar-cnn --precision tf32 --graph "$graph" --epochs 2 --holdout 1000
+    train "cifar-cnn, cifar10, tf32, graph $graph" 40 "cifar-$graph" --dataset cifar10 --model cifar-cnn --precision tf32 --graph "$graph" --epochs 2 --holdout 1000
+    train "resnet18, cifar10, tf32, graph $graph" 20 "resnet-$graph" --dataset cifar10 --model resnet18 --precision tf32 --graph "$graph" --steps 200 --batch 64 --holdout 1000
   done
-  train "resnet18, cifar10, tf32" --dataset cifar10 --model resnet18 --precision tf32 --epochs 1 --holdout 1000 --batch 128
+  same_losses cifar-on cifar-off
+  same_losses resnet-on resnet-off
 fi
 
 # --- speed beside PyTorch ------------------------------------------------------------------------------------------------------------------
+# products <name> <options>…: the geometric means of a run of products.py
+products() {
+  local name=$1 status
+  shift
+  (cd "$root/bench" && limited 90 "$python" products.py --python-torch "$python" --binary "$bin/bench_products" --device cuda --rounds 2 \
+    --seconds 0.03 --out "$out" "$@") >"$work/products.log" 2>&1
+  status=$?
+  if [ $status -ne 0 ]; then
+    failures=$((failures + 1))
+    bar "$name" "$(words_of $status): $(tail -n 1 "$work/products.log")"
+  fi
+  grep 'geometric mean' "$work/products.log" | while IFS= read -r line; do bar "$name" "$line"; done
+}
+peer_training() {  # of PyTorch, on noise in memory
+  local name=$1
+  shift
+  bar "PyTorch training, $name, batch 64, TF32" \
+    "$(limited 60 "$python" "$root/bench/peer_torch.py" --device cuda --tf32 --layout nhwc --seconds 2 "$@" 2>&1 | tail -n 1)"
+}
 if "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
-  for batch in 64 512; do
-    for precision in fp32 tf32 bf16; do
-      if (cd "$root/bench" && timeout 150 "$python" products.py --python-torch "$python" --binary "$bin/bench_products" --device cuda \
-          --precision "$precision" --batch "$batch" --rounds 3 --seconds 0.03 --out "$out") >"$work/conv.log" 2>&1; then
-        grep 'geometric mean' "$work/conv.log" | while IFS= read -r line; do bar "convolution against cuDNN, $precision, batch $batch" "$line"; done
-      else
-        failures=$((failures + 1))
-        bar "convolution against cuDNN, $precision, batch $batch" "failed: $(tail -n 1 "$work/conv.log")"
-      fi
-    done
+  bar limits "$(limited 60 "$python" "$root/bench/gpu_limits.py" 2>&1 | tail -n 1)"
+  for precision in tf32 bf16 fp32; do
+    for batch in 64 512; do products "convolutions against cuDNN, $precision, batch $batch" --precision "$precision" --batch "$batch"; done
+    products "matrix products against cuBLAS, $precision" --what gemm --precision "$precision"
   done
-  for precision in fp32 tf32 bf16; do
-    if (cd "$root/bench" && timeout 100 "$python" products.py --what gemm --python-torch "$python" --binary "$bin/bench_products" --device cuda \
-        --precision "$precision" --rounds 3 --seconds 0.03 --out "$out") >"$work/gemm.log" 2>&1; then
-      grep 'geometric mean' "$work/gemm.log" | while IFS= read -r line; do bar "matrix products against cuBLAS, $precision" "$line"; done
-    else
-      failures=$((failures + 1))
-      bar "matrix products against cuBLAS, $precision" "failed: $(tail -n 1 "$work/gemm.log")"
-    fi
-  done
-  bar "limits" "$("$python" "$root/bench/gpu_limits.py")"
   for model in mnist-cnn cifar-cnn resnet18; do
-    bar "PyTorch training, $model, batch 64, TF32, eager" \
-      "$("$python" "$root/bench/peer_torch.py" --device cuda --tf32 --model "$model" --seconds 2 --layout nhwc | tail -n 1)"
-    bar "PyTorch training, $model, batch 64, TF32, CUDA graph" \
-      "$("$python" "$root/bench/peer_torch.py" --device cuda --tf32 --graph --model "$model" --seconds 2 --layout nhwc | tail -n 1)"
+    peer_training "$model, eager" --model "$model"
+    peer_training "$model, CUDA graph" --model "$model" --graph
   done
+  peer_training "mnist-cnn, compiled" --model mnist-cnn --compile
 else
-  bar "cuDNN and PyTorch" "not compared: $python has no torch that sees the GPU"
+  bar 'cuDNN, cuBLAS and PyTorch' "not compared: $python has no torch that sees the GPU"
 fi
 
-bar "sections that failed" "$failures"
+# --- compute-sanitizer: the slowest, hence last --------------------------------------------------------------------------------------------
+if command -v compute-sanitizer >/dev/null; then
+  # Generated shapes by the hundred take too long: what each op does on a handful is the same code.
+  for tool in memcheck racecheck synccheck initcheck; do
+    tests "$tool" 200 env CONVOY_TEST_SHAPES=3 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/test_cuda" --gtest_brief=1 --gtest_filter='-*Trajectory*'
+  done
+else
+  failures=$((failures + 1))
+  bar compute-sanitizer 'FAILED: not found'
+fi
+
+bar 'what failed' "$failures"
 echo "gpu_gate: tables are in $out"
 [ "$failures" -eq 0 ]

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PEER_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 32), "MALLOC_TOP_PAD_": str(1 << 28),
                "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "THP_MEM_ALLOC_ENABLE": "1"}  # huge pages, which Convoy's pool asks for too
 # Settings of the caller that would slow one program and not another.
-MEDDLING = re.compile(r"(OPENBLAS|MKL|OMP|GOMP|KMP|MALLOC|XLA|DNNL|ONEDNN|TORCH|ATEN|THP|GLIBC|LD|CONVOY)_")
+MEDDLING = re.compile(r"(OPENBLAS|MKL|OMP|GOMP|KMP|MALLOC|XLA|DNNL|ONEDNN|TORCH|ATEN|THP|GLIBC|CONVOY)_|LD_PRELOAD")
 
 
 class Program:

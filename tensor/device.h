@@ -40,10 +40,10 @@ struct Stream {
   ConvolutionAlgorithm convolution = ConvolutionAlgorithm::automatic;
 
   // While a training step is recorded, to be replayed later (CUDA graphs): where, in the device's memory, kernels find
-  // what changes from step to step, instead of in their arguments; and the step's loss, which must be finite for an
-  // optimizer to change anything. Null otherwise.
+  // what changes from step to step, instead of in their arguments; and a number that must be finite for an optimizer to
+  // change anything. Null otherwise.
   const StepScalars* scalars = nullptr;
-  const float* loss = nullptr;
+  const float* finite = nullptr;
 };
 
 // The stream of the calling thread, used by every op. A new thread starts with a one-thread CPU stream; the main

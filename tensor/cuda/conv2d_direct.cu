@@ -1,7 +1,8 @@
 // The fourth rung of the ladder: convolutions of images with few channels, the stems of networks. Their depth R*S*C
 // (9, 27) is too short for a product to be worth its copies, and the output is most of the memory traffic. So a block
-// takes a tile of the output and the part of the image under it, both in shared memory, padded with zeros there so that
-// the arithmetic knows no edges. The sums are fp32 whatever the stream's precision: memory, not arithmetic, is the limit.
+// takes a tile of the output and the part of the image under it, both in shared memory, padded with zeros there so
+// that the arithmetic knows no edges. The sums are fp32 whatever the stream's precision: memory, not arithmetic, is
+// the limit.
 //
 // A thread of either kernel holds 8 x 8 sums: 8 filters by 8 pixels forward, by 8 taps backward. A block covers
 // 8 * 2^group_bits filters, enough for K, at most 64.
@@ -139,10 +140,10 @@ __device__ void copy_gradient(const TiledImages& t, const Tile& tile, int first_
   }
 }
 
-// A block sums over a piece of the tiles, for some of the filters and of the taps: blockIdx.x counts pieces, y filters, z
-// taps. A warp takes every eighth pixel of a tile; its lanes share the taps and filters among them, neighbouring lanes
-// neighbouring groups of filters, then taps. At the end the sums of the eight warps are added in order. Reads dy and the
-// image once for each block of taps and of filters.
+// A block sums over a piece of the tiles, for some of the filters and of the taps: blockIdx.x counts pieces, y
+// filters, z taps. A warp takes every eighth pixel of a tile; its lanes share the taps and filters among them,
+// neighbouring lanes neighbouring groups of filters, then taps. At the end the sums of the eight warps are added in
+// order. Reads dy and the image once for each block of taps and of filters.
 __global__ void __launch_bounds__(kThreads, 2)
     direct_backward_weight_kernel(const TiledImages t, int tiles_per_piece, const float* __restrict__ x,
                                   const float* __restrict__ dy, const ProductResult dw) {
@@ -271,7 +272,7 @@ int64_t backward_bytes(const TiledImages& t) {
 }  // namespace
 
 bool can(const Conv2dShape& shape) {
-  constexpr int64_t kMostBytes = 100 << 10, kMostFilters = 1 << 16;
+  constexpr int64_t kMostBytes = 99 << 10, kMostFilters = 1 << 16;
   const auto small = [](int64_t window, int64_t stride) { return window <= 16 && stride <= 16; };
   return shape.c >= 1 && shape.c <= 4 && shape.k <= kMostFilters && small(shape.r, shape.stride_h) &&
          small(shape.s, shape.stride_w) && forward_bytes(tiled_images(shape, kForwardPixels)) <= kMostBytes &&

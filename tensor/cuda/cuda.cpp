@@ -2,6 +2,9 @@
 
 #include <cuda_runtime.h>
 
+#include <map>
+#include <mutex>
+
 #include "tensor/cuda/launch.h"
 #include "tensor/error.h"
 #include "tensor/memory_pool.h"
@@ -20,22 +23,38 @@ void check_device(int device) {
 
 void use(int device) { check(cudaSetDevice(device), "choosing the device"); }
 
-// The stream on which memory of `device` may be touched in order with the calling thread's work. A thread that works
-// elsewhere waits for all work of the device instead.
-cudaStream_t stream_for(int device) {
-  const Stream& current = current_stream();
-  if (current.device == Device{Device::Kind::cuda, device}) return enter(current);
-  use(device);
-  check(cudaDeviceSynchronize(), "waiting for the device");
-  return nullptr;
-}
+// How memory of `device` is touched: in order with the calling thread's work when that is on the device, else after all
+// that the device has to do, and before the call returns.
+class Access {
+ public:
+  explicit Access(int device) {
+    const Stream& current = current_stream();
+    in_order_ = current.device == Device{Device::Kind::cuda, device};
+    if (in_order_) {
+      stream_ = enter(current);
+    } else {
+      use(device);
+      check(cudaDeviceSynchronize(), "waiting for the device");
+    }
+  }
+  cudaStream_t stream() const { return stream_; }
+  void finish(bool wait) const {
+    if (wait || !in_order_) check(cudaStreamSynchronize(stream_), "waiting for the stream");
+  }
+
+ private:
+  bool in_order_ = false;
+  cudaStream_t stream_ = nullptr;  // null: the device's default stream
+};
 
 }  // namespace
 
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // an error that was reported is not reported again
-  fail(ErrorKind::device, "cuda: {}: {}", what, cudaGetErrorString(status));
+  const std::string message = fmt::format("cuda: {}: {}", what, cudaGetErrorString(status));
+  if (status == cudaErrorMemoryAllocation) throw OutOfMemory(message);
+  throw Error(ErrorKind::device, message);
 }
 
 cudaStream_t enter(const Stream& stream) {
@@ -44,6 +63,19 @@ cudaStream_t enter(const Stream& stream) {
 }
 
 bool built() { return true; }
+
+size_t most_shared_bytes(const Stream& stream) {
+  static std::mutex& mutex = *new std::mutex;
+  static std::map<int, size_t>& known = *new std::map<int, size_t>;
+  const std::lock_guard lock(mutex);
+  size_t& bytes = known[stream.device.index];
+  if (bytes == 0) {
+    cudaDeviceProp properties = {};
+    check(cudaGetDeviceProperties(&properties, stream.device.index), "asking for the device's properties");
+    bytes = properties.sharedMemPerBlockOptin;
+  }
+  return bytes;
+}
 
 std::string unavailable() {
   int count = 0;
@@ -113,17 +145,24 @@ void copy(void* to, Device to_device, const void* from, Device from_device, int6
   const bool to_gpu = to_device.kind == Device::Kind::cuda, from_gpu = from_device.kind == Device::Kind::cuda;
   const size_t size = static_cast<size_t>(bytes);
   if (to_gpu && from_gpu && to_device != from_device) {
-    stream_for(to_device.index);
-    const cudaStream_t stream = stream_for(from_device.index);
-    check(cudaMemcpyPeerAsync(to, to_device.index, from, from_device.index, size, stream), "copying between devices");
-    check(cudaStreamSynchronize(stream), "copying between devices");
+    Access(to_device.index).finish(true);
+    const Access source(from_device.index);
+    check(cudaMemcpyPeerAsync(to, to_device.index, from, from_device.index, size, source.stream()),
+          "copying between devices");
+    source.finish(true);
     return;
   }
-  const cudaStream_t stream = stream_for(to_gpu ? to_device.index : from_device.index);
-  check(cudaMemcpyAsync(to, from, size, cudaMemcpyDefault, stream), "copying memory");
+  const Access access(to_gpu ? to_device.index : from_device.index);
+  check(cudaMemcpyAsync(to, from, size, cudaMemcpyDefault, access.stream()), "copying memory");
   // Within a device the stream's order is enough; and from pageable host memory, which tensors are in, CUDA returns once
   // it has read it.
-  if (!to_gpu) check(cudaStreamSynchronize(stream), "copying memory");
+  access.finish(!to_gpu);
+}
+
+void set_zero(void* memory, int device, int64_t bytes) {
+  const Access access(device);
+  check(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), access.stream()), "clearing memory");
+  access.finish(false);
 }
 
 Graph::Graph(const Stream& stream, const std::function<void()>& work) : recording_(stream) {
@@ -153,6 +192,8 @@ Graph::Graph(const Stream& stream, const std::function<void()>& work) : recordin
 }
 
 void Graph::end() {
+  // A replay may be under way on any stream, in memory that is anyone's from here on.
+  cudaDeviceSynchronize();
   if (executable_ != nullptr) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable_));
   pool_keep(recording_, false);
   end_stream(recording_);
@@ -188,10 +229,6 @@ void Readback::start(const Stream& stream, const void* from) {
 const std::byte* Readback::wait() {
   check(cudaEventSynchronize(static_cast<cudaEvent_t>(event_)), "reading back");
   return static_cast<const std::byte*>(host_);
-}
-
-void set_zero(void* memory, int device, int64_t bytes) {
-  check(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), stream_for(device)), "clearing memory");
 }
 
 }  // namespace convoy::cuda

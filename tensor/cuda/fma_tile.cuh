@@ -96,8 +96,8 @@ class FmaTile {
 };
 
 struct FmaTiles {
-  template <class Body>
-  static void choose(int64_t, Body&& body) {
+  template <class Fits, class Body>
+  static void choose(int64_t, Fits&&, Body&& body) {
     body.template operator()<FmaTile>();
   }
 };

@@ -21,6 +21,9 @@ void check(cudaError_t status, const char* what);
 // The handle behind a Stream whose device is a GPU; makes that device the calling thread's.
 cudaStream_t enter(const Stream& stream);
 
+// How much shared memory a block may ask for on the stream's device: 227 KiB on an H100, 99 KiB on the GPUs of desktops.
+size_t most_shared_bytes(const Stream& stream);
+
 struct Grid {
   dim3 blocks;
   unsigned threads = 256;

@@ -76,13 +76,13 @@ __device__ inline bool aligned_to_16(const void* pointer) { return reinterpret_c
 // What a recorded step tells its optimizer; null otherwise.
 struct Recorded {
   const StepScalars* scalars;
-  const float* loss;
+  const float* finite;
 };
 
 // A block per chunk; its threads lie side by side. Moves 12 (SGD), 20 (with momentum) or 28 (Adam) bytes an element.
 template <class Rule>
 __global__ void __launch_bounds__(kThreads) step_kernel(SliceTable table, Rule rule, Recorded recorded) {
-  if (recorded.loss != nullptr && *recorded.loss - *recorded.loss != 0.0f) return;  // infinite or NaN
+  if (recorded.finite != nullptr && *recorded.finite - *recorded.finite != 0.0f) return;  // infinite or NaN
   if (recorded.scalars != nullptr) rule.adopt(*recorded.scalars);
   int low = 0, high = table.count;  // the last slice that starts at or before this chunk is in [low, high)
   while (high - low > 1) {
@@ -109,7 +109,7 @@ void step_all(const char* name, const Stream& stream, std::span<const ParameterS
   const auto flush = [&] {
     table.chunks_before[table.count] = chunks;
     launch(name, stream, {.blocks = dim3(chunks), .threads = kThreads}, step_kernel<Rule>, table, rule,
-           Recorded{stream.scalars, stream.loss});
+           Recorded{stream.scalars, stream.finite});
     table.count = 0;
     chunks = 0;
   };

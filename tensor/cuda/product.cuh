@@ -1,7 +1,7 @@
-// The one kernel behind every product: C [rows, columns] = A * B, summed over the depth, for operands that are matrices
-// or maps (product_operands.cuh). A block makes one tile of C. It walks along the depth in steps of kDepth; the two
-// operand tiles of a step are copied to shared memory asynchronously, kStages - 1 steps ahead of the arithmetic, so that
-// memory works while the multipliers do.
+// The one kernel behind every product: C [rows, columns] = A * B, summed over the depth, for operands that are
+// matrices or maps (product_operands.cuh). A block makes one tile of C. It walks along the depth in steps of kDepth;
+// the two operand tiles of a step are copied to shared memory asynchronously, kStages - 1 steps ahead of the
+// arithmetic, so that memory works while the multipliers do.
 //
 //   for each step:   wait for its copies | barrier | start the copies of step + kStages - 1 | multiply the tiles
 //
@@ -23,11 +23,11 @@ constexpr int kDepth = 32;  // of a step: a line of 32 floats is 128 bytes, all 
 // address in floats, modulo 32).
 //
 // Lines are rows: 32 floats each, and chunk j (four floats) of row r is at j ^ (r % 8). A warp reads one chunk of 8
-// consecutive rows: without the exchange they would all be in the same 4 banks; with it they are in 8 distinct chunks of
-// the 8, that is, in all 32 banks.
+// consecutive rows: without the exchange they would all be in the same 4 banks; with it they are in 8 distinct chunks
+// of the 8, that is, in all 32 banks.
 //
 // Lines are depths: `rows` floats and 8 more, `rows` being a multiple of 32. A warp reads 8 consecutive rows of 4
-// consecutive depths: without the 8 more all depths would be in the same 8 banks; with them depth d starts at bank 8 * d.
+// consecutive depths: without the 8 more they would all be in the same 8 banks; with them depth d starts at bank 8 d.
 template <Lines lines_are, int rows>
 struct TileLayout {
   static constexpr bool kLinesAreRows = lines_are == Lines::rows;
@@ -118,9 +118,9 @@ inline DepthCut cut_depth(int64_t tiles, int64_t depth) {
           .steps = static_cast<int>(steps)};
 }
 
-// blockIdx.x counts the tiles of C, those of one row of tiles side by side, because they read the same rows of A and find
-// them in the L2 cache; blockIdx.z counts the pieces of the depth. Shared memory: kStages tiles of A, then of B. Each
-// operand is read from global memory once for every tile along the other's axis; C is written once.
+// blockIdx.x counts the tiles of C, those of one row of tiles side by side, because they read the same rows of A and
+// find them in the L2 cache; blockIdx.z counts the pieces of the depth. Shared memory: kStages tiles of A, then of B.
+// Each operand is read from global memory once for every tile along the other's axis; C is written once.
 template <class Math, class OperandA, class OperandB>
 __global__ void __launch_bounds__(Math::kThreads, Math::kBlocksPerMultiprocessor)
     product_kernel(const OperandA a, const OperandB b, int tiles_across, const DepthCut cut,
@@ -161,23 +161,28 @@ __global__ void __launch_bounds__(Math::kThreads, Math::kBlocksPerMultiprocessor
   });
 }
 
+template <class Math, class OperandA, class OperandB>
+constexpr size_t kProductSharedBytes =
+    sizeof(float) * Math::kStages*(TileLayout<OperandA::kLines, Math::kRows>::kFloats +
+                                   TileLayout<OperandB::kLines, Math::kColumns>::kFloats);
+
 // Enqueues C = A * B, summed over `depth` terms. Tiles is FmaTiles or TensorCoreTiles.
 template <class Tiles, class OperandA, class OperandB>
 void run_product(const char* name, const Stream& stream, const OperandA& a, const OperandB& b, int64_t depth,
                  const ProductResult& result) {
   if (result.rows == 0 || result.columns == 0) return;
-  Tiles::choose(result.columns, [&]<class Math> {
+  const auto fits = [&]<class Math> {
+    return kProductSharedBytes<Math, OperandA, OperandB> <= most_shared_bytes(stream);
+  };
+  Tiles::choose(result.columns, fits, [&]<class Math> {
     const int64_t tiles_down = (int64_t{result.rows} + Math::kRows - 1) / Math::kRows;
     const int64_t tiles_across = (int64_t{result.columns} + Math::kColumns - 1) / Math::kColumns;
     const int64_t tiles = tiles_down * tiles_across;
     const DepthCut cut = cut_depth(tiles, depth);
     const PiecesOfProduct workspace(stream, cut.pieces, result);
-    constexpr size_t kSharedBytes =
-        sizeof(float) * Math::kStages *
-        (TileLayout<OperandA::kLines, Math::kRows>::kFloats + TileLayout<OperandB::kLines, Math::kColumns>::kFloats);
     const Grid grid{.blocks = dim3(static_cast<unsigned>(tiles), 1, static_cast<unsigned>(cut.pieces)),
                     .threads = Math::kThreads,
-                    .shared_bytes = kSharedBytes};
+                    .shared_bytes = kProductSharedBytes<Math, OperandA, OperandB>};
     launch(name, stream, grid, product_kernel<Math, OperandA, OperandB>, a, b, static_cast<int>(tiles_across), cut,
            workspace.result_of_pieces());
     workspace.add_up(stream);

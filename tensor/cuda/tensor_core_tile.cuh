@@ -1,11 +1,11 @@
 // The arithmetic of the rung `tensor_core`: a block's tile of C in the registers of four warps, 64 rows by half of the
 // columns each, by the matrix instructions mma.m16n8k8 (TF32) and mma.m16n8k16 (bf16).
 //
-// Shared memory holds fp32; operands are rounded in registers, on their way to the instruction. A warp reads 16 rows by
-// 8 depths of an operand at a time, as a 2 x 2 square of 8 x 4 matrices, lane (group, member) getting row `group`, depth
-// `member` of each. That is half of what A's fragment of m16n8k16 wants, all of what m16n8k8 wants, and two fragments
-// of B. For bf16 an instruction wants neighbours along the depth in one register; since a sum does not care for the order
-// of its terms, we let depths d and d + 4 of memory be its neighbours 2d and 2d + 1, in A and B alike.
+// Shared memory holds fp32; operands are rounded in registers, on their way to the instruction. A warp reads 16 rows
+// by 8 depths of an operand at a time, as a 2 x 2 square of 8 x 4 matrices, lane (group, member) getting row `group`,
+// depth `member` of each. That is half of what A's fragment of m16n8k16 wants, all of what m16n8k8 wants, and two
+// fragments of B. For bf16 an instruction wants neighbours along the depth in one register; since a sum does not care
+// for the order of its terms, we let depths d and d + 4 of memory be its neighbours 2d and 2d + 1, in A and B alike.
 #pragma once
 
 #include "tensor/cuda/product.cuh"
@@ -146,14 +146,15 @@ class TensorCoreTile {
   float sums_[kTilesDown][kTilesAcross][4] = {};
 };
 
-// The tile for a product of so many columns. tf32_thrice makes do with the narrow one: nothing chooses it unasked, and
+// The tile for a product of so many columns, where its shared memory fits the device. tf32_thrice makes do with the narrow one: nothing chooses it unasked, and
 // the wide one would take longer to compile than all others.
 template <Rounding rounding>
 struct TensorCoreTiles {
-  template <class Body>
-  static void choose(int64_t columns, Body&& body) {
+  template <class Fits, class Body>
+  static void choose(int64_t columns, Fits&& fits, Body&& body) {
     if constexpr (rounding != Rounding::tf32_thrice) {
-      if (columns > 64) return body.template operator()<TensorCoreTile<rounding, 128>>();
+      using Wide = TensorCoreTile<rounding, 128>;
+      if (columns > 64 && fits.template operator()<Wide>()) return body.template operator()<Wide>();
     }
     body.template operator()<TensorCoreTile<rounding, 64>>();
   }

@@ -106,7 +106,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (device < 0 || device >= visible_devices()) return remember(cudaErrorInvalidDevice);
   *properties = {.name = "emulated GPU",
                  .totalGlobalMem = bytes_of_each_device(),
-                 .sharedMemPerBlockOptin = kMaxSharedBytes,
+                 .sharedMemPerBlockOptin = shared_bytes_per_block(),
                  .multiProcessorCount = 4,
                  .major = 9,
                  .minor = 0};

@@ -50,6 +50,9 @@ EmulatedDevice& device_at(int index);
 EmulatedDevice* usable_device(cudaError_t& error);
 int current_device();
 
+// Shared memory that a block may ask for: CONVOY_EMULATED_SHARED_MEMORY, at most and by default kMaxSharedBytes.
+size_t shared_bytes_per_block();
+
 // Null means the current device's own stream.
 CUstream_st& stream_of(cudaStream_t handle);
 

@@ -1,4 +1,6 @@
 // Launches: what the hardware would refuse, and the way of a kernel into its stream.
+#include <algorithm>
+#include <cstdlib>
 #include <mutex>
 #include <unordered_map>
 
@@ -35,6 +37,14 @@ bool within(const dim3& extents, const dim3& limits) {
 
 }  // namespace
 
+size_t shared_bytes_per_block() {
+  static const size_t bytes = [] {
+    const char* const text = std::getenv("CONVOY_EMULATED_SHARED_MEMORY");
+    return text == nullptr ? kMaxSharedBytes : std::min<size_t>(std::strtoull(text, nullptr, 10), kMaxSharedBytes);
+  }();
+  return bytes;
+}
+
 cudaError_t enqueue_launch(const cudaLaunchConfig_t& config, const void* kernel, std::function<void()> body) {
   cudaError_t error;
   EmulatedDevice* const device = usable_device(error);
@@ -69,7 +79,7 @@ using namespace convoy::emulation;
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 ||
-      static_cast<size_t>(value) > kMaxSharedBytes)
+      static_cast<size_t>(value) > shared_bytes_per_block())
     return remember(cudaErrorInvalidValue);
   SharedBytesAsked& asked = shared_bytes_asked();
   const std::lock_guard lock(asked.mutex);
