@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/device_options.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/kernels.h"
@@ -173,25 +174,11 @@ void time_shape(const GemmShape& s, double seconds) {
   }
 }
 
-template <class Value>
-Value chosen(const std::string& name, std::initializer_list<std::pair<const char*, Value>> table) {
-  for (const auto& [known, value] : table) {
-    if (name == known) return value;
-  }
-  fail(ErrorKind::usage, "unknown name '{}'", name);
-}
-
 void run(const Options& options) {
   Stream stream{.threads = options.threads};
   if (options.device != "cpu") stream = cuda::make_stream(0);
-  stream.precision = chosen<Precision>(
-      options.precision, {{"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}});
-  stream.convolution =
-      chosen<ConvolutionAlgorithm>(options.algorithm, {{"auto", ConvolutionAlgorithm::automatic},
-                                                       {"im2col", ConvolutionAlgorithm::im2col},
-                                                       {"tiled", ConvolutionAlgorithm::tiled},
-                                                       {"tensor-core", ConvolutionAlgorithm::tensor_core},
-                                                       {"direct", ConvolutionAlgorithm::direct}});
+  stream.precision = find_precision(options.precision).value;
+  stream.convolution = find_convolution_algorithm(options.algorithm).value;
   set_current_stream(stream);
   if (options.what == "gemm") {
     for (const GemmShape& shape : kGemmShapes) time_shape(shape, options.seconds);

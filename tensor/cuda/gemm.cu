@@ -53,7 +53,7 @@ void add_pieces(const Stream& stream, int64_t pieces, const float* partial, cons
   const Grid grid{.blocks = dim3(static_cast<unsigned>((count + kColumnsOfBlock - 1) / kColumnsOfBlock)),
                   .threads = kColumnsOfBlock * kLanesOfPieces,
                   .shared_bytes = kColumnsOfBlock * kLanesOfPieces * sizeof(float)};
-  launch("add_pieces", stream, grid, add_pieces_kernel, static_cast<int>(pieces), partial, result);
+  launch("add_product_pieces", stream, grid, add_pieces_kernel, static_cast<int>(pieces), partial, result);
 }
 
 void gemm(const Stream& stream, const GemmShape& shape, const float* a, const float* b, const Epilogue& epilogue,
