@@ -110,12 +110,24 @@ class Draw {
  public:
   explicit Draw(uint32_t seed) : engine_(seed) {}
 
+  // Draws whole numbers from -2 to 2 as reals: their products and sums below 2^24 are exact in every precision, so a
+  // term that is missing or counted twice shows, however many others there are.
+  static Draw of_integers(uint32_t seed) {
+    Draw draw(seed);
+    draw.integers_ = true;
+    return draw;
+  }
+  bool exact() const { return integers_; }
+
   int64_t between(int64_t low, int64_t high) { return low + engine_() % static_cast<uint32_t>(high - low + 1); }
   int64_t pick(std::initializer_list<int64_t> choices) {
     return choices.begin()[between(0, static_cast<int64_t>(choices.size()) - 1)];
   }
   bool coin() { return between(0, 1) == 1; }
-  float real(float low = -1, float high = 1) { return low + (high - low) * unit_float(engine_()); }
+  float real(float low = -1, float high = 1) {
+    if (integers_) return static_cast<float>(between(-2, 2));
+    return low + (high - low) * unit_float(engine_());
+  }
   std::vector<float> reals(int64_t count, float low = -1, float high = 1) {
     std::vector<float> values(static_cast<size_t>(count));
     for (float& value : values) value = real(low, high);
@@ -129,6 +141,7 @@ class Draw {
 
  private:
   std::mt19937 engine_;
+  bool integers_ = false;
 };
 
 inline Values absolute(Values values) {
