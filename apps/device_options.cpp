@@ -7,7 +7,7 @@
 
 #include "apps/machine.h"
 #include "tensor/cuda/cuda.h"
-#include "tensor/error.h"
+#include "tensor/find_row.h"
 #include "tensor/kernels.h"
 
 namespace convoy {
@@ -27,26 +27,14 @@ constexpr ConvolutionAlgorithmRow kAlgorithms[] = {
     {"direct", "no product, for images of up to 4 channels", ConvolutionAlgorithm::direct},
 };
 
-template <class Row>
-const Row& find_row(const char* what, std::string_view name, std::span<const Row> table) {
-  std::vector<std::string> known;
-  for (const Row& row : table) {
-    if (name == row.name) return row;
-    known.push_back(row.name);
-  }
-  throw unknown_name(what, name, known);
-}
-
 }  // namespace
 
 std::span<const PrecisionRow> precision_table() { return kPrecisions; }
-const PrecisionRow& find_precision(std::string_view name) {
-  return find_row<PrecisionRow>("precision", name, kPrecisions);
-}
+const PrecisionRow& find_precision(std::string_view name) { return find_row("precision", name, kPrecisions); }
 
 std::span<const ConvolutionAlgorithmRow> convolution_algorithm_table() { return kAlgorithms; }
 const ConvolutionAlgorithmRow& find_convolution_algorithm(std::string_view name) {
-  return find_row<ConvolutionAlgorithmRow>("convolution algorithm", name, kAlgorithms);
+  return find_row("convolution algorithm", name, kAlgorithms);
 }
 
 Device parse_device(std::string_view text) {

@@ -1,8 +1,6 @@
 #include "apps/optimizers.h"
 
-#include <string>
-
-#include "tensor/error.h"
+#include "tensor/find_row.h"
 
 namespace convoy {
 namespace {
@@ -31,13 +29,6 @@ constexpr OptimizerRow kOptimizers[] = {
 
 std::span<const OptimizerRow> optimizer_table() { return kOptimizers; }
 
-const OptimizerRow& find_optimizer(std::string_view name) {
-  std::vector<std::string> known;
-  for (const OptimizerRow& row : kOptimizers) {
-    if (row.name == name) return row;
-    known.emplace_back(row.name);
-  }
-  throw unknown_name("optimizer", name, known);
-}
+const OptimizerRow& find_optimizer(std::string_view name) { return find_row("optimizer", name, kOptimizers); }
 
 }  // namespace convoy

@@ -4,9 +4,9 @@
 #include <array>
 #include <cmath>
 #include <numbers>
-#include <vector>
 
 #include "tensor/error.h"
+#include "tensor/find_row.h"
 
 namespace convoy {
 namespace {
@@ -73,13 +73,6 @@ constexpr std::array kSchedules{
 
 std::span<const Schedule> schedules() { return kSchedules; }
 
-const Schedule& find_schedule(std::string_view name) {
-  std::vector<std::string> known;
-  for (const Schedule& schedule : kSchedules) {
-    if (schedule.name == name) return schedule;
-    known.push_back(schedule.name);
-  }
-  throw unknown_name("schedule", name, known);
-}
+const Schedule& find_schedule(std::string_view name) { return find_row("schedule", name, kSchedules); }
 
 }  // namespace convoy

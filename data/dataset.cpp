@@ -9,6 +9,7 @@
 #include "data/mnist.h"
 #include "data/places.h"
 #include "data/synthetic.h"
+#include "tensor/find_row.h"
 
 namespace convoy {
 namespace {
@@ -85,14 +86,7 @@ Dataset Dataset::to(Device device) const {
 
 std::span<const DatasetRow> dataset_table() { return kTable; }
 
-const DatasetRow& find_dataset_row(std::string_view name) {
-  std::vector<std::string> known;
-  for (const DatasetRow& row : kTable) {
-    if (name == row.name) return row;
-    known.push_back(row.name);
-  }
-  throw unknown_name("dataset", name, known);
-}
+const DatasetRow& find_dataset_row(std::string_view name) { return find_row("dataset", name, kTable); }
 
 DatasetSplits load_dataset(const DatasetRequest& request) {
   const DatasetRow& row = find_dataset_row(request.name);

@@ -1,10 +1,10 @@
 #include "layers/models.h"
 
-#include <algorithm>
 #include <array>
 #include <fstream>
 
 #include "layers/named_models.h"
+#include "tensor/find_row.h"
 
 namespace convoy {
 namespace {
@@ -45,11 +45,7 @@ std::unique_ptr<Module> make_model(std::string_view model, ImageExtent input, in
   }
   if (model.find_first_of(" ;{\n") != std::string_view::npos) return parse_description(model, input, classes);
 
-  const auto row = std::find_if(kModels.begin(), kModels.end(), [&](const ModelRow& r) { return model == r.name; });
-  if (row != kModels.end()) return row->build(input, classes);
-  std::vector<std::string> names;
-  for (const ModelRow& r : kModels) names.emplace_back(r.name);
-  throw unknown_name("model", model, names);
+  return find_row("model", model, kModels).build(input, classes);
 }
 
 }  // namespace convoy

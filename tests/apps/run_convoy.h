@@ -31,8 +31,7 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-// The programs under test: the one users get, and the same with its CUDA backend on emulated GPUs ("" where none is
-// built).
+// The programs under test: the one users get, and the same with its CUDA backend on emulated GPUs.
 extern const char* const kConvoy;
 extern const char* const kConvoyEmulated;
 

@@ -30,10 +30,6 @@ std::vector<std::string> training(const Options& more) {
 
 class EmulatedCuda : public testing::Test {
  protected:
-  void SetUp() override {
-    if (*kConvoyEmulated == '\0') GTEST_SKIP() << "built without the emulated CUDA backend";
-  }
-
   Outcome run(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
               const Environment& environment = {}) {
     return run_convoy(folder, arguments, environment, kConvoyEmulated);
