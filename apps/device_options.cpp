@@ -16,7 +16,7 @@ namespace {
 constexpr PrecisionRow kPrecisions[] = {
     {"fp32", "single precision throughout", Precision::fp32},
     {"tf32", "operands rounded to 10 bits of fraction, on tensor cores", Precision::tf32},
-    {"bf16", "operands rounded to 7 bits of fraction, on tensor cores", Precision::bf16},
+    {"bf16", "activations and filters in bf16 (7 bits of fraction), on tensor cores", Precision::bf16},
 };
 
 constexpr ConvolutionAlgorithmRow kAlgorithms[] = {

@@ -36,6 +36,7 @@ Variable apply(Unary function, const Variable& x);
 Variable apply(Binary function, const Variable& a, const Variable& b);  // same shapes
 inline Variable relu(const Variable& x) { return apply(Unary::relu, x); }
 inline Variable add(const Variable& a, const Variable& b) { return apply(Binary::add, a, b); }
+Variable convert(const Variable& x, DType dtype);  // f32 or bf16
 Variable scale(const Variable& x, float factor);
 Variable bias_add(const Variable& x, const Variable& bias);  // x [..., C], bias [C]
 

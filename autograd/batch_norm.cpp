@@ -36,9 +36,9 @@ Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& be
     // more already.
     Tensor dgamma = Tensor::empty({channels}, DType::f32, dy.device());
     Tensor dbeta = Tensor::empty({channels}, DType::f32, dy.device());
-    k.batch_norm_backward_reduce(current_stream(), rows, channels, x.data<float>(), dy.data<float>(),
-                                 mean.data<float>(), variance.data<float>(), epsilon, gamma.data<float>(),
-                                 beta.data<float>(), relu, dgamma.data<float>(), dbeta.data<float>());
+    k.batch_norm_backward_reduce(current_stream(), rows, channels, x, dy, mean.data<float>(), variance.data<float>(),
+                                 epsilon, gamma.data<float>(), beta.data<float>(), relu, dgamma.data<float>(),
+                                 dbeta.data<float>());
     gamma_grad.add_grad(dgamma);
     beta_grad.add_grad(dbeta);
     // Running statistics do not depend on x: the terms that correct for the batch's own are 0.
@@ -47,10 +47,9 @@ Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& be
       k.fill(current_stream(), channels, 0, dgamma.data<float>());
     }
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-      k.batch_norm_backward_input(current_stream(), rows, channels, rows, x.data<float>(), dy.data<float>(),
-                                  mean.data<float>(), variance.data<float>(), epsilon, gamma.data<float>(),
-                                  beta.data<float>(), relu, dgamma.data<float>(), dbeta.data<float>(), accumulate,
-                                  dx.data<float>());
+      k.batch_norm_backward_input(current_stream(), rows, channels, rows, x, dy, mean.data<float>(),
+                                  variance.data<float>(), epsilon, gamma.data<float>(), beta.data<float>(), relu,
+                                  dgamma.data<float>(), dbeta.data<float>(), accumulate, dx);
     });
   };
   return Variable::record("batch_norm", y, {x, gamma, beta}, std::move(backward));

@@ -4,22 +4,21 @@
 namespace convoy {
 
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, Window stride, Window pad, bool relu) {
-  const Tensor y = conv2d(x.value(), weight.value(), value_or_none(bias), stride, pad, relu);
-  auto backward = [shape = conv2d_shape(x.value(), weight.value(), stride, pad), y = relu ? y : Tensor(),
+  const Tensor filters = convert(weight.value(), x.value().dtype());
+  const Tensor y = conv2d(x.value(), filters, value_or_none(bias), stride, pad, relu);
+  auto backward = [shape = conv2d_shape(x.value(), filters, stride, pad), y = relu ? y : Tensor(),
                    x = weight.requires_grad() ? x.value() : Tensor(),  // only dw reads x
-                   w = x.requires_grad() ? weight.value() : Tensor(),  // only dx reads w
+                   w = x.requires_grad() ? filters : Tensor(),         // only dx reads w
                    x_grad = x.gradient_only(), w_grad = weight.gradient_only(),
                    bias_grad = bias.gradient_only()](const Tensor& dy) {
     const Kernels& k = kernels(dy.device());
     const Tensor dz = bias_relu_backward(y, bias_grad, dy);
     // The weight first: its gradient can travel to other ranks while the input's is computed.
     w_grad.add_grad([&](Tensor& dw, bool accumulate) {
-      k.conv2d_backward_weight(current_stream(), shape, x.data<float>(), dz.data<float>(), accumulate,
-                               dw.data<float>());
+      k.conv2d_backward_weight(current_stream(), shape, x, dz, accumulate, dw.data<float>());
     });
-    x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-      k.conv2d_backward_input(current_stream(), shape, dz.data<float>(), w.data<float>(), accumulate, dx.data<float>());
-    });
+    x_grad.add_grad(
+        [&](Tensor& dx, bool accumulate) { k.conv2d_backward_input(current_stream(), shape, dz, w, accumulate, dx); });
   };
   return Variable::record("conv2d", y, {x, weight, bias}, std::move(backward));
 }

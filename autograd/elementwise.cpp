@@ -9,9 +9,7 @@ Variable apply(Unary function, const Variable& x) {
   auto backward = [function, x = function == Unary::relu ? y : x.value(),
                    x_grad = x.gradient_only()](const Tensor& dy) {
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-      kernels(dy.device())
-          .unary_backward(current_stream(), function, dy.count(), x.data<float>(), dy.data<float>(), accumulate,
-                          dx.data<float>());
+      kernels(dy.device()).unary_backward(current_stream(), function, dy.count(), x, dy, accumulate, dx);
     });
   };
   return Variable::record(name_of(function), y, {x}, std::move(backward));
@@ -31,15 +29,20 @@ Variable apply(Binary function, const Variable& a, const Variable& b) {
                    b_grad = b.gradient_only()](const Tensor& dy) {
     const Kernels& k = kernels(dy.device());
     a_grad.add_grad([&](Tensor& da, bool accumulate) {
-      k.binary_backward(current_stream(), function, dy.count(), a.data<float>(), b.data<float>(), dy.data<float>(),
-                        accumulate, da.data<float>(), false, nullptr);
+      k.binary_backward(current_stream(), function, dy.count(), a, b, dy, accumulate, da, false, nullptr);
     });
     b_grad.add_grad([&](Tensor& db, bool accumulate) {
-      k.binary_backward(current_stream(), function, dy.count(), a.data<float>(), b.data<float>(), dy.data<float>(),
-                        false, nullptr, accumulate, db.data<float>());
+      k.binary_backward(current_stream(), function, dy.count(), a, b, dy, false, nullptr, accumulate, db);
     });
   };
   return Variable::record(name_of(function), y, {a, b}, std::move(backward));
+}
+
+Variable convert(const Variable& x, DType dtype) {
+  if (x.value().dtype() == dtype) return x;
+  return Variable::record(
+      "convert", convert(x.value(), dtype), {x},
+      [from = x.value().dtype(), x_grad = x.gradient_only()](const Tensor& dy) { x_grad.add_grad(convert(dy, from)); });
 }
 
 Variable scale(const Variable& x, float factor) {

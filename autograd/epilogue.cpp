@@ -11,14 +11,13 @@ Tensor bias_relu_backward(const Tensor& y, const Variable& bias, const Tensor& d
   const int64_t columns = dy.size(dy.rank() - 1), rows = columns == 0 ? 0 : dy.count() / columns;
   if (!y.defined()) {
     bias.add_grad([&](Tensor& dbias, bool accumulate) {
-      k.column_sum(current_stream(), rows, columns, dy.data<float>(), accumulate, dbias.data<float>());
+      k.column_sum(current_stream(), rows, columns, dy, accumulate, dbias.data<float>());
     });
     return dy;
   }
-  Tensor dz = Tensor::empty(dy.shape(), DType::f32, dy.device());
+  Tensor dz = Tensor::empty(dy.shape(), dy.dtype(), dy.device());
   const auto run = [&](bool accumulate, float* dbias) {
-    k.bias_relu_backward(current_stream(), rows, columns, y.data<float>(), dy.data<float>(), dz.data<float>(),
-                         accumulate, dbias);
+    k.bias_relu_backward(current_stream(), rows, columns, y, dy, dz, accumulate, dbias);
   };
   if (bias.requires_grad()) {
     bias.add_grad([&](Tensor& dbias, bool accumulate) { run(accumulate, dbias.data<float>()); });

@@ -4,11 +4,12 @@
 namespace convoy {
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, bool relu) {
-  const Tensor y = linear(x.value(), weight.value(), value_or_none(bias), relu);
+  const Tensor matrix = convert(weight.value(), x.value().dtype());
+  const Tensor y = linear(x.value(), matrix, value_or_none(bias), relu);
   auto backward = [n = x.value().size(0), in = weight.value().size(1), out = weight.value().size(0),
                    y = relu ? y : Tensor(),
                    x = weight.requires_grad() ? x.value() : Tensor(),  // only dw reads x
-                   w = x.requires_grad() ? weight.value() : Tensor(),  // only dx reads w
+                   w = x.requires_grad() ? matrix : Tensor(),          // only dx reads w
                    x_grad = x.gradient_only(), w_grad = weight.gradient_only(),
                    bias_grad = bias.gradient_only()](const Tensor& dy) {
     const Kernels& k = kernels(dy.device());
@@ -16,13 +17,11 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
     // dw [out,in] = dz^T [out,N] * x [N,in]. First, so that it can travel to other ranks while dx is
     // computed.
     w_grad.add_grad([&](Tensor& dw, bool accumulate) {
-      k.gemm(current_stream(), {.m = out, .n = in, .k = n, .transpose_a = true}, dz.data<float>(), x.data<float>(), {},
-             accumulate, dw.data<float>());
+      k.gemm(current_stream(), {.m = out, .n = in, .k = n, .transpose_a = true}, dz, x, {}, accumulate, dw);
     });
     // dx [N,in] = dz [N,out] * w [out,in].
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-      k.gemm(current_stream(), {.m = n, .n = in, .k = out}, dz.data<float>(), w.data<float>(), {}, accumulate,
-             dx.data<float>());
+      k.gemm(current_stream(), {.m = n, .n = in, .k = out}, dz, w, {}, accumulate, dx);
     });
   };
   return Variable::record("linear", y, {x, weight, bias}, std::move(backward));

@@ -7,9 +7,7 @@ Variable max_pool2d(const Variable& x, Window size, Window stride, Window pad) {
   auto backward = [shape = pool2d_shape("max_pool2d", x.value(), size, stride, pad), index = pooled.index,
                    x_grad = x.gradient_only()](const Tensor& dy) {
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-      kernels(dy.device())
-          .max_pool_backward(current_stream(), shape, dy.data<float>(), index.data<uint8_t>(), accumulate,
-                             dx.data<float>());
+      kernels(dy.device()).max_pool_backward(current_stream(), shape, dy, index.data<uint8_t>(), accumulate, dx);
     });
   };
   return Variable::record("max_pool2d", pooled.y, {x}, std::move(backward));
@@ -20,8 +18,7 @@ Variable average_pool2d(const Variable& x, Window size, Window stride, Window pa
   auto backward = [shape = pool2d_shape("average_pool2d", x.value(), size, stride, pad),
                    x_grad = x.gradient_only()](const Tensor& dy) {
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-      kernels(dy.device())
-          .average_pool_backward(current_stream(), shape, dy.data<float>(), accumulate, dx.data<float>());
+      kernels(dy.device()).average_pool_backward(current_stream(), shape, dy, accumulate, dx);
     });
   };
   return Variable::record("average_pool2d", y, {x}, std::move(backward));

@@ -6,10 +6,10 @@ Variable sum(const Variable& x) {
   return Variable::record("sum", sum(x.value()), {x}, [x_grad = x.gradient_only()](const Tensor& dy) {
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
       const Kernels& k = kernels(dy.device());
-      if (!accumulate) k.fill(current_stream(), dx.count(), 0, dx.data<float>());
+      if (!accumulate) k.fill(current_stream(), dx.count(), 0, dx);
       // dy [1] is added to every element as the bias of a one-column matrix, so that the host need not know
       // its value.
-      k.bias_forward(current_stream(), dx.count(), 1, dx.data<float>(), dy.data<float>(), dx.data<float>());
+      k.bias_forward(current_stream(), dx.count(), 1, dx, dy.data<float>(), dx);
     });
   });
 }

@@ -18,6 +18,7 @@ struct Variable::State {
 // closure holds.
 struct Variable::Node {
   Shape shape;
+  DType dtype = DType::f32;
   Device device;
   Tensor grad;            // of a leaf: its memory outlives clear_grad(); of a result: gone when the node has run
   bool has_grad = false;  // `grad` holds contributions
@@ -172,6 +173,7 @@ Variable Variable::record(const char* function, Tensor value, std::vector<Variab
   result.state_->node = std::make_shared<Node>();
   Node& node = *result.state_->node;
   node.shape = result.shape();
+  node.dtype = result.value().dtype();
   node.device = result.value().device();
   node.function = function;
   node.sequence = next_sequence++;
@@ -193,7 +195,7 @@ Variable Variable::gradient_only() const {
 void Variable::add_grad(const std::function<void(Tensor& dx, bool accumulate)>& write) const {
   if (!requires_grad()) return;
   Node& node = *state_->node;
-  if (!node.grad.defined()) node.grad = Tensor::empty(node.shape, DType::f32, node.device);
+  if (!node.grad.defined()) node.grad = Tensor::empty(node.shape, node.dtype, node.device);
   if (node.borrowed) node.grad = node.grad.clone();
   node.borrowed = false;
   write(node.grad, node.has_grad);
@@ -204,7 +206,8 @@ void Variable::add_grad(const std::function<void(Tensor& dx, bool accumulate)>& 
 void Variable::add_grad(const Tensor& dx) const {
   if (!requires_grad()) return;
   Node& node = *state_->node;
-  CHECK(dx.shape() == node.shape, "add_grad: contribution {} to a gradient of {}", dx.shape(), node.shape);
+  CHECK(dx.shape() == node.shape && dx.dtype() == node.dtype, "add_grad: contribution {} {} to a gradient of {} {}",
+        name_of(dx.dtype()), dx.shape(), name_of(node.dtype), node.shape);
   if (!node.is_leaf() && !node.has_grad) {
     node.grad = dx;
     node.has_grad = node.borrowed = true;
@@ -215,9 +218,7 @@ void Variable::add_grad(const Tensor& dx) const {
     if (!accumulate) {
       grad.copy_from(dx);
     } else {
-      kernels(dx.device())
-          .binary_forward(current_stream(), Binary::add, dx.count(), grad.data<float>(), dx.data<float>(),
-                          grad.data<float>());
+      kernels(dx.device()).binary_forward(current_stream(), Binary::add, dx.count(), grad, dx, grad);
     }
   });
 }
@@ -255,8 +256,8 @@ void Variable::backward() const {
     for (const std::shared_ptr<Node>& input : node->inputs) ++input->awaited;
   }
   ++root->awaited;
-  Tensor one = Tensor::empty(shape(), DType::f32, value().device());
-  kernels(one.device()).fill(current_stream(), 1, 1.0f, one.data<float>());
+  Tensor one = Tensor::empty(shape(), value().dtype(), value().device());
+  kernels(one.device()).fill(current_stream(), 1, 1.0f, one);
   add_grad(one);
 
   for (const std::shared_ptr<Node>& node : nodes) {

@@ -129,9 +129,8 @@ class Loader::Impl {
       shape.mean[c] = dataset_.normalisation.mean[static_cast<size_t>(c)];
       shape.inverse_std[c] = 1 / dataset_.normalisation.std[static_cast<size_t>(c)];
     }
-    Tensor batch = Tensor::empty({shape.n, shape.h, shape.w, shape.c}, DType::f32, images.device());
-    kernels(images.device())
-        .image_batch(stream, shape, images.data<uint8_t>(), positions.data<int32_t>(), batch.data<float>());
+    Tensor batch = Tensor::empty({shape.n, shape.h, shape.w, shape.c}, activation_type(stream), images.device());
+    kernels(images.device()).image_batch(stream, shape, images.data<uint8_t>(), positions.data<int32_t>(), batch);
     return batch;
   }
 

@@ -24,7 +24,7 @@ struct LoaderOptions {
 };
 
 struct Batch {    // on the device of the data set's images
-  Tensor images;  // f32 [n, H, W, C]
+  Tensor images;  // [n, H, W, C] of the stream's activation_type()
   Tensor labels;  // i32 [n]
 };
 

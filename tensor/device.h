@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "tensor/dtype.h"
+
 namespace convoy {
 
 struct Device {
@@ -15,8 +17,11 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 
-// How products (gemm, conv2d_*) are computed. Tensors hold fp32 in any case and sums are fp32; tf32 and bf16 round the
-// operands (to 10 and 7 bits of fraction) for the tensor cores of a GPU. The CPU knows fp32 only.
+// How products (gemm, conv2d_*) are computed on a GPU; the CPU knows fp32 only. Sums are fp32 in any case.
+//   fp32   operands as they are
+//   tf32   operands rounded to 10 bits of fraction, for tensor cores
+//   bf16   activations and filters are bf16 in memory (7 bits of fraction); what is f32 all the same is taken as tf32.
+//          Parameters, their gradients and statistics stay f32.
 enum class Precision { fp32, tf32, bf16 };
 
 // Which of a backend's convolution algorithms to use; `automatic` is the one measured to be best for the shape. One
@@ -45,6 +50,11 @@ struct Stream {
   const StepScalars* scalars = nullptr;
   const float* finite = nullptr;
 };
+
+// What the activations of a network are stored as on this stream.
+constexpr DType activation_type(const Stream& stream) {
+  return stream.precision == Precision::bf16 ? DType::bf16 : DType::f32;
+}
 
 // The stream of the calling thread, used by every op. A new thread starts with a one-thread CPU stream; the main
 // thread with as many threads as the process may use (OMP_NUM_THREADS, or the cores it is bound to).

@@ -2,8 +2,9 @@
 // set.
 //
 // Rules for every row:
-// - Pointers are to contiguous row-major memory on the stream's device, f32 unless said otherwise. Shapes stand in
-//   the comments, with the letters of conv_shape.h. Kernels check nothing: tensor/ops.h does.
+// - Pointers are to contiguous row-major memory on the stream's device. An `Array` is f32 or, on a GPU, bf16; all Arrays
+//   of a call are of one type unless said otherwise. Arithmetic and sums are fp32 in any case, results are rounded once.
+//   Shapes stand in the comments, with the letters of conv_shape.h. Kernels check nothing: tensor/ops.h does.
 // - `=` overwrites, `+=` accumulates; rows with a flag `accumulate` do the second when it is true.
 // - Inputs and outputs do not overlap, except where "in place" is said.
 // - Deterministic: the result depends on the arguments alone, never on the number of threads. Long reductions are
@@ -14,6 +15,7 @@
 #include <cstdint>
 #include <span>
 
+#include "tensor/array.h"
 #include "tensor/conv_shape.h"
 #include "tensor/device.h"
 #include "tensor/functions.h"
@@ -72,84 +74,85 @@ struct Kernels {
   const char* name;  // "avx512", "cuda", …
 
   // --- products ---------------------------------------------------------------------------------------------------
-  void (*gemm)(const Stream&, const GemmShape&, const float* a, const float* b, const Epilogue&, bool accumulate,
-               float* c);
+  // c may be f32 where a and b are bf16.
+  void (*gemm)(const Stream&, const GemmShape&, ConstArray a, ConstArray b, const Epilogue&, bool accumulate, Array c);
 
   // --- convolution ------------------------------------------------------------------------------------------------
   // y [N,P,Q,K] = conv(x [N,H,W,C], w [K,R,S,C]), then the epilogue.
-  void (*conv2d_forward)(const Stream&, const Conv2dShape&, const float* x, const float* w, const Epilogue&, float* y);
+  void (*conv2d_forward)(const Stream&, const Conv2dShape&, ConstArray x, ConstArray w, const Epilogue&, Array y);
   // dx [N,H,W,C] = or += the transpose of the map x -> y, applied to dy [N,P,Q,K].
-  void (*conv2d_backward_input)(const Stream&, const Conv2dShape&, const float* dy, const float* w, bool accumulate,
-                                float* dx);
+  void (*conv2d_backward_input)(const Stream&, const Conv2dShape&, ConstArray dy, ConstArray w, bool accumulate,
+                                Array dx);
   // dw [K,R,S,C] = or += sum over n,p,q of dy [N,P,Q,K] * x [N,H,W,C].
-  void (*conv2d_backward_weight)(const Stream&, const Conv2dShape&, const float* x, const float* dy, bool accumulate,
+  void (*conv2d_backward_weight)(const Stream&, const Conv2dShape&, ConstArray x, ConstArray dy, bool accumulate,
                                  float* dw);
 
   // --- pooling ----------------------------------------------------------------------------------------------------
   // H, W >= 1. y [N,P,Q,C] = the largest of each window; index [N,P,Q,C] (u8) = its position r*S + s (R*S <= 256); the first
   // wins a tie, NaN wins all.
-  void (*max_pool_forward)(const Stream&, const Pool2dShape&, const float* x, float* y, uint8_t* index);
+  void (*max_pool_forward)(const Stream&, const Pool2dShape&, ConstArray x, Array y, uint8_t* index);
   // dx [N,H,W,C] = or += dy [N,P,Q,C] sent to where each maximum was.
-  void (*max_pool_backward)(const Stream&, const Pool2dShape&, const float* dy, const uint8_t* index, bool accumulate,
-                            float* dx);
+  void (*max_pool_backward)(const Stream&, const Pool2dShape&, ConstArray dy, const uint8_t* index, bool accumulate,
+                            Array dx);
   // y [N,P,Q,C] = sum of each window / (R*S), padding counted. Global pooling is the window H x W.
-  void (*average_pool_forward)(const Stream&, const Pool2dShape&, const float* x, float* y);
+  void (*average_pool_forward)(const Stream&, const Pool2dShape&, ConstArray x, Array y);
   // dx [N,H,W,C] = or += dy [N,P,Q,C] / (R*S), to every pixel of its window.
-  void (*average_pool_backward)(const Stream&, const Pool2dShape&, const float* dy, bool accumulate, float* dx);
+  void (*average_pool_backward)(const Stream&, const Pool2dShape&, ConstArray dy, bool accumulate, Array dx);
 
   // --- batch norm: x is [rows, channels], rows = N*H*W ------------------------------------------------------------
   // mean [channels] =, variance [channels] = (biased), by pairwise merging of pieces (Chan, Golub, LeVeque 1979).
-  void (*batch_norm_statistics)(const Stream&, int64_t rows, int64_t channels, const float* x, float* mean,
+  void (*batch_norm_statistics)(const Stream&, int64_t rows, int64_t channels, ConstArray x, float* mean,
                                 float* variance);
   // y [rows, channels] = (x - mean) / sqrt(variance + epsilon) * gamma + beta, then ReLU when asked. In place
   // allowed.
-  void (*batch_norm_normalize)(const Stream&, int64_t rows, int64_t channels, const float* x, const float* mean,
+  void (*batch_norm_normalize)(const Stream&, int64_t rows, int64_t channels, ConstArray x, const float* mean,
                                const float* variance, float epsilon, const float* gamma, const float* beta, bool relu,
-                               float* y);
+                               Array y);
   // With dz = dy, or dy * (y > 0) when relu, and xhat = (x - mean) / sqrt(variance + epsilon), both [rows,
   // channels]: dgamma [channels] = sum dz * xhat, dbeta [channels] = sum dz. y (the normalised output) is
   // recomputed from x, not read.
-  void (*batch_norm_backward_reduce)(const Stream&, int64_t rows, int64_t channels, const float* x, const float* dy,
+  void (*batch_norm_backward_reduce)(const Stream&, int64_t rows, int64_t channels, ConstArray x, ConstArray dy,
                                      const float* mean, const float* variance, float epsilon, const float* gamma,
                                      const float* beta, bool relu, float* dgamma, float* dbeta);
   // dx [rows, channels] = or += gamma / sqrt(variance + epsilon) * (dz - dbeta / total_rows - xhat * dgamma /
   // total_rows), where dgamma and dbeta are the sums over all total_rows rows of the batch (total_rows > rows when
   // it is sharded).
-  void (*batch_norm_backward_input)(const Stream&, int64_t rows, int64_t channels, int64_t total_rows, const float* x,
-                                    const float* dy, const float* mean, const float* variance, float epsilon,
+  void (*batch_norm_backward_input)(const Stream&, int64_t rows, int64_t channels, int64_t total_rows, ConstArray x,
+                                    ConstArray dy, const float* mean, const float* variance, float epsilon,
                                     const float* gamma, const float* beta, bool relu, const float* dgamma,
-                                    const float* dbeta, bool accumulate, float* dx);
+                                    const float* dbeta, bool accumulate, Array dx);
   // running = (1 - momentum) * running + momentum * (mean, variance * rows / (rows - 1)), all [channels].
   void (*batch_norm_update_running)(const Stream&, int64_t rows, int64_t channels, float momentum, const float* mean,
                                     const float* variance, float* running_mean, float* running_variance);
 
   // --- elementwise ------------------------------------------------------------------------------------------------
   // y [count] = f(x); in place allowed.
-  void (*unary_forward)(const Stream&, Unary, int64_t count, const float* x, float* y);
+  void (*unary_forward)(const Stream&, Unary, int64_t count, ConstArray x, Array y);
   // dx [count] = or += dy * f'(x). For ReLU x may be the result y, whose sign is the same.
-  void (*unary_backward)(const Stream&, Unary, int64_t count, const float* x, const float* dy, bool accumulate,
-                         float* dx);
+  void (*unary_backward)(const Stream&, Unary, int64_t count, ConstArray x, ConstArray dy, bool accumulate, Array dx);
   // y [count] = f(a, b); in place allowed.
-  void (*binary_forward)(const Stream&, Binary, int64_t count, const float* a, const float* b, float* y);
+  void (*binary_forward)(const Stream&, Binary, int64_t count, ConstArray a, ConstArray b, Array y);
   // da [count] = or += dy * df/da; db [count] = or += dy * df/db. Null da or db: not wanted.
-  void (*binary_backward)(const Stream&, Binary, int64_t count, const float* a, const float* b, const float* dy,
-                          bool accumulate_a, float* da, bool accumulate_b, float* db);
+  void (*binary_backward)(const Stream&, Binary, int64_t count, ConstArray a, ConstArray b, ConstArray dy,
+                          bool accumulate_a, Array da, bool accumulate_b, Array db);
   // y = x * scale; in place allowed.
-  void (*scale)(const Stream&, int64_t count, float scale, const float* x, float* y);
+  void (*scale)(const Stream&, int64_t count, float scale, ConstArray x, Array y);
   // y = x / (1 - probability) where random_uniform(key, offset + i) >= probability, else 0; in place allowed. Its
   // own backward with the same key.
-  void (*dropout)(const Stream&, int64_t count, float probability, const RandomKey&, uint64_t offset, const float* x,
-                  float* y);
-  void (*fill)(const Stream&, int64_t count, float value, float* y);
+  void (*dropout)(const Stream&, int64_t count, float probability, const RandomKey&, uint64_t offset, ConstArray x,
+                  Array y);
+  void (*fill)(const Stream&, int64_t count, float value, Array y);
+  // y = x, in y's type, which may be another.
+  void (*convert)(const Stream&, int64_t count, ConstArray x, Array y);
 
   // --- bias and reductions ----------------------------------------------------------------------------------------
   // y [rows, columns] = x + bias [columns]; in place allowed.
-  void (*bias_forward)(const Stream&, int64_t rows, int64_t columns, const float* x, const float* bias, float* y);
+  void (*bias_forward)(const Stream&, int64_t rows, int64_t columns, ConstArray x, const float* bias, Array y);
   // out [columns] = or += sum over rows of x [rows, columns].
-  void (*column_sum)(const Stream&, int64_t rows, int64_t columns, const float* x, bool accumulate, float* out);
+  void (*column_sum)(const Stream&, int64_t rows, int64_t columns, ConstArray x, bool accumulate, float* out);
   // The backward of "add bias, then ReLU", from the result y: dz = dy where y > 0, else 0; dbias [columns] = or +=
   // sum over rows of dz. All others [rows, columns]; dz may be dy itself. dbias may be null.
-  void (*bias_relu_backward)(const Stream&, int64_t rows, int64_t columns, const float* y, const float* dy, float* dz,
+  void (*bias_relu_backward)(const Stream&, int64_t rows, int64_t columns, ConstArray y, ConstArray dy, Array dz,
                              bool accumulate, float* dbias);
   // out [1] = sum of x [count].
   void (*sum)(const Stream&, int64_t count, const float* x, float* out);
@@ -175,7 +178,7 @@ struct Kernels {
 
   // --- data -------------------------------------------------------------------------------------------------------
   // out [N,H,W,C] = augmented, normalised images (u8 [data set,H,W,C]) chosen by index [N] (i32).
-  void (*image_batch)(const Stream&, const ImageBatchShape&, const uint8_t* images, const int32_t* index, float* out);
+  void (*image_batch)(const Stream&, const ImageBatchShape&, const uint8_t* images, const int32_t* index, Array out);
 };
 
 // The table for a device. On the CPU: the best instruction set it has, or the one that CONVOY_ISA (portable, avx2,

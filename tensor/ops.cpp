@@ -5,19 +5,27 @@ namespace {
 
 const Kernels& kernels_of(const Tensor& x) { return kernels(x.device()); }
 
-// Checks that `x` exists, holds floats and lives where `neighbour` does.
-void check_operand(const char* operation, const char* role, const Tensor& x, const Tensor& neighbour) {
+// Checks that `x` exists, holds `dtype` and lives where `neighbour` does.
+void check_operand(const char* operation, const char* role, const Tensor& x, DType dtype, const Tensor& neighbour) {
   CHECK(x.defined(), "{}: {} is undefined", operation, role);
-  CHECK(x.dtype() == DType::f32, "{}: {} is {}, expected f32", operation, role, name_of(x.dtype()));
+  CHECK(x.dtype() == dtype, "{}: {} is {}, expected {}", operation, role, name_of(x.dtype()), name_of(dtype));
   CHECK(x.device() == neighbour.device(), "{}: {} is on {}, the input on {}", operation, role, x.device().text(),
         neighbour.device().text());
 }
 
-void check_input(const char* operation, const Tensor& x) { check_operand(operation, "the input", x, x); }
+// Checks an operand that has to be of the input's type.
+void check_operand(const char* operation, const char* role, const Tensor& x, const Tensor& input) {
+  check_operand(operation, role, x, input.dtype(), input);
+}
+
+void check_input(const char* operation, const Tensor& x) {
+  const bool bf16 = x.defined() && x.dtype() == DType::bf16 && x.device().kind == Device::Kind::cuda;
+  check_operand(operation, "the input", x, bf16 ? DType::bf16 : DType::f32, x);
+}
 
 // Checks a vector with one value per channel; `x` is the tensor it goes with.
 void check_vector(const char* operation, const char* role, const Tensor& vector, int64_t channels, const Tensor& x) {
-  check_operand(operation, role, vector, x);
+  check_operand(operation, role, vector, DType::f32, x);
   CHECK(vector.shape() == Shape({channels}), "{}: {} is {}, expected [{}] (input {})", operation, role, vector.shape(),
         channels, x.shape());
 }
@@ -70,9 +78,8 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, W
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad, bool relu) {
   const Conv2dShape shape = conv2d_shape(x, weight, stride, pad);
   if (bias.defined()) check_vector("conv2d", "the bias", bias, shape.k, x);
-  Tensor y = Tensor::empty({shape.n, shape.p(), shape.q(), shape.k}, DType::f32, x.device());
-  kernels_of(x).conv2d_forward(current_stream(), shape, x.data<float>(), weight.data<float>(), epilogue(bias, relu),
-                               y.data<float>());
+  Tensor y = Tensor::empty({shape.n, shape.p(), shape.q(), shape.k}, x.dtype(), x.device());
+  kernels_of(x).conv2d_forward(current_stream(), shape, x, weight, epilogue(bias, relu), y);
   return y;
 }
 
@@ -85,9 +92,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool re
         x.size(1), weight.size(1), x.shape(), weight.shape());
   const GemmShape shape{.m = x.size(0), .n = weight.size(0), .k = x.size(1), .transpose_b = true};
   if (bias.defined()) check_vector("linear", "the bias", bias, shape.n, x);
-  Tensor y = Tensor::empty({shape.m, shape.n}, DType::f32, x.device());
-  kernels_of(x).gemm(current_stream(), shape, x.data<float>(), weight.data<float>(), epilogue(bias, relu), false,
-                     y.data<float>());
+  Tensor y = Tensor::empty({shape.m, shape.n}, x.dtype(), x.device());
+  kernels_of(x).gemm(current_stream(), shape, x, weight, epilogue(bias, relu), false, y);
   return y;
 }
 
@@ -121,16 +127,15 @@ MaxPool2dResult max_pool2d(const Tensor& x, Window size, Window stride, Window p
   const Pool2dShape shape = pool2d_shape("max_pool2d", x, size, stride, pad);
   CHECK(shape.r * shape.s <= 256, "max_pool2d: window {}x{}, expected at most 256 pixels", size.h, size.w);
   const Shape result{shape.n, shape.p(), shape.q(), shape.c};
-  MaxPool2dResult pooled{Tensor::empty(result, DType::f32, x.device()), Tensor::empty(result, DType::u8, x.device())};
-  kernels_of(x).max_pool_forward(current_stream(), shape, x.data<float>(), pooled.y.data<float>(),
-                                 pooled.index.data<uint8_t>());
+  MaxPool2dResult pooled{Tensor::empty(result, x.dtype(), x.device()), Tensor::empty(result, DType::u8, x.device())};
+  kernels_of(x).max_pool_forward(current_stream(), shape, x, pooled.y, pooled.index.data<uint8_t>());
   return pooled;
 }
 
 Tensor average_pool2d(const Tensor& x, Window size, Window stride, Window pad) {
   const Pool2dShape shape = pool2d_shape("average_pool2d", x, size, stride, pad);
-  Tensor y = Tensor::empty({shape.n, shape.p(), shape.q(), shape.c}, DType::f32, x.device());
-  kernels_of(x).average_pool_forward(current_stream(), shape, x.data<float>(), y.data<float>());
+  Tensor y = Tensor::empty({shape.n, shape.p(), shape.q(), shape.c}, x.dtype(), x.device());
+  kernels_of(x).average_pool_forward(current_stream(), shape, x, y);
   return y;
 }
 
@@ -140,8 +145,8 @@ BatchStatistics batch_norm_statistics(const Tensor& x) {
   const Matrix matrix = as_matrix("batch_norm", x);
   BatchStatistics statistics{Tensor::empty({matrix.columns}, DType::f32, x.device()),
                              Tensor::empty({matrix.columns}, DType::f32, x.device())};
-  kernels_of(x).batch_norm_statistics(current_stream(), matrix.rows, matrix.columns, x.data<float>(),
-                                      statistics.mean.data<float>(), statistics.variance.data<float>());
+  kernels_of(x).batch_norm_statistics(current_stream(), matrix.rows, matrix.columns, x, statistics.mean.data<float>(),
+                                      statistics.variance.data<float>());
   return statistics;
 }
 
@@ -152,19 +157,28 @@ Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsi
   check_vector("batch_norm", "the variance", statistics.variance, matrix.columns, x);
   check_vector("batch_norm", "gamma", gamma, matrix.columns, x);
   check_vector("batch_norm", "beta", beta, matrix.columns, x);
-  Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  kernels_of(x).batch_norm_normalize(current_stream(), matrix.rows, matrix.columns, x.data<float>(),
-                                     statistics.mean.data<float>(), statistics.variance.data<float>(), epsilon,
-                                     gamma.data<float>(), beta.data<float>(), relu, y.data<float>());
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  kernels_of(x).batch_norm_normalize(current_stream(), matrix.rows, matrix.columns, x, statistics.mean.data<float>(),
+                                     statistics.variance.data<float>(), epsilon, gamma.data<float>(),
+                                     beta.data<float>(), relu, y);
   return y;
 }
 
 // --- elementwise --------------------------------------------------------------------------------------------------
 
+Tensor convert(const Tensor& x, DType dtype) {
+  CHECK(x.defined() && is_real(x.dtype()) && is_real(dtype), "convert: {} to {}, expected f32 or bf16",
+        x.defined() ? name_of(x.dtype()) : "an undefined tensor", name_of(dtype));
+  if (x.dtype() == dtype) return x;
+  Tensor y = Tensor::empty(x.shape(), dtype, x.device());
+  kernels_of(x).convert(current_stream(), x.count(), x, y);
+  return y;
+}
+
 Tensor apply(Unary function, const Tensor& x) {
   check_input(name_of(function), x);
-  Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  kernels_of(x).unary_forward(current_stream(), function, x.count(), x.data<float>(), y.data<float>());
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  kernels_of(x).unary_forward(current_stream(), function, x.count(), x, y);
   return y;
 }
 
@@ -173,33 +187,31 @@ Tensor apply(Binary function, const Tensor& a, const Tensor& b) {
   check_input(operation, a);
   check_operand(operation, "the second input", b, a);
   CHECK(a.shape() == b.shape(), "{}: inputs {} and {} differ in shape", operation, a.shape(), b.shape());
-  Tensor y = Tensor::empty(a.shape(), DType::f32, a.device());
-  kernels_of(a).binary_forward(current_stream(), function, a.count(), a.data<float>(), b.data<float>(),
-                               y.data<float>());
+  Tensor y = Tensor::empty(a.shape(), a.dtype(), a.device());
+  kernels_of(a).binary_forward(current_stream(), function, a.count(), a, b, y);
   return y;
 }
 
 Tensor scale(const Tensor& x, float factor) {
   check_input("scale", x);
-  Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  kernels_of(x).scale(current_stream(), x.count(), factor, x.data<float>(), y.data<float>());
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  kernels_of(x).scale(current_stream(), x.count(), factor, x, y);
   return y;
 }
 
 Tensor bias_add(const Tensor& x, const Tensor& bias) {
   const Matrix matrix = as_matrix("bias_add", x);
   check_vector("bias_add", "the bias", bias, matrix.columns, x);
-  Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  kernels_of(x).bias_forward(current_stream(), matrix.rows, matrix.columns, x.data<float>(), bias.data<float>(),
-                             y.data<float>());
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  kernels_of(x).bias_forward(current_stream(), matrix.rows, matrix.columns, x, bias.data<float>(), y);
   return y;
 }
 
 Tensor dropout(const Tensor& x, float probability, const RandomKey& key, uint64_t offset) {
   check_input("dropout", x);
   CHECK(probability >= 0 && probability <= 1, "dropout: probability {}, expected 0 to 1", probability);
-  Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  kernels_of(x).dropout(current_stream(), x.count(), probability, key, offset, x.data<float>(), y.data<float>());
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  kernels_of(x).dropout(current_stream(), x.count(), probability, key, offset, x, y);
   return y;
 }
 
@@ -208,7 +220,7 @@ Tensor dropout(const Tensor& x, float probability, const RandomKey& key, uint64_
 Tensor sum(const Tensor& x) {
   check_input("sum", x);
   Tensor total = Tensor::empty({1}, DType::f32, x.device());
-  kernels_of(x).sum(current_stream(), x.count(), x.data<float>(), total.data<float>());
+  kernels_of(x).sum(current_stream(), x.count(), convert(x, DType::f32).data<float>(), total.data<float>());
   return total;
 }
 
@@ -216,19 +228,21 @@ Tensor argmax(const Tensor& x) {
   check_input("argmax", x);
   CHECK(x.rank() == 2 && x.size(1) >= 1, "argmax: input {} is not [rows, columns] with a column", x.shape());
   Tensor position = Tensor::empty({x.size(0)}, DType::i32, x.device());
-  kernels_of(x).argmax(current_stream(), x.size(0), x.size(1), x.data<float>(), position.data<int32_t>());
+  kernels_of(x).argmax(current_stream(), x.size(0), x.size(1), convert(x, DType::f32).data<float>(),
+                       position.data<int32_t>());
   return position;
 }
 
 int64_t count_nonfinite(const Tensor& x) {
   check_input("count_nonfinite", x);
   Tensor count = Tensor::empty({1}, DType::i32, x.device());
-  kernels_of(x).count_nonfinite(current_stream(), x.count(), x.data<float>(), count.data<int32_t>());
+  kernels_of(x).count_nonfinite(current_stream(), x.count(), convert(x, DType::f32).data<float>(),
+                                count.data<int32_t>());
   return count.to(Device{}).data<int32_t>()[0];
 }
 
 SoftmaxCrossEntropyResult softmax_cross_entropy(const Tensor& logits, const Tensor& labels, float smoothing) {
-  check_input("softmax_cross_entropy", logits);
+  check_operand("softmax_cross_entropy", "the input", logits, DType::f32, logits);
   CHECK(logits.rank() == 2 && logits.size(1) >= 1, "softmax_cross_entropy: logits {} are not [N, classes]",
         logits.shape());
   const int64_t rows = logits.size(0), classes = logits.size(1);

@@ -4,6 +4,9 @@
 //
 // All throw Error(usage) that names the operation and the shapes. The letters stand in conv_shape.h. A "bias"
 // may be undefined: none.
+//
+// Tensors are f32 or, on a GPU, bf16; a result is of its input's type. Vectors over the channels (biases, statistics,
+// gamma and beta) are f32, and so are the results of reductions and losses.
 #pragma once
 
 #include "tensor/kernels.h"
@@ -18,10 +21,10 @@ struct Window {  // height, width
 // The shape of the convolution of x [N,H,W,C] with weight [K,R,S,C]; throws unless channels match and the
 // filter fits the padded image.
 Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, Window pad);
-// x [N,H,W,C], weight [K,R,S,C], bias [K] -> [N,P,Q,K], then ReLU when asked.
+// x [N,H,W,C], weight [K,R,S,C] of x's type, bias [K] -> [N,P,Q,K], then ReLU when asked.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad, bool relu = false);
 
-// x [N,in], weight [out,in], bias [out] -> x * weight^T + bias [N,out], then ReLU when asked.
+// x [N,in], weight [out,in] of x's type, bias [out] -> x * weight^T + bias [N,out], then ReLU when asked.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool relu = false);
 
 // The shape of pooling x [N,H,W,C]; throws unless the image has a pixel, padding is at most half the window and the
@@ -45,6 +48,7 @@ BatchStatistics batch_norm_statistics(const Tensor& x);
 Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsilon, const Tensor& gamma,
                   const Tensor& beta, bool relu = false);
 
+Tensor convert(const Tensor& x, DType dtype);  // f32 or bf16; x itself when it is of that type
 Tensor apply(Unary function, const Tensor& x);
 Tensor apply(Binary function, const Tensor& a, const Tensor& b);  // same shapes
 Tensor scale(const Tensor& x, float factor);

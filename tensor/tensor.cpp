@@ -105,6 +105,16 @@ float Tensor::item() const {
   return to(Device{}).data<float>()[0];
 }
 
+Tensor::operator Array() {
+  check_element_type(is_real(dtype_), sizeof(float));
+  return {raw(), dtype_};
+}
+
+Tensor::operator ConstArray() const {
+  check_element_type(is_real(dtype_), sizeof(float));
+  return {raw(), dtype_};
+}
+
 void Tensor::check_element_type(bool matches, size_t bytes) const {
   CHECK(defined_, "tensor: data of an undefined tensor");
   CHECK(matches, "tensor: {} elements of {} accessed as another type of {} bytes", name_of(dtype_), shape_, bytes);

@@ -13,6 +13,7 @@
 #include <memory>
 #include <span>
 
+#include "tensor/array.h"
 #include "tensor/device.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
@@ -51,6 +52,9 @@ class Tensor {
     check_element_type(is_element_type<T>(dtype_), sizeof(T));
     return reinterpret_cast<const T*>(raw());
   }
+  // What kernels take; throws unless the elements are f32 or bf16.
+  operator Array();
+  operator ConstArray() const;
   std::byte* raw() { return storage_.get() + offset_; }
   const std::byte* raw() const { return storage_.get() + offset_; }
 

@@ -139,4 +139,17 @@ void fill(const Stream& stream, int64_t count, float value, float* y) {
   });
 }
 
+void convert(const Stream& stream, int64_t count, ConstArray x, Array y) {
+  const auto copy = [&](const auto* from, auto* to) {
+    parallel_for(stream, count, kGrain, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) assign(to[i], to_float(from[i]));
+    });
+  };
+  if (x.dtype == DType::f32) {
+    y.dtype == DType::f32 ? copy(x.as<float>(), y.as<float>()) : copy(x.as<float>(), y.as<Bf16>());
+  } else {
+    y.dtype == DType::f32 ? copy(x.as<Bf16>(), y.as<float>()) : copy(x.as<Bf16>(), y.as<Bf16>());
+  }
+}
+
 }  // namespace convoy::CONVOY_ISA

@@ -1,16 +1,15 @@
 // The functions behind the CPU's kernel table, by source file. Contracts stand in tensor/kernels.h; types are taken
-// from the table, so a signature is written once.
+// from the table, so a signature is written once. The CPU has no other floats than f32: an Array is a float* here.
 #pragma once
 
-#include <type_traits>
-
 #include "tensor/cpu/isa.h"
+#include "tensor/float_rows.h"
 #include "tensor/kernels.h"
 
 namespace convoy::CONVOY_ISA {
 
 // A declaration with the type of a row: `ROW(gemm)` declares `void gemm(…)`.
-#define ROW(name) std::remove_pointer_t<decltype(Kernels::name)> name
+#define ROW(name) FloatRow<decltype(Kernels::name)> name
 
 // gemm.cpp
 ROW(gemm);
@@ -37,6 +36,7 @@ ROW(binary_backward);
 ROW(scale);
 ROW(dropout);
 ROW(fill);
+std::remove_pointer_t<decltype(Kernels::convert)> convert;  // from and to bf16, too
 // reduce.cpp
 ROW(bias_forward);
 ROW(column_sum);

@@ -6,10 +6,10 @@
 
 namespace convoy::cuda {
 
-#define ALGORITHM                                                                 \
-  std::remove_pointer_t<decltype(Kernels::conv2d_forward)> forward;               \
-  std::remove_pointer_t<decltype(Kernels::conv2d_backward_input)> backward_input; \
-  std::remove_pointer_t<decltype(Kernels::conv2d_backward_weight)> backward_weight;
+#define ALGORITHM                                                    \
+  FloatRow<decltype(Kernels::conv2d_forward)> forward;               \
+  FloatRow<decltype(Kernels::conv2d_backward_input)> backward_input; \
+  FloatRow<decltype(Kernels::conv2d_backward_weight)> backward_weight;
 
 // 1. The im2col matrix in memory, and gemm(). Any shape and precision.
 namespace im2col {
@@ -31,8 +31,8 @@ ALGORITHM
 // 4. Images of few channels, filters and image tiles in shared memory, fp32.
 namespace direct {
 bool can(const Conv2dShape& shape);
-std::remove_pointer_t<decltype(Kernels::conv2d_forward)> forward;
-std::remove_pointer_t<decltype(Kernels::conv2d_backward_weight)> backward_weight;
+FloatRow<decltype(Kernels::conv2d_forward)> forward;
+FloatRow<decltype(Kernels::conv2d_backward_weight)> backward_weight;
 }  // namespace direct
 
 }  // namespace convoy::cuda

@@ -133,6 +133,13 @@ __global__ void __launch_bounds__(kThreads) fill_kernel(int64_t count, float val
   }
 }
 
+// Moves the bytes of both arrays.
+template <int W, class From, class To>
+__global__ void __launch_bounds__(kThreads) convert_kernel(int64_t count, const From* x, To* y) {
+  for_vectors<W>(
+      count, [=]<int V>(int64_t i, const auto& in) { store(y + i, in[0]); }, x);
+}
+
 template <class F>
 void unary_forward_of(const Stream& stream, int64_t count, const float* x, float* y) {
   with_width(aligned(x, y), [&]<int W> {
@@ -226,6 +233,17 @@ void dropout(const Stream& stream, int64_t count, float probability, const Rando
 void fill(const Stream& stream, int64_t count, float value, float* y) {
   with_width(aligned(y),
              [&]<int W> { launch("fill", stream, grid_for(count, W, kThreads), fill_kernel<W>, count, value, y); });
+}
+
+void convert(const Stream& stream, int64_t count, ConstArray x, Array y) {
+  with_type(x.dtype, [&]<class From> {
+    with_type(y.dtype, [&]<class To> {
+      with_width(aligned(x.as<From>(), y.as<To>()), [&]<int W> {
+        launch("convert", stream, grid_of_vectors(count, W), convert_kernel<W, From, To>, count, x.as<From>(),
+               y.as<To>());
+      });
+    });
+  });
 }
 
 }  // namespace convoy::cuda

@@ -2,14 +2,13 @@
 // from the table, so a signature is written once.
 #pragma once
 
-#include <type_traits>
-
+#include "tensor/float_rows.h"
 #include "tensor/kernels.h"
 
 namespace convoy::cuda {
 
 // A declaration with the type of a row: `ROW(gemm)` declares `void gemm(…)`.
-#define ROW(name) std::remove_pointer_t<decltype(Kernels::name)> name
+#define ROW(name) FloatRow<decltype(Kernels::name)> name
 
 // gemm.cu
 ROW(gemm);
@@ -36,6 +35,7 @@ ROW(binary_backward);
 ROW(scale);
 ROW(dropout);
 ROW(fill);
+std::remove_pointer_t<decltype(Kernels::convert)> convert;
 // reduce.cu
 ROW(bias_forward);
 ROW(column_sum);

@@ -1,14 +1,18 @@
-// Floats in groups of W: 4, moved in one 16-byte access where the addresses allow it, or 1. Kernels are templates over
-// W; the launcher looks at the pointers and chooses.
+// Elements in groups of W: 4, moved in one access where the addresses allow it, or 1. Kernels are templates over W and
+// over the type in memory, float or Bf16, and compute with floats; the launcher looks at the arrays and chooses.
 //
-//   const bool wide = aligned(x, y);
-//   with_width(wide, [&]<int W> { launch("scale", stream, grid_of_vectors(count, W), scale_kernel<W>, …); });
+//   with_type(y.dtype, [&]<class T> {
+//     with_width(aligned(x.as<T>(), y.as<T>()),
+//                [&]<int W> { launch("scale", stream, grid_of_vectors(count, W), scale_kernel<W, T>, …); });
+//   });
 #pragma once
 
 #include <cuda_runtime.h>
 
 #include <cstdint>
 
+#include "tensor/array.h"
+#include "tensor/cuda/intrinsics.cuh"
 #include "tensor/cuda/launch.h"
 
 namespace convoy::cuda {
@@ -25,16 +29,43 @@ template <int W, class T>
 __device__ inline Vector<W, T> load(const T* from) {
   return *reinterpret_cast<const Vector<W, T>*>(from);
 }
+template <int W>
+__device__ inline Vector<W> load(const Bf16* from) {
+  const auto packed = *reinterpret_cast<const Vector<W, Bf16>*>(from);
+  Vector<W> vector;
+  for (int i = 0; i < W; ++i) vector[i] = to_float(packed[i]);
+  return vector;
+}
 
 template <int W, class T>
 __device__ inline void store(T* to, const Vector<W, T>& vector) {
   *reinterpret_cast<Vector<W, T>*>(to) = vector;
+}
+template <int W>
+__device__ inline void store(Bf16* to, const Vector<W>& vector) {
+  if constexpr (W == 1) {
+    *to = to_bf16(vector[0]);
+  } else {
+    Vector<W / 2, uint32_t> pairs;
+    for (int i = 0; i < W; i += 2) pairs[i / 2] = pack_bf16(vector[i], vector[i + 1]);
+    *reinterpret_cast<Vector<W / 2, uint32_t>*>(to) = pairs;
+  }
 }
 
 // True when every pointer may be accessed four elements at a time. Null is.
 template <class... T>
 bool aligned(const T*... pointers) {
   return ((reinterpret_cast<uintptr_t>(pointers) % (4 * sizeof(T)) == 0) && ...);
+}
+
+// Calls body.operator()<T>() with the type of elements that `dtype` names, float or Bf16.
+template <class Body>
+void with_type(DType dtype, Body&& body) {
+  if (dtype == DType::bf16) {
+    body.template operator()<Bf16>();
+  } else {
+    body.template operator()<float>();
+  }
 }
 
 // Calls body.operator()<W>() with the width to use.
