@@ -40,10 +40,10 @@ constexpr int kStatisticsRows = 8;  // a thread's rows whose mean is taken befor
 
 // Tiles as in matrix.cuh. A thread takes mean and M2 of 8 rows at a time, from registers, and merges them into those of
 // its rows before; then the block merges its threads. Means are kept relative to `x`'s first row, so that a large common
-// offset costs no digits. partial is [pieces][mean, M2][channels]. Reads 4 bytes an element.
-template <int W>
+// offset costs no digits. partial is [pieces][mean, M2][channels]. Reads 4 bytes an element, 2 in bf16.
+template <int W, class T>
 __global__ void __launch_bounds__(kTileThreads, kBlocks)
-    statistics_kernel(MatrixCut cut, const float* __restrict__ x, float* __restrict__ partial) {
+    statistics_kernel(MatrixCut cut, const T* __restrict__ x, float* __restrict__ partial) {
   const MatrixTile tile = MatrixTile::of_thread<W>(cut);
   Moments<float, W> mine;
   const Vector<W> shift = tile.inside ? load<W>(x + tile.column) : Vector<W>{};
@@ -79,8 +79,9 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks)
 }
 
 // Finishing blocks as in matrix.cuh.
+template <class T>
 __global__ void __launch_bounds__(kTileThreads, kBlocks)
-    statistics_finish_kernel(MatrixCut cut, const float* __restrict__ x, const float* __restrict__ partial,
+    statistics_finish_kernel(MatrixCut cut, const T* __restrict__ x, const float* __restrict__ partial,
                              float* __restrict__ mean, float* __restrict__ variance) {
   finish_columns<Moments<double, 1>>(
       cut.columns, cut.pieces,
@@ -95,15 +96,15 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks)
       },
       [=](const auto& moments, int64_t c) {
         const bool empty = cut.rows == 0;
-        mean[c] = empty ? 0.0f : static_cast<float>(static_cast<double>(x[c]) + moments.mean[0]);
+        mean[c] = empty ? 0.0f : static_cast<float>(static_cast<double>(to_float(x[c])) + moments.mean[0]);
         variance[c] = empty ? 0.0f : static_cast<float>(moments.m2[0] / static_cast<double>(cut.rows));
       });
 }
 
-// Tiles as in matrix.cuh. Moves 8 bytes an element. y may be x.
-template <int W>
+// Tiles as in matrix.cuh. Moves 8 bytes an element, 4 in bf16. y may be x.
+template <int W, class T>
 __global__ void __launch_bounds__(kTileThreads, kBlocks)
-    normalize_kernel(MatrixCut cut, const float* x, Normalisation map, float* y) {
+    normalize_kernel(MatrixCut cut, const T* x, Normalisation map, T* y) {
   const MatrixTile tile = MatrixTile::of_thread<W>(cut);
   if (!tile.inside) return;
   const Channels<W> channels(map, tile.column);
@@ -121,10 +122,10 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks)
 }
 
 // Tiles as in matrix.cuh; a thread sums its rows, then the block its threads. partial is [pieces][sum dz * (x - mean),
-// sum dz][channels]. Reads 8 bytes an element.
-template <int W>
+// sum dz][channels]. Reads 8 bytes an element, 4 in bf16.
+template <int W, class T>
 __global__ void __launch_bounds__(kTileThreads, kBlocks)
-    backward_reduce_kernel(MatrixCut cut, const float* __restrict__ x, const float* __restrict__ dy, Normalisation map,
+    backward_reduce_kernel(MatrixCut cut, const T* __restrict__ x, const T* __restrict__ dy, Normalisation map,
                            float* __restrict__ partial) {
   const MatrixTile tile = MatrixTile::of_thread<W>(cut);
   Sums<float, 2 * W> sums;
@@ -172,12 +173,11 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks)
 }
 
 // dx = multiplier * dz - constant - (x - mean) * slope. Tiles as in matrix.cuh. Moves 12 bytes an element, 16 when it
-// accumulates.
-template <int W, bool Accumulate>
+// accumulates; half of that in bf16.
+template <int W, class T, bool Accumulate>
 __global__ void __launch_bounds__(kTileThreads, kBlocks)
-    backward_input_kernel(MatrixCut cut, float inverse_rows, const float* __restrict__ x, const float* __restrict__ dy,
-                          Normalisation map, const float* __restrict__ dgamma, const float* __restrict__ dbeta,
-                          float* dx) {
+    backward_input_kernel(MatrixCut cut, float inverse_rows, const T* __restrict__ x, const T* __restrict__ dy,
+                          Normalisation map, const float* __restrict__ dgamma, const float* __restrict__ dbeta, T* dx) {
   const MatrixTile tile = MatrixTile::of_thread<W>(cut);
   if (!tile.inside) return;
   const Channels<W> channels(map, tile.column);
@@ -224,52 +224,61 @@ std::shared_ptr<std::byte> allocate_partial(const Stream& stream, const MatrixCu
 
 }  // namespace
 
-void batch_norm_statistics(const Stream& stream, int64_t rows, int64_t channels, const float* x, float* mean,
+void batch_norm_statistics(const Stream& stream, int64_t rows, int64_t channels, ConstArray x, float* mean,
                            float* variance) {
-  with_width(channels % 4 == 0 && aligned(x), [&]<int W> {
-    const MatrixCut cut = cut_for_reduction(rows, channels, W);
-    const auto scratch = allocate_partial(stream, cut);
-    float* const partial = reinterpret_cast<float*>(scratch.get());
-    launch("batch_norm_statistics", stream, cut.grid(sizeof(Moments<float, W>)), statistics_kernel<W>, cut, x, partial);
-    launch("batch_norm_statistics", stream, finishing_grid<Moments<double, 1>>(channels), statistics_finish_kernel, cut,
-           x, partial, mean, variance);
+  with_type(x.dtype, [&]<class T> {
+    with_width(channels % 4 == 0 && aligned(x.as<T>()), [&]<int W> {
+      const MatrixCut cut = cut_for_reduction(rows, channels, W);
+      const auto scratch = allocate_partial(stream, cut);
+      float* const partial = reinterpret_cast<float*>(scratch.get());
+      launch("batch_norm_statistics", stream, cut.grid(sizeof(Moments<float, W>)), statistics_kernel<W, T>, cut,
+             x.as<T>(), partial);
+      launch("batch_norm_statistics", stream, finishing_grid<Moments<double, 1>>(channels), statistics_finish_kernel<T>,
+             cut, x.as<T>(), partial, mean, variance);
+    });
   });
 }
 
-void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, const float* x, const float* mean,
+void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, ConstArray x, const float* mean,
                           const float* variance, float epsilon, const float* gamma, const float* beta, bool relu,
-                          float* y) {
-  with_width(channels % 4 == 0 && aligned(x, y), [&]<int W> {
-    const MatrixCut cut = cut_for_map(rows, channels, W);
-    launch("batch_norm_normalize", stream, cut.grid(), normalize_kernel<W>, cut, x,
-           Normalisation{mean, variance, epsilon, gamma, beta, relu}, y);
+                          Array y) {
+  with_type(y.dtype, [&]<class T> {
+    with_width(channels % 4 == 0 && aligned(x.as<T>(), y.as<T>()), [&]<int W> {
+      const MatrixCut cut = cut_for_map(rows, channels, W);
+      launch("batch_norm_normalize", stream, cut.grid(), normalize_kernel<W, T>, cut, x.as<T>(),
+             Normalisation{mean, variance, epsilon, gamma, beta, relu}, y.as<T>());
+    });
   });
 }
 
-void batch_norm_backward_reduce(const Stream& stream, int64_t rows, int64_t channels, const float* x, const float* dy,
+void batch_norm_backward_reduce(const Stream& stream, int64_t rows, int64_t channels, ConstArray x, ConstArray dy,
                                 const float* mean, const float* variance, float epsilon, const float* gamma,
                                 const float* beta, bool relu, float* dgamma, float* dbeta) {
-  with_width(channels % 4 == 0 && aligned(x, dy), [&]<int W> {
-    const MatrixCut cut = cut_for_reduction(rows, channels, W);
-    const auto scratch = allocate_partial(stream, cut);
-    float* const partial = reinterpret_cast<float*>(scratch.get());
-    launch("batch_norm_backward_reduce", stream, cut.grid(sizeof(Sums<float, 2 * W>)), backward_reduce_kernel<W>, cut,
-           x, dy, Normalisation{mean, variance, epsilon, gamma, beta, relu}, partial);
-    launch("batch_norm_backward_reduce", stream, finishing_grid<Sums<double, 2>>(channels),
-           backward_reduce_finish_kernel, channels, cut.pieces, partial, variance, epsilon, dgamma, dbeta);
+  with_type(x.dtype, [&]<class T> {
+    with_width(channels % 4 == 0 && aligned(x.as<T>(), dy.as<T>()), [&]<int W> {
+      const MatrixCut cut = cut_for_reduction(rows, channels, W);
+      const auto scratch = allocate_partial(stream, cut);
+      float* const partial = reinterpret_cast<float*>(scratch.get());
+      launch("batch_norm_backward_reduce", stream, cut.grid(sizeof(Sums<float, 2 * W>)), backward_reduce_kernel<W, T>,
+             cut, x.as<T>(), dy.as<T>(), Normalisation{mean, variance, epsilon, gamma, beta, relu}, partial);
+      launch("batch_norm_backward_reduce", stream, finishing_grid<Sums<double, 2>>(channels),
+             backward_reduce_finish_kernel, channels, cut.pieces, partial, variance, epsilon, dgamma, dbeta);
+    });
   });
 }
 
-void batch_norm_backward_input(const Stream& stream, int64_t rows, int64_t channels, int64_t total_rows, const float* x,
-                               const float* dy, const float* mean, const float* variance, float epsilon,
+void batch_norm_backward_input(const Stream& stream, int64_t rows, int64_t channels, int64_t total_rows, ConstArray x,
+                               ConstArray dy, const float* mean, const float* variance, float epsilon,
                                const float* gamma, const float* beta, bool relu, const float* dgamma,
-                               const float* dbeta, bool accumulate, float* dx) {
+                               const float* dbeta, bool accumulate, Array dx) {
   const float inverse_rows = 1.0f / static_cast<float>(total_rows);
-  with_width(channels % 4 == 0 && aligned(x, dy, dx), [&]<int W> {
-    const MatrixCut cut = cut_for_map(rows, channels, W);
-    const auto kernel = accumulate ? backward_input_kernel<W, true> : backward_input_kernel<W, false>;
-    launch("batch_norm_backward_input", stream, cut.grid(), kernel, cut, inverse_rows, x, dy,
-           Normalisation{mean, variance, epsilon, gamma, beta, relu}, dgamma, dbeta, dx);
+  with_type(dx.dtype, [&]<class T> {
+    with_width(channels % 4 == 0 && aligned(x.as<T>(), dy.as<T>(), dx.as<T>()), [&]<int W> {
+      const MatrixCut cut = cut_for_map(rows, channels, W);
+      const auto kernel = accumulate ? backward_input_kernel<W, T, true> : backward_input_kernel<W, T, false>;
+      launch("batch_norm_backward_input", stream, cut.grid(), kernel, cut, inverse_rows, x.as<T>(), dy.as<T>(),
+             Normalisation{mean, variance, epsilon, gamma, beta, relu}, dgamma, dbeta, dx.as<T>());
+    });
   });
 }
 

@@ -3,7 +3,8 @@
 //
 // A block of 256 threads takes one tile, a piece of the rows by at most 32 vectors of columns. `across` threads (a power
 // of two) lie side by side over the columns, the 256 / across others below them; each thread keeps its columns, so
-// parameters and sums stay in registers, and steps down the rows of its piece. A warp reads up to 512 bytes in a row.
+// parameters and sums stay in registers, and steps down the rows of its piece. A warp reads up to 512 bytes in a row, 256
+// in bf16.
 //
 // A reduction leaves one partial result per piece; finishing blocks then take 8 columns each (32 bytes, the least
 // that memory moves) and merge their pieces in a fixed order.

@@ -30,15 +30,15 @@ __device__ inline void for_window(const Pool2dShape& s, int64_t p, int64_t q, Bo
     for (int64_t w = left < 0 ? 0 : left; w < right; ++w) body(h, w, static_cast<int>((h - top) * s.s + w - left));
 }
 
-// A thread per output vector. Reads the pixels of the windows, writes 5 bytes an output.
-template <int W>
+// A thread per output vector. Reads the pixels of the windows, writes 5 bytes an output, 3 in bf16.
+template <int W, class T>
 __global__ void __launch_bounds__(kThreads, 4)
-    max_pool_forward_kernel(Pool2dShape s, int64_t P, int64_t Q, const float* __restrict__ x, float* __restrict__ y,
+    max_pool_forward_kernel(Pool2dShape s, int64_t P, int64_t Q, const T* __restrict__ x, T* __restrict__ y,
                             uint8_t* __restrict__ index) {
   const int64_t count = s.n * P * Q * s.c / W, step = int64_t{gridDim.x} * kThreads;
   for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count; i += step) {
     const Place at = Place::of<W>(i, P, Q, s.c);
-    const float* const image = x + at.n * s.h * s.w * s.c + at.channel;
+    const T* const image = x + at.n * s.h * s.w * s.c + at.channel;
     Vector<W> best = {};
     Vector<W, uint8_t> position = {};
     bool first = true;
@@ -58,15 +58,15 @@ __global__ void __launch_bounds__(kThreads, 4)
   }
 }
 
-// A thread per output vector. Reads the pixels of the windows, writes 4 bytes an output.
-template <int W>
+// A thread per output vector. Reads the pixels of the windows, writes 4 bytes an output, 2 in bf16.
+template <int W, class T>
 __global__ void __launch_bounds__(kThreads, 4)
-    average_pool_forward_kernel(Pool2dShape s, int64_t P, int64_t Q, float scale, const float* __restrict__ x,
-                                float* __restrict__ y) {
+    average_pool_forward_kernel(Pool2dShape s, int64_t P, int64_t Q, float scale, const T* __restrict__ x,
+                                T* __restrict__ y) {
   const int64_t count = s.n * P * Q * s.c / W, step = int64_t{gridDim.x} * kThreads;
   for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count; i += step) {
     const Place at = Place::of<W>(i, P, Q, s.c);
-    const float* const image = x + at.n * s.h * s.w * s.c + at.channel;
+    const T* const image = x + at.n * s.h * s.w * s.c + at.channel;
     Vector<W> sum = {};
     for_window(s, at.row, at.column, [&](int64_t h, int64_t w, int) {
       const Vector<W> value = load<W>(image + (h * s.w + w) * s.c);
@@ -78,8 +78,9 @@ __global__ void __launch_bounds__(kThreads, 4)
 }
 
 // What a window gives to the pixel at one of its taps.
+template <class T>
 struct MaxGradient {
-  const float* dy;
+  const T* dy;
   const uint8_t* index;
 
   template <int W>
@@ -91,8 +92,9 @@ struct MaxGradient {
   }
 };
 
+template <class T>
 struct AverageGradient {
-  const float* dy;
+  const T* dy;
   float scale;
 
   template <int W>
@@ -112,12 +114,12 @@ __device__ inline int64_t first_window(int64_t h, int64_t last, int64_t stride, 
 
 // The padded image is cut into cells of stride_h x stride_w pixels, where windows begin; a thread takes the pixels of
 // one cell. Pixel (i, j) of cell (a, b) lies in the windows (a - k, b - l) at tap (i + k * stride_h, j + l * stride_w).
-// It gathers what they give in the order of p and q. Writes 4 bytes a pixel and reads each window once per cell that it
-// touches, once in all when windows do not overlap.
-template <int W, class Gradient>
+// It gathers what they give in the order of p and q. Writes 4 bytes a pixel, 2 in bf16, and reads each window once
+// per cell that it touches, once in all when windows do not overlap.
+template <int W, class T, class Gradient>
 __global__ void __launch_bounds__(kThreads, 4)
     pool_backward_kernel(Pool2dShape s, int64_t P, int64_t Q, int64_t cell_rows, int64_t cell_columns,
-                         Gradient gradient, bool accumulate, float* __restrict__ dx) {
+                         Gradient gradient, bool accumulate, T* __restrict__ dx) {
   const int64_t count = s.n * cell_rows * cell_columns * s.c / W, step = int64_t{gridDim.x} * kThreads;
   for (int64_t cell = int64_t{blockIdx.x} * kThreads + threadIdx.x; cell < count; cell += step) {
     const Place at = Place::of<W>(cell, cell_rows, cell_columns, s.c);
@@ -125,7 +127,7 @@ __global__ void __launch_bounds__(kThreads, 4)
     const int64_t p_last = least(at.row, P - 1), q_last = least(at.column, Q - 1);
     for (int64_t h = top < 0 ? 0 : top; h < least(top + s.stride_h, s.h); ++h) {
       for (int64_t w = left < 0 ? 0 : left; w < least(left + s.stride_w, s.w); ++w) {
-        float* const pixel = dx + ((at.n * s.h + h) * s.w + w) * s.c + at.channel;
+        T* const pixel = dx + ((at.n * s.h + h) * s.w + w) * s.c + at.channel;
         Vector<W> sum = {};
         if (accumulate) sum = load<W>(pixel);
         const int64_t q_first = first_window(w, q_last, s.stride_w, s.pad_w, s.s);
@@ -145,42 +147,51 @@ __global__ void __launch_bounds__(kThreads, 4)
   }
 }
 
-template <int W, class Gradient>
+template <int W, class T, class Gradient>
 void pool_backward(const char* name, const Stream& stream, const Pool2dShape& s, const Gradient& gradient,
-                   bool accumulate, float* dx) {
+                   bool accumulate, T* dx) {
   const int64_t cell_rows = (s.h - 1 + s.pad_h) / s.stride_h + 1, cell_columns = (s.w - 1 + s.pad_w) / s.stride_w + 1;
   launch(name, stream, grid_for(s.n * cell_rows * cell_columns * s.c / W, 1, kThreads),
-         pool_backward_kernel<W, Gradient>, s, s.p(), s.q(), cell_rows, cell_columns, gradient, accumulate, dx);
+         pool_backward_kernel<W, T, Gradient>, s, s.p(), s.q(), cell_rows, cell_columns, gradient, accumulate, dx);
 }
 
 }  // namespace
 
-void max_pool_forward(const Stream& stream, const Pool2dShape& s, const float* x, float* y, uint8_t* index) {
-  with_width(s.c % 4 == 0 && aligned(x, y, index), [&]<int W> {
-    launch("max_pool_forward", stream, grid_for(s.n * s.p() * s.q() * s.c / W, 1, kThreads), max_pool_forward_kernel<W>,
-           s, s.p(), s.q(), x, y, index);
+void max_pool_forward(const Stream& stream, const Pool2dShape& s, ConstArray x, Array y, uint8_t* index) {
+  with_type(y.dtype, [&]<class T> {
+    with_width(s.c % 4 == 0 && aligned(x.as<T>(), y.as<T>(), index), [&]<int W> {
+      launch("max_pool_forward", stream, grid_for(s.n * s.p() * s.q() * s.c / W, 1, kThreads),
+             max_pool_forward_kernel<W, T>, s, s.p(), s.q(), x.as<T>(), y.as<T>(), index);
+    });
   });
 }
 
-void max_pool_backward(const Stream& stream, const Pool2dShape& s, const float* dy, const uint8_t* index,
-                       bool accumulate, float* dx) {
-  with_width(s.c % 4 == 0 && aligned(dy, dx, index), [&]<int W> {
-    pool_backward<W>("max_pool_backward", stream, s, MaxGradient{dy, index}, accumulate, dx);
+void max_pool_backward(const Stream& stream, const Pool2dShape& s, ConstArray dy, const uint8_t* index, bool accumulate,
+                       Array dx) {
+  with_type(dx.dtype, [&]<class T> {
+    with_width(s.c % 4 == 0 && aligned(dy.as<T>(), dx.as<T>(), index), [&]<int W> {
+      pool_backward<W>("max_pool_backward", stream, s, MaxGradient<T>{dy.as<T>(), index}, accumulate, dx.as<T>());
+    });
   });
 }
 
-void average_pool_forward(const Stream& stream, const Pool2dShape& s, const float* x, float* y) {
+void average_pool_forward(const Stream& stream, const Pool2dShape& s, ConstArray x, Array y) {
   const float scale = 1.0f / static_cast<float>(s.r * s.s);
-  with_width(s.c % 4 == 0 && aligned(x, y), [&]<int W> {
-    launch("average_pool_forward", stream, grid_for(s.n * s.p() * s.q() * s.c / W, 1, kThreads),
-           average_pool_forward_kernel<W>, s, s.p(), s.q(), scale, x, y);
+  with_type(y.dtype, [&]<class T> {
+    with_width(s.c % 4 == 0 && aligned(x.as<T>(), y.as<T>()), [&]<int W> {
+      launch("average_pool_forward", stream, grid_for(s.n * s.p() * s.q() * s.c / W, 1, kThreads),
+             average_pool_forward_kernel<W, T>, s, s.p(), s.q(), scale, x.as<T>(), y.as<T>());
+    });
   });
 }
 
-void average_pool_backward(const Stream& stream, const Pool2dShape& s, const float* dy, bool accumulate, float* dx) {
+void average_pool_backward(const Stream& stream, const Pool2dShape& s, ConstArray dy, bool accumulate, Array dx) {
   const float scale = 1.0f / static_cast<float>(s.r * s.s);
-  with_width(s.c % 4 == 0 && aligned(dy, dx), [&]<int W> {
-    pool_backward<W>("average_pool_backward", stream, s, AverageGradient{dy, scale}, accumulate, dx);
+  with_type(dx.dtype, [&]<class T> {
+    with_width(s.c % 4 == 0 && aligned(dy.as<T>(), dx.as<T>()), [&]<int W> {
+      pool_backward<W>("average_pool_backward", stream, s, AverageGradient<T>{dy.as<T>(), scale}, accumulate,
+                       dx.as<T>());
+    });
   });
 }
 

@@ -8,10 +8,10 @@ namespace {
 
 // --- matrices -----------------------------------------------------------------------------------------------------
 
-// Tiles as in matrix.cuh; a thread keeps its columns' bias. Moves 8 bytes an element.
-template <int W>
+// Tiles as in matrix.cuh; a thread keeps its columns' bias. Moves 8 bytes an element, 4 in bf16.
+template <int W, class T>
 __global__ void __launch_bounds__(kTileThreads)
-    bias_forward_kernel(MatrixCut cut, const float* x, const float* __restrict__ bias, float* y) {
+    bias_forward_kernel(MatrixCut cut, const T* x, const float* __restrict__ bias, T* y) {
   const MatrixTile tile = MatrixTile::of_thread<W>(cut);
   if (!tile.inside) return;
   const Vector<W> b = load<W>(bias + tile.column);
@@ -33,10 +33,11 @@ __device__ void store_piece(const MatrixCut& cut, const MatrixTile& tile, Sums<f
   for (int j = 0; j < W; ++j) partial[tile.piece * cut.columns + tile.column + j] = sums.v[j];
 }
 
-// Tiles as in matrix.cuh; a thread sums its rows, then the block its threads. Reads 4 bytes an element.
-template <int W>
+// Tiles as in matrix.cuh; a thread sums its rows, then the block its threads. Reads 4 bytes an element,
+// 2 in bf16.
+template <int W, class T>
 __global__ void __launch_bounds__(kTileThreads)
-    column_sum_kernel(MatrixCut cut, const float* __restrict__ x, float* __restrict__ partial) {
+    column_sum_kernel(MatrixCut cut, const T* __restrict__ x, float* __restrict__ partial) {
   const MatrixTile tile = MatrixTile::of_thread<W>(cut);
   Sums<float, W> sums;
   for_rows<W>(
@@ -48,11 +49,10 @@ __global__ void __launch_bounds__(kTileThreads)
   store_piece<W>(cut, tile, sums, partial);
 }
 
-// As column_sum_kernel, for dz = dy where y > 0. Moves 12 bytes an element. dz may be dy.
-template <int W>
+// As column_sum_kernel, for dz = dy where y > 0. Moves 12 bytes an element, 6 in bf16. dz may be dy.
+template <int W, class T>
 __global__ void __launch_bounds__(kTileThreads)
-    bias_relu_backward_kernel(MatrixCut cut, const float* __restrict__ y, const float* dy, float* dz,
-                              float* __restrict__ partial) {
+    bias_relu_backward_kernel(MatrixCut cut, const T* __restrict__ y, const T* dy, T* dz, float* __restrict__ partial) {
   const MatrixTile tile = MatrixTile::of_thread<W>(cut);
   Sums<float, W> sums;
   for_rows<W>(
@@ -177,32 +177,38 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void bias_forward(const Stream& stream, int64_t rows, int64_t columns, const float* x, const float* bias, float* y) {
-  with_width(columns % 4 == 0 && aligned(x, bias, y), [&]<int W> {
-    const MatrixCut cut = cut_for_map(rows, columns, W);
-    launch("bias_forward", stream, cut.grid(), bias_forward_kernel<W>, cut, x, bias, y);
+void bias_forward(const Stream& stream, int64_t rows, int64_t columns, ConstArray x, const float* bias, Array y) {
+  with_type(y.dtype, [&]<class T> {
+    with_width(columns % 4 == 0 && aligned(x.as<T>(), bias, y.as<T>()), [&]<int W> {
+      const MatrixCut cut = cut_for_map(rows, columns, W);
+      launch("bias_forward", stream, cut.grid(), bias_forward_kernel<W, T>, cut, x.as<T>(), bias, y.as<T>());
+    });
   });
 }
 
-void column_sum(const Stream& stream, int64_t rows, int64_t columns, const float* x, bool accumulate, float* out) {
-  with_width(columns % 4 == 0 && aligned(x), [&]<int W> {
-    const MatrixCut cut = cut_for_reduction(rows, columns, W);
-    const auto scratch = pool_allocate(stream.device, cut.pieces * columns * static_cast<int64_t>(sizeof(float)));
-    float* const partial = reinterpret_cast<float*>(scratch.get());
-    launch("column_sum", stream, cut.grid(sizeof(Sums<float, W>)), column_sum_kernel<W>, cut, x, partial);
-    add_pieces(stream, cut, partial, accumulate, out);
+void column_sum(const Stream& stream, int64_t rows, int64_t columns, ConstArray x, bool accumulate, float* out) {
+  with_type(x.dtype, [&]<class T> {
+    with_width(columns % 4 == 0 && aligned(x.as<T>()), [&]<int W> {
+      const MatrixCut cut = cut_for_reduction(rows, columns, W);
+      const auto scratch = pool_allocate(stream.device, cut.pieces * columns * static_cast<int64_t>(sizeof(float)));
+      float* const partial = reinterpret_cast<float*>(scratch.get());
+      launch("column_sum", stream, cut.grid(sizeof(Sums<float, W>)), column_sum_kernel<W, T>, cut, x.as<T>(), partial);
+      add_pieces(stream, cut, partial, accumulate, out);
+    });
   });
 }
 
-void bias_relu_backward(const Stream& stream, int64_t rows, int64_t columns, const float* y, const float* dy, float* dz,
+void bias_relu_backward(const Stream& stream, int64_t rows, int64_t columns, ConstArray y, ConstArray dy, Array dz,
                         bool accumulate, float* dbias) {
-  with_width(columns % 4 == 0 && aligned(y, dy, dz), [&]<int W> {
-    const MatrixCut cut = cut_for_reduction(rows, columns, W);
-    const auto scratch = pool_allocate(stream.device, cut.pieces * columns * static_cast<int64_t>(sizeof(float)));
-    float* const partial = reinterpret_cast<float*>(scratch.get());
-    launch("bias_relu_backward", stream, cut.grid(sizeof(Sums<float, W>)), bias_relu_backward_kernel<W>, cut, y, dy, dz,
-           partial);
-    if (dbias != nullptr) add_pieces(stream, cut, partial, accumulate, dbias);
+  with_type(dz.dtype, [&]<class T> {
+    with_width(columns % 4 == 0 && aligned(y.as<T>(), dy.as<T>(), dz.as<T>()), [&]<int W> {
+      const MatrixCut cut = cut_for_reduction(rows, columns, W);
+      const auto scratch = pool_allocate(stream.device, cut.pieces * columns * static_cast<int64_t>(sizeof(float)));
+      float* const partial = reinterpret_cast<float*>(scratch.get());
+      launch("bias_relu_backward", stream, cut.grid(sizeof(Sums<float, W>)), bias_relu_backward_kernel<W, T>, cut,
+             y.as<T>(), dy.as<T>(), dz.as<T>(), partial);
+      if (dbias != nullptr) add_pieces(stream, cut, partial, accumulate, dbias);
+    });
   });
 }
 

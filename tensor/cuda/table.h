@@ -2,20 +2,24 @@
 // from the table, so a signature is written once.
 #pragma once
 
+#include <type_traits>
+
 #include "tensor/float_rows.h"
 #include "tensor/kernels.h"
 
 namespace convoy::cuda {
 
-// A declaration with the type of a row: `ROW(gemm)` declares `void gemm(…)`.
-#define ROW(name) FloatRow<decltype(Kernels::name)> name
+// A declaration with the type of a row: `ROW(scale)` declares `void scale(…)`. FLOAT_ROW declares a kernel that knows f32
+// alone.
+#define ROW(name) std::remove_pointer_t<decltype(Kernels::name)> name
+#define FLOAT_ROW(name) FloatRow<decltype(Kernels::name)> name
 
 // gemm.cu
-ROW(gemm);
+FLOAT_ROW(gemm);
 // conv2d.cu
-ROW(conv2d_forward);
-ROW(conv2d_backward_input);
-ROW(conv2d_backward_weight);
+FLOAT_ROW(conv2d_forward);
+FLOAT_ROW(conv2d_backward_input);
+FLOAT_ROW(conv2d_backward_weight);
 // pool2d.cu
 ROW(max_pool_forward);
 ROW(max_pool_backward);
@@ -35,7 +39,7 @@ ROW(binary_backward);
 ROW(scale);
 ROW(dropout);
 ROW(fill);
-std::remove_pointer_t<decltype(Kernels::convert)> convert;
+ROW(convert);
 // reduce.cu
 ROW(bias_forward);
 ROW(column_sum);
@@ -53,5 +57,6 @@ ROW(adam_step);
 ROW(image_batch);
 
 #undef ROW
+#undef FLOAT_ROW
 
 }  // namespace convoy::cuda
