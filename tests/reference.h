@@ -19,6 +19,14 @@ using Values = std::vector<double>;
 inline Values widen(const float* values, int64_t count) { return Values(values, values + count); }
 inline Values widen(const std::vector<float>& values) { return Values(values.begin(), values.end()); }
 
+// x rounded to the 8 significant bits of a bf16 (fewer below 2^-126), to even in the middle.
+inline double bf16(double x) {
+  if (x == 0 || !std::isfinite(x)) return x;
+  const double unit = std::ldexp(1.0, std::max(std::ilogb(x), -126) - 7);
+  const double rounded = std::nearbyint(x / unit) * unit;
+  return std::fabs(rounded) < 0x1p128 ? rounded : std::copysign(std::numeric_limits<double>::infinity(), x);
+}
+
 inline size_t at(int64_t index) { return static_cast<size_t>(index); }
 inline Values zeros(int64_t count) { return Values(at(count)); }
 

@@ -21,6 +21,8 @@ struct Backend {
   enum class Placement { aligned, misaligned, mixed };
   Placement placement = Placement::misaligned;
 
+  DType arrays = DType::f32;  // the type of what kernels take as an Array
+
   int most_cases = 1000;  // generated shapes per test, for backends that take their time
 
   // Makes work run differently in what must not matter: on another number of threads, or with the threads of a GPU in
@@ -30,8 +32,9 @@ struct Backend {
 };
 
 // What products are to be computed with: only the default, each Precision, or each with every ConvolutionAlgorithm.
-// For trajectories, which go through tensors: the default, each backend once.
-enum class Variants { none, precisions, convolutions, trajectories };
+// For kernels whose Arrays may be bf16: each type of arrays. For trajectories, which go through tensors: the default,
+// each backend once.
+enum class Variants { none, precisions, convolutions, types, trajectories };
 std::vector<Backend> backends_under_test(Variants variants);
 
 // The backend that the running test is for; the placement of its next array.

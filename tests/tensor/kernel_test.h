@@ -4,7 +4,8 @@
 // Tolerances. With u = 2^-24 (half a unit in the last place of 1), a sum of n terms in single precision, in
 // any order and with or without fused multiply-add, is off by at most about n * u * sum |term| (Higham,
 // "Accuracy and Stability of Numerical Algorithms", 4.2). The tests compute sum |term| with the double
-// reference on absolute values, and add a few u for each operation outside the sum.
+// reference on absolute values, and add a few u for each operation outside the sum. Where arrays are bf16 the result is
+// rounded once more, on its way to memory; GuardedArray's expect_within() allows for that.
 #pragma once
 
 #include <fmt/format.h>
@@ -15,6 +16,8 @@
 #include <initializer_list>
 #include <memory>
 #include <random>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
 #include "tensor/kernels.h"
@@ -41,6 +44,60 @@ inline const std::vector<int64_t>& array_lengths() {
   return lengths;
 }
 
+// What is left of values in an array of the current backend's type. Inputs are made of it, so that the reference starts
+// from what the kernel reads.
+inline float stored(float value) {
+  if (current_backend->arrays != DType::bf16) return value;
+  return static_cast<float>(reference::bf16(static_cast<double>(value)));
+}
+inline std::vector<float> stored(std::vector<float> values) {
+  for (float& value : values) value = stored(value);
+  return values;
+}
+
+inline std::vector<Bf16> to_bf16(const std::vector<float>& values) {
+  std::vector<Bf16> rounded;
+  for (const float value : values) rounded.push_back(to_bf16(value));
+  return rounded;
+}
+
+// A Guarded output of the current backend's type of arrays, given and read as floats.
+class GuardedArray {
+ public:
+  explicit GuardedArray(int64_t count) : array_(of_type(count)) {}
+  explicit GuardedArray(const std::vector<float>& contents) : array_(of_type(contents)) {}
+
+  Array data() {
+    return std::visit([](auto& array) { return Array(array.data()); }, array_);
+  }
+  std::vector<float> values() const {
+    return std::visit(
+        [](const auto& array) {
+          std::vector<float> floats;
+          for (const auto value : array.values()) floats.push_back(to_float(value));
+          return floats;
+        },
+        array_);
+  }
+  bool intact() const {
+    return std::visit([](const auto& array) { return array.intact(); }, array_);
+  }
+
+ private:
+  using Either = std::variant<Guarded<float>, Guarded<Bf16>>;
+
+  static Either of_type(int64_t count) {
+    if (current_backend->arrays == DType::bf16) return Guarded<Bf16>(count);
+    return Guarded<float>(count);
+  }
+  static Either of_type(const std::vector<float>& contents) {
+    if (current_backend->arrays == DType::bf16) return Guarded<Bf16>(to_bf16(contents));
+    return Guarded<float>(contents);
+  }
+
+  Either array_;
+};
+
 class EveryBackend : public testing::TestWithParam<Backend> {
  protected:
   void SetUp() override {
@@ -61,33 +118,55 @@ class EveryBackend : public testing::TestWithParam<Backend> {
   // The values as an input: on a GPU a copy that lives until the test ends, on the CPU they themselves.
   template <class T>
   const T* in(const std::vector<T>& values) {
-    if (stream.device.kind == Device::Kind::cpu) return values.data();
-    const auto copy = std::make_shared<OnDevice<T>>(values, next_is_aligned() ? 0 : 1);
-    uploaded_.push_back(copy);
-    return copy->data();
+    return stream.device.kind == Device::Kind::cpu ? values.data() : upload(values);
   }
   template <class T>
   const T* in(std::vector<T>&&) = delete;  // would be gone before the kernel runs
 
+  // The same as an input of the backend's type of arrays. The values are stored() ones.
+  ConstArray in_array(const std::vector<float>& values) {
+    if (GetParam().arrays == DType::bf16) return upload(to_bf16(values));
+    return in(values);
+  }
+  ConstArray in_array(std::vector<float>&&) = delete;
+
   // Calls run(stream, out) several times, on equal initial contents and as differently as the backend can; every result
-  // must have the same bits. Inputs must be uploaded before, because sums may depend on where an array begins.
+  // must have the same bits. `out` is a float*, or an Array of the backend's type where run takes an Array. Inputs must
+  // be uploaded before, because sums may depend on where an array begins.
   template <class Run>
   void expect_same_bits_on_every_run(int64_t count, Run&& run) {
-    std::vector<float> first;
-    for (int i = 0; i < GetParam().runs; ++i) {
-      Stream on = stream;
-      GetParam().vary(i, on);
-      OnDevice<float> out(std::vector<float>(static_cast<size_t>(count), 0.25f));
-      run(on, out.data());
-      const std::vector<float> values = out.values();
-      if (i == 0) first = values;
-      ASSERT_EQ(std::memcmp(first.data(), values.data(), values.size() * sizeof(float)), 0) << "run " << i;
+    if constexpr (std::is_invocable_v<Run, const Stream&, Array>) {
+      if (GetParam().arrays == DType::bf16) return expect_same_bits<Bf16>(count, run);
     }
+    expect_same_bits<float>(count, run);
   }
 
   Stream stream = GetParam().stream;
 
  private:
+  template <class T>
+  const T* upload(const std::vector<T>& values) {
+    const auto copy = std::make_shared<OnDevice<T>>(values, next_is_aligned() ? 0 : 1);
+    uploaded_.push_back(copy);
+    return copy->data();
+  }
+
+  template <class T, class Run>
+  void expect_same_bits(int64_t count, Run&& run) {
+    T start;
+    assign(start, 0.25f);
+    std::vector<T> first;
+    for (int i = 0; i < GetParam().runs; ++i) {
+      Stream on = stream;
+      GetParam().vary(i, on);
+      OnDevice<T> out(std::vector<T>(static_cast<size_t>(count), start));
+      run(on, out.data());
+      const std::vector<T> values = out.values();
+      if (i == 0) first = values;
+      ASSERT_EQ(std::memcmp(first.data(), values.data(), values.size() * sizeof(T)), 0) << "run " << i;
+    }
+  }
+
   Stream before_ = current_stream();
   std::vector<std::shared_ptr<void>> uploaded_;
 };
@@ -171,6 +250,27 @@ inline void expect_within(const std::vector<float>& actual, const Values& expect
 
 inline void expect_equal(const std::vector<float>& actual, const Values& expected) {
   expect_within(actual, expected, Values(expected.size()));
+}
+
+// The same for an array of the backend's type. A bf16 is a result within `tolerance` of `expected`, rounded to nearest;
+// as rounding never turns an order around, it lies between the bounds of that result, rounded. That is up to half a unit
+// in the last place more, at most 2^-8 of the result (which has 8 significant bits), and nothing where a result is a bf16.
+inline void expect_within(const GuardedArray& actual, Values expected, Values tolerance) {
+  ASSERT_EQ(expected.size(), tolerance.size());
+  if (current_backend->arrays == DType::bf16) {
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const double low = reference::bf16(expected[i] - tolerance[i]),
+                   high = reference::bf16(expected[i] + tolerance[i]);
+      expected[i] = low == high ? low : (low + high) / 2;
+      tolerance[i] = low == high ? 0 : (high - low) / 2;
+    }
+  }
+  expect_within(actual.values(), expected, tolerance);
+}
+
+// Where arithmetic is exact: relu, copies, small integers. The expected values are stored() ones.
+inline void expect_equal(const GuardedArray& actual, const Values& expected) {
+  expect_equal(actual.values(), expected);
 }
 
 // The tolerance of a product on `stream`: `terms` additions whose absolute terms sum up to `magnitude`, of which

@@ -16,8 +16,8 @@ struct Case {
   Case(int64_t rows, int64_t channels, Draw& draw)
       : rows(rows),
         channels(channels),
-        x(draw.reals(rows * channels, -3, 5)),
-        dy(draw.reals(rows * channels)),
+        x(stored(draw.reals(rows * channels, -3, 5))),
+        dy(stored(draw.reals(rows * channels))),
         mean(draw.reals(channels, 0, 2)),
         variance(draw.reals(channels, 0.1f, 4)),
         gamma(draw.reals(channels, 0.5f, 2)),
@@ -27,7 +27,7 @@ struct Case {
     for (size_t i = 0; i < x.size(); ++i) {
       const size_t c = i % static_cast<size_t>(channels);
       while (std::fabs((x[i] - mean[c]) / std::sqrt(variance[c] + kEpsilon) * gamma[c] + beta[c]) < 1e-3f)
-        x[i] += 0.01f;
+        x[i] = stored(x[i] + 0x1p-5f);  // a step that a bf16 below 8 can take
     }
   }
 
@@ -61,7 +61,7 @@ class BatchNorm : public EveryBackend {
   void check_statistics(int64_t rows, int64_t channels, const std::vector<float>& x) {
     SCOPED_TRACE(fmt::format("rows {} channels {}", rows, channels));
     Guarded<float> mean(channels), variance(channels);
-    kernels().batch_norm_statistics(stream, rows, channels, in(x), mean.data(), variance.data());
+    kernels().batch_norm_statistics(stream, rows, channels, in_array(x), mean.data(), variance.data());
     const reference::Moments expected = reference::batch_norm_statistics(rows, channels, widen(x));
     // Sums run over the distances d from the first row, and over squares of differences of them, each off by
     // 3 roundings.
@@ -78,31 +78,31 @@ class BatchNorm : public EveryBackend {
     EXPECT_TRUE(mean.intact() && variance.intact());
   }
 };
-INSTANTIATE_FOR_EVERY_BACKEND(BatchNorm);
+INSTANTIATE_FOR_VARIANTS(BatchNorm, Variants::types);
 
 TEST_P(BatchNorm, statistics_match_reference_on_generated_shapes) {
   Draw draw(31);
   for (int i = 0; i < cases(200) && !HasFailure(); ++i) {
     const int64_t rows = draw_rows(draw), channels = draw_channels(draw);
-    check_statistics(rows, channels, draw.reals(rows * channels, -1, 3));
+    check_statistics(rows, channels, stored(draw.reals(rows * channels, -1, 3)));
   }
-  check_statistics(70'001, 3, draw.reals(70'001 * 3, -1, 3));
+  check_statistics(70'001, 3, stored(draw.reals(70'001 * 3, -1, 3)));
 }
 
 TEST_P(BatchNorm, statistics_keep_a_small_variance_beside_a_huge_mean) {
   Draw draw(32);
   for (const float offset : {1e4f, -1e6f}) {
     std::vector<float> x = draw.reals(5003 * 17);
-    for (float& value : x) value += offset;
+    for (float& value : x) value = stored(value + offset);
     check_statistics(5003, 17, x);
   }
 }
 
 TEST_P(BatchNorm, statistics_of_equal_rows_have_no_variance) {
-  const std::vector<float> x(1000 * 5, 3.1f);
+  const std::vector<float> x(1000 * 5, stored(3.1f));
   Guarded<float> mean(5), variance(5);
-  kernels().batch_norm_statistics(stream, 1000, 5, in(x), mean.data(), variance.data());
-  EXPECT_EQ(mean.values(), std::vector<float>(5, 3.1f));
+  kernels().batch_norm_statistics(stream, 1000, 5, in_array(x), mean.data(), variance.data());
+  EXPECT_EQ(mean.values(), std::vector<float>(5, x[0]));
   EXPECT_EQ(variance.values(), std::vector<float>(5, 0.0f));
 }
 
@@ -116,12 +116,12 @@ TEST_P(BatchNorm, normalize_matches_reference_also_in_place) {
                                                             widen(t.gamma), widen(t.beta), relu);
     // Difference, sum with epsilon, root, quotient, product, sum: at most one rounding each.
     const Values tolerance = roundoff(6, t.magnitude());
-    Guarded<float> y(t.rows * t.channels), in_place(t.x);
-    for (Guarded<float>* out : {&y, &in_place}) {
-      const float* const x = out == &y ? in(t.x) : in_place.data();
+    GuardedArray y(t.rows * t.channels), in_place(t.x);
+    for (GuardedArray* out : {&y, &in_place}) {
+      const ConstArray x = out == &y ? in_array(t.x) : in_place.data();
       kernels().batch_norm_normalize(stream, t.rows, t.channels, x, in(t.mean), in(t.variance), kEpsilon, in(t.gamma),
                                      in(t.beta), relu, out->data());
-      expect_within(out->values(), expected, tolerance);
+      expect_within(*out, expected, tolerance);
       EXPECT_TRUE(out->intact());
     }
   }
@@ -129,8 +129,8 @@ TEST_P(BatchNorm, normalize_matches_reference_also_in_place) {
 
 TEST_P(BatchNorm, normalize_lets_nan_through_the_relu) {
   const std::vector<float> x = {NAN, -1, 1}, zero(3), one(3, 1.0f);
-  Guarded<float> y(3);
-  kernels().batch_norm_normalize(stream, 1, 3, in(x), in(zero), in(one), 0, in(one), in(zero), true, y.data());
+  GuardedArray y(3);
+  kernels().batch_norm_normalize(stream, 1, 3, in_array(x), in(zero), in(one), 0, in(one), in(zero), true, y.data());
   EXPECT_TRUE(std::isnan(y.values()[0]));
   EXPECT_EQ(y.values()[1], 0);
   EXPECT_EQ(y.values()[2], 1);
@@ -143,8 +143,9 @@ TEST_P(BatchNorm, backward_reduce_matches_reference) {
     const bool relu = draw.coin();
     SCOPED_TRACE(text(t));
     Guarded<float> dgamma(t.channels), dbeta(t.channels);
-    kernels().batch_norm_backward_reduce(stream, t.rows, t.channels, in(t.x), in(t.dy), in(t.mean), in(t.variance),
-                                         kEpsilon, in(t.gamma), in(t.beta), relu, dgamma.data(), dbeta.data());
+    kernels().batch_norm_backward_reduce(stream, t.rows, t.channels, in_array(t.x), in_array(t.dy), in(t.mean),
+                                         in(t.variance), kEpsilon, in(t.gamma), in(t.beta), relu, dgamma.data(),
+                                         dbeta.data());
     const reference::BatchNormSums expected = reference::batch_norm_backward_reduce(
         t.rows, t.channels, widen(t.x), widen(t.dy), t.moments, kEpsilon, widen(t.gamma), widen(t.beta), relu);
     // Sums of |dz| |xhat| and |dz|: with relu off they bound those with relu on.
@@ -165,11 +166,11 @@ TEST_P(BatchNorm, backward_input_matches_reference_for_whole_and_sharded_batches
     const int64_t total_rows = draw.coin() ? t.rows : 3 * t.rows + 1;
     SCOPED_TRACE(text(t));
     const std::vector<float> dgamma = draw.reals(t.channels, -9, 9), dbeta = draw.reals(t.channels, -9, 9),
-                             start = draw.reals(t.rows * t.channels);
-    Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(t.rows * t.channels);
-    kernels().batch_norm_backward_input(stream, t.rows, t.channels, total_rows, in(t.x), in(t.dy), in(t.mean),
-                                        in(t.variance), kEpsilon, in(t.gamma), in(t.beta), relu, in(dgamma), in(dbeta),
-                                        accumulate, dx.data());
+                             start = stored(draw.reals(t.rows * t.channels));
+    GuardedArray dx = accumulate ? GuardedArray(start) : GuardedArray(t.rows * t.channels);
+    kernels().batch_norm_backward_input(stream, t.rows, t.channels, total_rows, in_array(t.x), in_array(t.dy),
+                                        in(t.mean), in(t.variance), kEpsilon, in(t.gamma), in(t.beta), relu, in(dgamma),
+                                        in(dbeta), accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::batch_norm_backward_input(
         t.rows, t.channels, total_rows, widen(t.x), widen(t.dy), t.moments, kEpsilon, widen(t.gamma), widen(t.beta),
@@ -183,7 +184,7 @@ TEST_P(BatchNorm, backward_input_matches_reference_for_whole_and_sharded_batches
         {Values(t.mean.size()), widen(t.variance)}, kEpsilon, absolute(widen(t.gamma)), widen(t.beta), false,
         {minus_dgamma, minus_dbeta}, absolute(initial));
     // The longest product, (x - mean) * multiplier * dgamma / rows / deviation, has about ten roundings.
-    expect_within(dx.values(), expected, roundoff(12, magnitude));
+    expect_within(dx, expected, roundoff(12, magnitude));
     EXPECT_TRUE(dx.intact());
   }
 }
@@ -217,8 +218,9 @@ TEST_P(BatchNorm, gives_the_same_bits_on_every_run) {
   for (const int64_t channels : {3, 32, 129}) {
     const Case t(3001, channels, draw);
     const int64_t count = t.rows * t.channels;
-    const float *const x = in(t.x), *const dy = in(t.dy), *const mean = in(t.mean), *const variance = in(t.variance),
-                       *const gamma = in(t.gamma), *const beta = in(t.beta);
+    const ConstArray x = in_array(t.x), dy = in_array(t.dy);
+    const float *const mean = in(t.mean), *const variance = in(t.variance), *const gamma = in(t.gamma),
+                       *const beta = in(t.beta);
     expect_same_bits_on_every_run(2 * channels, [&](const Stream& on, float* out) {
       kernels().batch_norm_statistics(on, t.rows, channels, x, out, out + channels);
     });
@@ -226,10 +228,10 @@ TEST_P(BatchNorm, gives_the_same_bits_on_every_run) {
       kernels().batch_norm_backward_reduce(on, t.rows, channels, x, dy, mean, variance, kEpsilon, gamma, beta, true,
                                            out, out + channels);
     });
-    expect_same_bits_on_every_run(count, [&](const Stream& on, float* y) {
+    expect_same_bits_on_every_run(count, [&](const Stream& on, Array y) {
       kernels().batch_norm_normalize(on, t.rows, channels, x, mean, variance, kEpsilon, gamma, beta, true, y);
     });
-    expect_same_bits_on_every_run(count, [&](const Stream& on, float* dx) {
+    expect_same_bits_on_every_run(count, [&](const Stream& on, Array dx) {
       kernels().batch_norm_backward_input(on, t.rows, channels, t.rows, x, dy, mean, variance, kEpsilon, gamma, beta,
                                           true, gamma, beta, true, dx);
     });

@@ -7,7 +7,7 @@ namespace convoy {
 namespace {
 
 class ImageBatch : public EveryBackend {};
-INSTANTIATE_FOR_EVERY_BACKEND(ImageBatch);
+INSTANTIATE_FOR_VARIANTS(ImageBatch, Variants::types);
 
 std::vector<uint8_t> draw_images(Draw& draw, int64_t count) {
   std::vector<uint8_t> images(static_cast<size_t>(count));
@@ -35,10 +35,10 @@ TEST_P(ImageBatch, matches_reference_on_generated_shapes) {
     const int64_t images_in_set = 23;
     const std::vector<uint8_t> images = draw_images(draw, images_in_set * s.h * s.w * s.c);
     const std::vector<int32_t> index = draw.labels(s.n, images_in_set);
-    Guarded<float> out(s.n * s.h * s.w * s.c);
+    GuardedArray out(s.n * s.h * s.w * s.c);
     kernels().image_batch(stream, s, in(images), in(index), out.data());
     // Quotient, difference and product of values up to 1, times at most 4.
-    expect_within(out.values(), reference::image_batch(s, images, index), roundoff(3, Values(out.values().size(), 4)));
+    expect_within(out, reference::image_batch(s, images, index), roundoff(3, Values(out.values().size(), 4)));
     EXPECT_TRUE(out.intact());
   }
 }
@@ -47,7 +47,7 @@ TEST_P(ImageBatch, without_augmentation_is_the_normalised_image) {
   const ImageBatchShape s{.n = 1, .h = 1, .w = 2, .c = 1, .mean = {0.5f}, .inverse_std = {2}, .key = kKey};
   const std::vector<uint8_t> images = {9, 9, 0, 255};
   const std::vector<int32_t> index = {1};
-  Guarded<float> out(2);
+  GuardedArray out(2);
   kernels().image_batch(stream, s, in(images), in(index), out.data());
   EXPECT_EQ(out.values(), (std::vector<float>{-1, 1}));
 }
@@ -62,7 +62,7 @@ TEST_P(ImageBatch, every_offset_and_both_directions_occur) {
     images[static_cast<size_t>(i * 25 + 12)] = 255;
     index.push_back(i);
   }
-  Guarded<float> out(count * 25);
+  GuardedArray out(count * 25);
   kernels().image_batch(stream, s, in(images), in(index), out.data());
   std::set<int64_t> places;
   const std::vector<float> values = out.values();
@@ -78,7 +78,7 @@ TEST_P(ImageBatch, an_image_is_augmented_alike_wherever_it_stands_in_the_batch) 
   const std::vector<uint8_t> images = draw_images(draw, 5 * 6 * 7 * 3);
   const std::vector<int32_t> index = {4, 1}, swapped = {1, 4};
   const size_t half = 6 * 7 * 3;
-  Guarded<float> a(2 * half), b(2 * half);
+  GuardedArray a(2 * half), b(2 * half);
   kernels().image_batch(stream, s, in(images), in(index), a.data());
   kernels().image_batch(stream, s, in(images), in(swapped), b.data());
   const std::vector<float> in_order = a.values(), in_other = b.values();
@@ -97,9 +97,9 @@ TEST_P(ImageBatch, has_the_same_bits_on_every_backend) {
   const std::vector<int32_t> index = {7, 0, 3, 3, 5};
   std::vector<float> expected(5 * 9 * 11 * 3);
   cpu_kernel_tables().front()->image_batch({}, s, images.data(), index.data(), expected.data());
-  Guarded<float> out(static_cast<int64_t>(expected.size()));
+  GuardedArray out(static_cast<int64_t>(expected.size()));
   kernels().image_batch(stream, s, in(images), in(index), out.data());
-  EXPECT_EQ(out.values(), expected);
+  EXPECT_EQ(out.values(), stored(expected));
 }
 
 TEST_P(ImageBatch, gives_the_same_bits_on_every_run) {
@@ -110,7 +110,7 @@ TEST_P(ImageBatch, gives_the_same_bits_on_every_run) {
   const uint8_t* const on_images = in(images);
   const int32_t* const on_index = in(index);
   expect_same_bits_on_every_run(
-      s.n * 32 * 32 * 3, [&](const Stream& on, float* out) { kernels().image_batch(on, s, on_images, on_index, out); });
+      s.n * 32 * 32 * 3, [&](const Stream& on, Array out) { kernels().image_batch(on, s, on_images, on_index, out); });
 }
 
 }  // namespace

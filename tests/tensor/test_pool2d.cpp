@@ -33,7 +33,7 @@ Pool2dShape draw_shape(Draw& draw) {
 }
 
 class Pool2d : public EveryBackend {};
-INSTANTIATE_FOR_EVERY_BACKEND(Pool2d);
+INSTANTIATE_FOR_VARIANTS(Pool2d, Variants::types);
 
 TEST_P(Pool2d, max_pool_forward_matches_reference_with_ties_infinities_and_nan) {
   Draw draw(21);
@@ -45,11 +45,11 @@ TEST_P(Pool2d, max_pool_forward_matches_reference_with_ties_infinities_and_nan) 
       const int64_t kind = draw.between(0, 20);
       value = kind == 0 ? NAN : kind == 1 ? -INFINITY : kind == 2 ? INFINITY : static_cast<float>(draw.between(-2, 2));
     }
-    Guarded<float> y(result_count(s));
+    GuardedArray y(result_count(s));
     Guarded<uint8_t> index(result_count(s));
-    kernels().max_pool_forward(stream, s, in(x), y.data(), index.data());
+    kernels().max_pool_forward(stream, s, in_array(x), y.data(), index.data());
     const reference::MaxPool expected = reference::max_pool_forward(s, widen(x));
-    expect_equal(y.values(), expected.y);
+    expect_equal(y, expected.y);
     EXPECT_EQ(index.values(), expected.index);
     EXPECT_TRUE(y.intact() && index.intact());
   }
@@ -61,14 +61,14 @@ TEST_P(Pool2d, max_pool_backward_matches_reference_on_odd_shapes) {
     const Pool2dShape s = draw_shape(draw);
     const bool accumulate = draw.coin();
     SCOPED_TRACE(fmt::format("accumulate {} {}", accumulate, text(s)));
-    const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s)),
-                             start = draw.reals(image_count(s));
+    const std::vector<float> x = stored(draw.reals(image_count(s))), dy = stored(draw.reals(result_count(s))),
+                             start = stored(draw.reals(image_count(s)));
     const std::vector<uint8_t> index = reference::max_pool_forward(s, widen(x)).index;
-    Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(image_count(s));
-    kernels().max_pool_backward(stream, s, in(dy), in(index), accumulate, dx.data());
+    GuardedArray dx = accumulate ? GuardedArray(start) : GuardedArray(image_count(s));
+    kernels().max_pool_backward(stream, s, in_array(dy), in(index), accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
     // A pixel lies in at most R*S windows.
-    expect_within(dx.values(), reference::max_pool_backward(s, widen(dy), index, initial),
+    expect_within(dx, reference::max_pool_backward(s, widen(dy), index, initial),
                   roundoff(static_cast<double>(s.r * s.s) + 1,
                            reference::max_pool_backward(s, absolute(widen(dy)), index, absolute(initial))));
     EXPECT_TRUE(dx.intact());
@@ -80,11 +80,11 @@ TEST_P(Pool2d, average_pool_forward_matches_reference) {
   for (int i = 0; i < cases(250) && !HasFailure(); ++i) {
     const Pool2dShape s = draw_shape(draw);
     SCOPED_TRACE(text(s));
-    const std::vector<float> x = draw.reals(image_count(s));
-    Guarded<float> y(result_count(s));
-    kernels().average_pool_forward(stream, s, in(x), y.data());
+    const std::vector<float> x = stored(draw.reals(image_count(s)));
+    GuardedArray y(result_count(s));
+    kernels().average_pool_forward(stream, s, in_array(x), y.data());
     // R*S additions, the reciprocal and the product.
-    expect_within(y.values(), reference::average_pool_forward(s, widen(x)),
+    expect_within(y, reference::average_pool_forward(s, widen(x)),
                   roundoff(static_cast<double>(s.r * s.s) + 2, reference::average_pool_forward(s, absolute(widen(x)))));
     EXPECT_TRUE(y.intact());
   }
@@ -96,11 +96,11 @@ TEST_P(Pool2d, average_pool_backward_matches_reference) {
     const Pool2dShape s = draw_shape(draw);
     const bool accumulate = draw.coin();
     SCOPED_TRACE(fmt::format("accumulate {} {}", accumulate, text(s)));
-    const std::vector<float> dy = draw.reals(result_count(s)), start = draw.reals(image_count(s));
-    Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(image_count(s));
-    kernels().average_pool_backward(stream, s, in(dy), accumulate, dx.data());
+    const std::vector<float> dy = stored(draw.reals(result_count(s))), start = stored(draw.reals(image_count(s)));
+    GuardedArray dx = accumulate ? GuardedArray(start) : GuardedArray(image_count(s));
+    kernels().average_pool_backward(stream, s, in_array(dy), accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
-    expect_within(dx.values(), reference::average_pool_backward(s, widen(dy), initial),
+    expect_within(dx, reference::average_pool_backward(s, widen(dy), initial),
                   roundoff(static_cast<double>(s.r * s.s) + 3,
                            reference::average_pool_backward(s, absolute(widen(dy)), absolute(initial))));
     EXPECT_TRUE(dx.intact());
@@ -111,8 +111,8 @@ TEST_P(Pool2d, global_average_is_a_window_of_the_whole_image) {
   const Pool2dShape s{.n = 2, .h = 4, .w = 4, .c = 3, .r = 4, .s = 4};
   std::vector<float> x(static_cast<size_t>(image_count(s)));
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 3 + i / 48);  // channel + image
-  Guarded<float> y(6);
-  kernels().average_pool_forward(stream, s, in(x), y.data());
+  GuardedArray y(6);
+  kernels().average_pool_forward(stream, s, in_array(x), y.data());
   EXPECT_EQ(y.values(), (std::vector<float>{0, 1, 2, 1, 2, 3}));
 }
 
@@ -121,22 +121,22 @@ TEST_P(Pool2d, gives_the_same_bits_on_every_run) {
   for (const Pool2dShape& s :
        {Pool2dShape{.n = 7, .h = 33, .w = 31, .c = 37, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
         Pool2dShape{.n = 5, .h = 23, .w = 21, .c = 35, .r = 3, .s = 3, .stride_h = 2, .stride_w = 1, .pad_h = 1}}) {
-    const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s));
+    const std::vector<float> x = stored(draw.reals(image_count(s))), dy = stored(draw.reals(result_count(s)));
     const std::vector<uint8_t> index = reference::max_pool_forward(s, widen(x)).index;
-    const float *const on_x = in(x), *const on_dy = in(dy);
+    const ConstArray on_x = in_array(x), on_dy = in_array(dy);
     const uint8_t* const on_index = in(index);
-    expect_same_bits_on_every_run(result_count(s), [&](const Stream& on, float* y) {
+    expect_same_bits_on_every_run(result_count(s), [&](const Stream& on, Array y) {
       Guarded<uint8_t> found(result_count(s));
       kernels().max_pool_forward(on, s, on_x, y, found.data());
       EXPECT_EQ(found.values(), index);
     });
     expect_same_bits_on_every_run(result_count(s),
-                                  [&](const Stream& on, float* y) { kernels().average_pool_forward(on, s, on_x, y); });
+                                  [&](const Stream& on, Array y) { kernels().average_pool_forward(on, s, on_x, y); });
     for (const bool accumulate : {false, true}) {
-      expect_same_bits_on_every_run(image_count(s), [&](const Stream& on, float* dx) {
+      expect_same_bits_on_every_run(image_count(s), [&](const Stream& on, Array dx) {
         kernels().max_pool_backward(on, s, on_dy, on_index, accumulate, dx);
       });
-      expect_same_bits_on_every_run(image_count(s), [&](const Stream& on, float* dx) {
+      expect_same_bits_on_every_run(image_count(s), [&](const Stream& on, Array dx) {
         kernels().average_pool_backward(on, s, on_dy, accumulate, dx);
       });
     }

@@ -20,17 +20,16 @@ class Reduce : public EveryBackend {
     }
   }
 };
-INSTANTIATE_FOR_EVERY_BACKEND(Reduce);
+INSTANTIATE_FOR_VARIANTS(Reduce, Variants::types);
 
 TEST_P(Reduce, bias_forward_matches_reference_also_in_place) {
   Draw draw(51);
   for_matrices(draw, [&](int64_t rows, int64_t columns) {
-    const std::vector<float> x = draw.reals(rows * columns), bias = draw.reals(columns);
-    Guarded<float> y(rows * columns), in_place(x);
-    kernels().bias_forward(stream, rows, columns, in(x), in(bias), y.data());
+    const std::vector<float> x = stored(draw.reals(rows * columns)), bias = draw.reals(columns);
+    GuardedArray y(rows * columns), in_place(x);
+    kernels().bias_forward(stream, rows, columns, in_array(x), in(bias), y.data());
     kernels().bias_forward(stream, rows, columns, in_place.data(), in(bias), in_place.data());
-    expect_within(y.values(), reference::bias_forward(columns, widen(x), widen(bias)),
-                  roundoff(1, Values(x.size(), 2)));
+    expect_within(y, reference::bias_forward(columns, widen(x), widen(bias)), roundoff(1, Values(x.size(), 2)));
     EXPECT_EQ(y.values(), in_place.values());
     EXPECT_TRUE(y.intact() && in_place.intact());
   });
@@ -40,9 +39,9 @@ TEST_P(Reduce, column_sum_matches_reference) {
   Draw draw(52);
   for_matrices(draw, [&](int64_t rows, int64_t columns) {
     const bool accumulate = draw.coin();
-    const std::vector<float> x = draw.reals(rows * columns), start = draw.reals(columns);
+    const std::vector<float> x = stored(draw.reals(rows * columns)), start = draw.reals(columns);
     Guarded<float> out = accumulate ? Guarded<float>(start) : Guarded<float>(columns);
-    kernels().column_sum(stream, rows, columns, in(x), accumulate, out.data());
+    kernels().column_sum(stream, rows, columns, in_array(x), accumulate, out.data());
     const Values initial = accumulate ? widen(start) : Values{};
     expect_within(out.values(), reference::column_sum(rows, columns, widen(x), initial),
                   roundoff(static_cast<double>(rows) + 1,
@@ -55,16 +54,16 @@ TEST_P(Reduce, bias_relu_backward_matches_reference_also_in_place) {
   Draw draw(53);
   for_matrices(draw, [&](int64_t rows, int64_t columns) {
     const bool accumulate = draw.coin();
-    std::vector<float> y = draw.reals(rows * columns);
+    std::vector<float> y = stored(draw.reals(rows * columns));
     for (float& value : y) value = std::max(value, 0.0f);
-    const std::vector<float> dy = draw.reals(rows * columns), start = draw.reals(columns);
-    Guarded<float> dz(rows * columns), in_place(dy);
+    const std::vector<float> dy = stored(draw.reals(rows * columns)), start = draw.reals(columns);
+    GuardedArray dz(rows * columns), in_place(dy);
     Guarded<float> dbias = accumulate ? Guarded<float>(start) : Guarded<float>(columns);
-    kernels().bias_relu_backward(stream, rows, columns, in(y), in(dy), dz.data(), accumulate, dbias.data());
-    kernels().bias_relu_backward(stream, rows, columns, in(y), in_place.data(), in_place.data(), false, nullptr);
+    kernels().bias_relu_backward(stream, rows, columns, in_array(y), in_array(dy), dz.data(), accumulate, dbias.data());
+    kernels().bias_relu_backward(stream, rows, columns, in_array(y), in_place.data(), in_place.data(), false, nullptr);
     const Values expected = reference::relu_backward(widen(y), widen(dy)),
                  initial = accumulate ? widen(start) : Values{};
-    expect_equal(dz.values(), expected);
+    expect_equal(dz, expected);
     EXPECT_EQ(dz.values(), in_place.values());
     expect_within(dbias.values(), reference::column_sum(rows, columns, expected, initial),
                   roundoff(static_cast<double>(rows) + 1,
@@ -130,14 +129,19 @@ TEST_P(Reduce, gives_the_same_bits_on_every_run) {
   Draw draw(57);
   for (const int64_t columns : {1, 10, 64, 129}) {
     const int64_t rows = 100'003 / columns, count = rows * columns;
-    const std::vector<float> x = draw.reals(count), y = draw.reals(count), bias = draw.reals(columns);
-    const float *const on_x = in(x), *const on_y = in(y), *const on_bias = in(bias);
+    const std::vector<float> x = stored(draw.reals(count)), y = stored(draw.reals(count)), bias = draw.reals(columns);
+    const ConstArray array_x = in_array(x), array_y = in_array(y);
+    const float *const on_x = in(x), *const on_bias = in(bias);
     expect_same_bits_on_every_run(
-        count, [&](const Stream& on, float* out) { kernels().bias_forward(on, rows, columns, on_x, on_bias, out); });
+        count, [&](const Stream& on, Array out) { kernels().bias_forward(on, rows, columns, array_x, on_bias, out); });
     expect_same_bits_on_every_run(
-        columns, [&](const Stream& on, float* out) { kernels().column_sum(on, rows, columns, on_x, true, out); });
-    expect_same_bits_on_every_run(count + columns, [&](const Stream& on, float* out) {
-      kernels().bias_relu_backward(on, rows, columns, on_y, on_x, out, true, out + count);
+        columns, [&](const Stream& on, float* out) { kernels().column_sum(on, rows, columns, array_x, true, out); });
+    expect_same_bits_on_every_run(count, [&](const Stream& on, Array dz) {
+      kernels().bias_relu_backward(on, rows, columns, array_y, array_x, dz, false, nullptr);
+    });
+    GuardedArray dz(count);
+    expect_same_bits_on_every_run(columns, [&](const Stream& on, float* dbias) {
+      kernels().bias_relu_backward(on, rows, columns, array_y, array_x, dz.data(), true, dbias);
     });
     expect_same_bits_on_every_run(1, [&](const Stream& on, float* out) { kernels().sum(on, count, on_x, out); });
     expect_same_bits_on_every_run(rows, [&](const Stream& on, float* out) {

@@ -52,9 +52,11 @@ std::vector<Backend> backends_under_test(Variants variants) {
     add("", aligned);
     return backends;
   }
-  if (variants == Variants::none) {
+  if (variants == Variants::none || variants == Variants::types) {
     add("_aligned", aligned);
     add("_mixed", mixed);
+    cuda.arrays = DType::bf16;
+    if (variants == Variants::types) add("_mixed_bf16", mixed);
     return backends;
   }
   for (const auto& [precision, precision_name] : kPrecisions) {
