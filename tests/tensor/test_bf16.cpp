@@ -37,7 +37,7 @@ TEST(Bf16, rounds_to_nearest_and_to_even_in_the_middle) {
       {0x1p-133f, 0x1p-133f},  // the smallest
       {0x1p-134f, 0},
       {0x1.8p-133f, 0x1p-132f},
-      {0x1.000002p-134f, 0x1p-133f},
+      {0x1.0002p-134f, 0x1p-133f},
       {1e-45f, 0},
       {INFINITY, INFINITY},
   };
