@@ -8,9 +8,10 @@
 
 namespace convoy {
 
-// conv2d.cpp: x [N,H,W,C], w [K,R,S,C], bias [K] or undefined -> [N,P,Q,K], then ReLU when asked (fused).
+// conv2d.cpp: x [N,H,W,C], w [K,R,S,C], bias [K] or undefined -> [N,P,Q,K], then ReLU when asked (fused). `statistics`,
+// when not null, becomes the result's, for a batch_norm() of it.
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, Window stride, Window pad,
-                bool relu = false);
+                bool relu = false, BatchStatistics* statistics = nullptr);
 
 // linear.cpp: x [N,in], weight [out,in], bias [out] or undefined -> x * weight^T + bias [N,out], then ReLU
 // when asked (fused).
@@ -28,8 +29,9 @@ struct BatchNormState {
   Tensor running_mean, running_variance;
   float momentum = 0.1f, epsilon = 1e-5f;
 };
+// `known`, when not null: the statistics of x, for training.
 Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, BatchNormState& state,
-                    bool training, bool relu = false);
+                    bool training, bool relu = false, const BatchStatistics* known = nullptr);
 
 // elementwise.cpp
 Variable apply(Unary function, const Variable& x);

@@ -4,7 +4,7 @@
 namespace convoy {
 
 Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, BatchNormState& state,
-                    bool training, bool relu) {
+                    bool training, bool relu, const BatchStatistics* known) {
   CHECK(x.shape().rank() >= 2, "batch_norm: input {} has no channel axis, expected [..., C]", x.shape());
   const int64_t channels = x.shape()[x.shape().rank() - 1], rows = channels == 0 ? 0 : x.value().count() / channels;
   const Shape vector{channels};
@@ -15,7 +15,7 @@ Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& be
   BatchStatistics statistics;
   if (training) {
     CHECK(rows != 1, "batch_norm: one value per channel has no variance to train with (input {})", x.shape());
-    statistics = batch_norm_statistics(x.value());
+    statistics = known != nullptr ? *known : batch_norm_statistics(x.value());
   } else {
     // Copies: the running ones may have moved on by the time of the backward.
     statistics = {state.running_mean.clone(), state.running_variance.clone()};

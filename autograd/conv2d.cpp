@@ -3,9 +3,10 @@
 
 namespace convoy {
 
-Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, Window stride, Window pad, bool relu) {
-  const Tensor filters = convert(weight.value(), x.value().dtype());
-  const Tensor y = conv2d(x.value(), filters, value_or_none(bias), stride, pad, relu);
+Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, Window stride, Window pad, bool relu,
+                BatchStatistics* statistics) {
+  const Tensor filters = weight_for(x.value(), weight);
+  const Tensor y = conv2d(x.value(), filters, value_or_none(bias), stride, pad, relu, statistics);
   auto backward = [shape = conv2d_shape(x.value(), filters, stride, pad), y = relu ? y : Tensor(),
                    x = weight.requires_grad() ? x.value() : Tensor(),  // only dw reads x
                    w = x.requires_grad() ? filters : Tensor(),         // only dx reads w

@@ -1,10 +1,15 @@
 #include "autograd/epilogue.h"
 
 #include "tensor/kernels.h"
+#include "tensor/ops.h"
 
 namespace convoy {
 
 Tensor value_or_none(const Variable& variable) { return variable.defined() ? variable.value() : Tensor(); }
+
+Tensor weight_for(const Tensor& x, const Variable& weight) {
+  return is_real(x.dtype()) ? convert(weight.value(), x.dtype()) : weight.value();
+}
 
 Tensor bias_relu_backward(const Tensor& y, const Variable& bias, const Tensor& dy) {
   const Kernels& k = kernels(dy.device());

@@ -4,7 +4,7 @@
 namespace convoy {
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, bool relu) {
-  const Tensor matrix = convert(weight.value(), x.value().dtype());
+  const Tensor matrix = weight_for(x.value(), weight);
   const Tensor y = linear(x.value(), matrix, value_or_none(bias), relu);
   auto backward = [n = x.value().size(0), in = weight.value().size(1), out = weight.value().size(0),
                    y = relu ? y : Tensor(),

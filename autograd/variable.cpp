@@ -206,8 +206,9 @@ void Variable::add_grad(const std::function<void(Tensor& dx, bool accumulate)>& 
 void Variable::add_grad(const Tensor& dx) const {
   if (!requires_grad()) return;
   Node& node = *state_->node;
-  CHECK(dx.shape() == node.shape && dx.dtype() == node.dtype, "add_grad: contribution {} {} to a gradient of {} {}",
-        name_of(dx.dtype()), dx.shape(), name_of(node.dtype), node.shape);
+  CHECK(dx.shape() == node.shape && dx.dtype() == node.dtype,
+        "add_grad: contribution {} to a gradient of {} ({} to {})", dx.shape(), node.shape, name_of(dx.dtype()),
+        name_of(node.dtype));
   if (!node.is_leaf() && !node.has_grad) {
     node.grad = dx;
     node.has_grad = node.borrowed = true;

@@ -128,6 +128,8 @@ if has cifar10; then
     train "cifar-cnn, cifar10, tf32, graph $graph" 40 "cifar-$graph" --dataset cifar10 --model cifar-cnn --precision tf32 --graph "$graph" --epochs 2 --holdout 1000
     train "resnet18, cifar10, tf32, graph $graph" 20 "resnet-$graph" --dataset cifar10 --model resnet18 --precision tf32 --graph "$graph" --steps 200 --batch 64 --holdout 1000
   done
+  train "cifar-cnn, cifar10, bf16, graph on" 40 cifar-bf16 --dataset cifar10 --model cifar-cnn --precision bf16 --epochs 2 --holdout 1000
+  train "resnet18, cifar10, bf16, graph on" 20 resnet-bf16 --dataset cifar10 --model resnet18 --precision bf16 --steps 200 --batch 64 --holdout 1000
   same_losses cifar-on cifar-off
   same_losses resnet-on resnet-off
 fi

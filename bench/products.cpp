@@ -21,6 +21,7 @@
 #include "tensor/cpu/parallel.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/kernels.h"
+#include "tensor/ops.h"
 #include "tensor/tensor.h"
 
 namespace convoy {
@@ -58,12 +59,13 @@ struct Options {
   double seconds = 0.2;  // of measurement for each line
 };
 
+// Activations or filters, as the stream stores them.
 Tensor noise(const Shape& shape, uint32_t which) {
   Tensor values = Tensor::empty(shape, DType::f32, Device{});
   const RandomKey key{.stream = RandomStream::synthetic, .step = which};
   for (int64_t i = 0; i < values.count(); ++i)
     values.data<float>()[i] = 2 * random_uniform(key, static_cast<uint64_t>(i)) - 1;
-  return values.to(current_stream().device);
+  return convert(values.to(current_stream().device), activation_type(current_stream()));
 }
 
 double seconds_of(const std::function<void()>& work) {
@@ -119,32 +121,23 @@ void time_shape(const Conv2dShape& s, double seconds) {
   const Kernels& k = kernels(current_stream().device);
   const Tensor x = noise({s.n, s.h, s.w, s.c}, 1), w = noise({s.k, s.r, s.s, s.c}, 2),
                dy = noise({s.n, s.p(), s.q(), s.k}, 3);
-  Tensor y = Tensor::empty(dy.shape()), dx = Tensor::empty(x.shape()), dw = Tensor::empty(w.shape());
-  print(s, "forward",
-        time_of([&] { k.conv2d_forward(current_stream(), s, x.data<float>(), w.data<float>(), {}, y.data<float>()); },
-                seconds));
+  Tensor y = Tensor::empty(dy.shape(), dy.dtype()), dx = Tensor::empty(x.shape(), x.dtype()),
+         dw = Tensor::empty(w.shape());
+  print(s, "forward", time_of([&] { k.conv2d_forward(current_stream(), s, x, w, {}, y); }, seconds));
   if (s.c > 3) {  // the first layer's input wants no gradient
     print(s, "backward_input",
-          time_of(
-              [&] {
-                k.conv2d_backward_input(current_stream(), s, dy.data<float>(), w.data<float>(), false,
-                                        dx.data<float>());
-              },
-              seconds));
+          time_of([&] { k.conv2d_backward_input(current_stream(), s, dy, w, false, dx); }, seconds));
   }
   print(s, "backward_weight",
-        time_of(
-            [&] {
-              k.conv2d_backward_weight(current_stream(), s, x.data<float>(), dy.data<float>(), false, dw.data<float>());
-            },
-            seconds));
+        time_of([&] { k.conv2d_backward_weight(current_stream(), s, x, dy, false, dw.data<float>()); }, seconds));
 }
 
 // The three products of a linear layer: x * w^T, dy * w, dy^T * x.
 void time_shape(const GemmShape& s, double seconds) {
   const Kernels& kernel = kernels(current_stream().device);
   const Tensor x = noise({s.m, s.k}, 1), w = noise({s.n, s.k}, 2), dy = noise({s.m, s.n}, 3);
-  Tensor y = Tensor::empty({s.m, s.n}), dx = Tensor::empty({s.m, s.k}), dw = Tensor::empty({s.n, s.k});
+  Tensor y = Tensor::empty({s.m, s.n}, dy.dtype()), dx = Tensor::empty({s.m, s.k}, x.dtype()),
+         dw = Tensor::empty({s.n, s.k});
   struct Direction {
     const char* name;
     GemmShape shape;
@@ -157,11 +150,7 @@ void time_shape(const GemmShape& s, double seconds) {
       {"backward_weight", {.m = s.n, .n = s.k, .k = s.m, .transpose_a = true}, dy, x, dw},
   };
   for (const Direction& d : directions) {
-    const double time = time_of(
-        [&] {
-          kernel.gemm(current_stream(), d.shape, d.a.data<float>(), d.b.data<float>(), {}, false, d.c.data<float>());
-        },
-        seconds);
+    const double time = time_of([&] { kernel.gemm(current_stream(), d.shape, d.a, d.b, {}, false, d.c); }, seconds);
     const double operations = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
     std::cout << nlohmann::json{{"what", "gemm"},
                                 {"direction", d.name},

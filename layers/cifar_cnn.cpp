@@ -21,9 +21,9 @@ class CifarCnn : public Module {
 
  protected:
   Variable forward(const Variable& x) override {
-    Variable y = halve(bn1_(conv1_(x), Activation::relu));
-    y = halve(bn2_(conv2_(y), Activation::relu));
-    y = halve(bn3_(conv3_(y), Activation::relu));
+    Variable y = halve(bn1_.after(conv1_, x, Activation::relu));
+    y = halve(bn2_.after(conv2_, y, Activation::relu));
+    y = halve(bn3_.after(conv3_, y, Activation::relu));
     return fc2_(fc1_(flatten(y), Activation::relu));
   }
 

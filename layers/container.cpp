@@ -10,18 +10,17 @@ void Sequential::append(std::unique_ptr<Module> layer) {
 std::string Sequential::describe() const { return fmt::format("Sequential({} layers)", layers_.size()); }
 
 Variable Sequential::forward(const Variable& x) {
-  const auto is_relu = [&](size_t i) {
-    const auto* unary = i < layers_.size() ? dynamic_cast<const UnaryLayer*>(layers_[i]) : nullptr;
-    return unary && unary->function() == Unary::relu;
-  };
   Variable y = x;
   for (size_t i = 0; i < layers_.size(); ++i) {
-    if (!is_relu(i + 1)) {
-      y = (*layers_[i])(y);
-    } else {
-      y = (*layers_[i])(y, Activation::relu);
-      ForwardObserver::notify(*layers_[++i], y);
-    }
+    const size_t first = i;
+    Conv2d* const conv = layer<Conv2d>(i);
+    BatchNorm2d* const norm = conv != nullptr ? layer<BatchNorm2d>(i + 1) : nullptr;
+    if (norm != nullptr) ++i;
+    const UnaryLayer* const unary = layer<UnaryLayer>(i + 1);
+    const bool relu = unary != nullptr && unary->function() == Unary::relu;
+    const Activation then = relu ? Activation::relu : Activation::none;
+    y = norm != nullptr ? norm->after(*conv, y, then) : (*layers_[first])(y, then);
+    if (relu) ForwardObserver::notify(*layers_[++i], y);
   }
   return y;
 }

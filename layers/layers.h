@@ -20,6 +20,10 @@ class Conv2d : public Module {
   int64_t multiply_adds(const Shape& output) const override;
   void reset_parameters(const RandomKey& key) override;
 
+  using Module::operator();
+  // The same, with the batch statistics of the result.
+  Variable operator()(const Variable& x, BatchStatistics& statistics);
+
  protected:
   Variable forward(const Variable& x) override { return forward_then(x, Activation::none); }
   Variable forward_then(const Variable& x, Activation then) override;
@@ -59,6 +63,9 @@ class BatchNorm2d : public Module {
   explicit BatchNorm2d(int64_t channels);
   std::string describe() const override;
   void reset_parameters(const RandomKey& key) override;
+
+  // What (*this)(conv(x), then) gives; while training, the convolution takes the batch's statistics on the way.
+  Variable after(Conv2d& conv, const Variable& x, Activation then = Activation::none);
 
  protected:
   Variable forward(const Variable& x) override { return forward_then(x, Activation::none); }
@@ -139,7 +146,8 @@ class Flatten : public Module {  // [N,H,W,C] -> [N, H*W*C]
   Variable forward(const Variable& x) override { return flatten(x); }
 };
 
-// Runs its children in order, named "0", "1", … as nn.Sequential does; fuses a ReLU into the layer before it.
+// Runs its children in order, named "0", "1", … as nn.Sequential does; fuses a ReLU into the layer before it, and the
+// statistics of a batch norm into the convolution before it.
 class Sequential : public Module {
  public:
   void append(std::unique_ptr<Module> layer);
@@ -149,6 +157,12 @@ class Sequential : public Module {
   Variable forward(const Variable& x) override;
 
  private:
+  // Layer i as an M; null where there is none, or another.
+  template <class M>
+  M* layer(size_t i) const {
+    return i < layers_.size() ? dynamic_cast<M*>(layers_[i]) : nullptr;
+  }
+
   std::vector<Module*> layers_;
 };
 

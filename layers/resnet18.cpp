@@ -26,7 +26,7 @@ class BasicBlock : public Module {
 
  protected:
   Variable forward(const Variable& x) override {
-    const Variable y = bn2_(conv2_(bn1_(conv1_(x), Activation::relu)));
+    const Variable y = bn2_.after(conv2_, bn1_.after(conv1_, x, Activation::relu));
     return relu(convoy::add(y, downsample_ ? (*downsample_)(x) : x));
   }
 
@@ -58,7 +58,7 @@ class ResNet18 : public Module {
 
  protected:
   Variable forward(const Variable& x) override {
-    const Variable y = layer4_(layer3_(layer2_(layer1_(bn1_(conv1_(x), Activation::relu)))));
+    const Variable y = layer4_(layer3_(layer2_(layer1_(bn1_.after(conv1_, x, Activation::relu)))));
     return fc_(flatten(global_average_pool2d(y)));
   }
 

@@ -21,8 +21,11 @@ struct Array {
   Array(void* elements, DType type) : data(elements), dtype(type) {}
 
   template <class T>
-  T* as() const {
+  CONVOY_HOST_DEVICE T* as() const {
     return static_cast<T*>(data);
+  }
+  Array from(int64_t element) const {  // what is left of it without the elements before
+    return {static_cast<std::byte*>(data) + element * size_in_bytes(dtype), dtype};
   }
 };
 
@@ -37,8 +40,11 @@ struct ConstArray {
   ConstArray(const Array& array) : data(array.data), dtype(array.dtype) {}
 
   template <class T>
-  const T* as() const {
+  CONVOY_HOST_DEVICE const T* as() const {
     return static_cast<const T*>(data);
+  }
+  ConstArray from(int64_t element) const {
+    return {static_cast<const std::byte*>(data) + element * size_in_bytes(dtype), dtype};
   }
 };
 

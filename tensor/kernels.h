@@ -30,10 +30,12 @@ struct GemmShape {
   bool transpose_a = false, transpose_b = false;
 };
 
-// What is done to a convolution's or product's result before it is stored, in this order.
+// What is done to a convolution's or product's result on its way to memory, in this order.
 struct Epilogue {
   const float* bias = nullptr;  // [last axis], added when not null
   bool relu = false;
+  // conv2d_forward alone, when not null: = what batch_norm_statistics finds in the result, both [last axis].
+  float *mean = nullptr, *variance = nullptr;
 };
 
 // A batch of augmented images: out[i] = (crop(flip(images[index[i]])) / 255 - mean[c]) * inverse_std[c].

@@ -34,6 +34,11 @@ Epilogue epilogue(const Tensor& bias, bool relu) {
   return {.bias = bias.defined() ? bias.data<float>() : nullptr, .relu = relu};
 }
 
+// Uninitialised.
+BatchStatistics statistics_of(int64_t channels, Device device) {
+  return {Tensor::empty({channels}, DType::f32, device), Tensor::empty({channels}, DType::f32, device)};
+}
+
 // Rows and columns of x [..., C] seen as a matrix [rows, C].
 struct Matrix {
   int64_t rows = 0, columns = 0;
@@ -75,11 +80,18 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, W
           .pad_w = pad.w};
 }
 
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad, bool relu) {
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad, bool relu,
+              BatchStatistics* statistics) {
   const Conv2dShape shape = conv2d_shape(x, weight, stride, pad);
   if (bias.defined()) check_vector("conv2d", "the bias", bias, shape.k, x);
   Tensor y = Tensor::empty({shape.n, shape.p(), shape.q(), shape.k}, x.dtype(), x.device());
-  kernels_of(x).conv2d_forward(current_stream(), shape, x, weight, epilogue(bias, relu), y);
+  Epilogue then = epilogue(bias, relu);
+  if (statistics != nullptr) {
+    *statistics = statistics_of(shape.k, x.device());
+    then.mean = statistics->mean.data<float>();
+    then.variance = statistics->variance.data<float>();
+  }
+  kernels_of(x).conv2d_forward(current_stream(), shape, x, weight, then, y);
   return y;
 }
 
@@ -143,8 +155,7 @@ Tensor average_pool2d(const Tensor& x, Window size, Window stride, Window pad) {
 
 BatchStatistics batch_norm_statistics(const Tensor& x) {
   const Matrix matrix = as_matrix("batch_norm", x);
-  BatchStatistics statistics{Tensor::empty({matrix.columns}, DType::f32, x.device()),
-                             Tensor::empty({matrix.columns}, DType::f32, x.device())};
+  BatchStatistics statistics = statistics_of(matrix.columns, x.device());
   kernels_of(x).batch_norm_statistics(current_stream(), matrix.rows, matrix.columns, x, statistics.mean.data<float>(),
                                       statistics.variance.data<float>());
   return statistics;

@@ -18,11 +18,17 @@ struct Window {  // height, width
   int64_t h = 1, w = 1;
 };
 
+struct BatchStatistics {
+  Tensor mean, variance;  // [C], the variance biased
+};
+
 // The shape of the convolution of x [N,H,W,C] with weight [K,R,S,C]; throws unless channels match and the
 // filter fits the padded image.
 Conv2dShape conv2d_shape(const Tensor& x, const Tensor& weight, Window stride, Window pad);
-// x [N,H,W,C], weight [K,R,S,C] of x's type, bias [K] -> [N,P,Q,K], then ReLU when asked.
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad, bool relu = false);
+// x [N,H,W,C], weight [K,R,S,C] of x's type, bias [K] -> [N,P,Q,K], then ReLU when asked. `statistics`, when not null,
+// becomes what batch_norm_statistics() finds in the result, for less.
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Window stride, Window pad, bool relu = false,
+              BatchStatistics* statistics = nullptr);
 
 // x [N,in], weight [out,in] of x's type, bias [out] -> x * weight^T + bias [N,out], then ReLU when asked.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool relu = false);
@@ -40,9 +46,6 @@ MaxPool2dResult max_pool2d(const Tensor& x, Window size, Window stride, Window p
 Tensor average_pool2d(const Tensor& x, Window size, Window stride, Window pad);
 
 // Per channel (last axis) of x [..., C]; statistics are over everything else.
-struct BatchStatistics {
-  Tensor mean, variance;  // [C], the variance biased
-};
 BatchStatistics batch_norm_statistics(const Tensor& x);
 // (x - mean) / sqrt(variance + epsilon) * gamma + beta, then ReLU when asked. gamma, beta [C].
 Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsilon, const Tensor& gamma,

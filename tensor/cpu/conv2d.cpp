@@ -164,6 +164,8 @@ void conv2d_forward(const Stream& stream, const Conv2dShape& s, const float* x, 
                              .epilogue = epilogue,
                              .accumulate = false};
   run_product(stream, product, choose_blocking(product.m, product.n, product.k, false));
+  if (epilogue.mean != nullptr)
+    batch_norm_statistics(stream, s.output_pixels(), s.k, y, epilogue.mean, epilogue.variance);
 }
 
 void conv2d_backward_input(const Stream& stream, const Conv2dShape& s, const float* dy, const float* w, bool accumulate,

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "tensor/cpu/isa.h"
-#include "tensor/float_rows.h"
+#include "tensor/cpu/float_rows.h"
 #include "tensor/kernels.h"
 
 namespace convoy::CONVOY_ISA {

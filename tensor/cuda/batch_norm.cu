@@ -3,6 +3,7 @@
 // Every kernel is one pass over memory, on the tiles of matrix.cuh: a thread keeps its channels' parameters and sums in
 // registers while rows stream by.
 #include "tensor/cuda/matrix.cuh"
+#include "tensor/cuda/product_result.cuh"
 #include "tensor/cuda/table.h"
 #include "tensor/memory_pool.h"
 
@@ -78,7 +79,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks)
   }
 }
 
-// Finishing blocks as in matrix.cuh.
+// Finishing blocks as in matrix.cuh. Means in `partial` are relative to the first row of x, to 0 when x is null.
 template <class T>
 __global__ void __launch_bounds__(kTileThreads, kBlocks)
     statistics_finish_kernel(MatrixCut cut, const T* __restrict__ x, const float* __restrict__ partial,
@@ -96,7 +97,8 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks)
       },
       [=](const auto& moments, int64_t c) {
         const bool empty = cut.rows == 0;
-        mean[c] = empty ? 0.0f : static_cast<float>(static_cast<double>(to_float(x[c])) + moments.mean[0]);
+        const float shift = x != nullptr && !empty ? to_float(x[c]) : 0.0f;
+        mean[c] = empty ? 0.0f : static_cast<float>(static_cast<double>(shift) + moments.mean[0]);
         variance[c] = empty ? 0.0f : static_cast<float>(moments.m2[0] / static_cast<double>(cut.rows));
       });
 }
@@ -237,6 +239,19 @@ void batch_norm_statistics(const Stream& stream, int64_t rows, int64_t channels,
              cut, x.as<T>(), partial, mean, variance);
     });
   });
+}
+
+void merge_moments(const Stream& stream, int64_t rows, int64_t columns, int64_t rows_per_piece, const float* moments,
+                   float* mean, float* variance) {
+  const MatrixCut cut{.rows = rows,
+                      .columns = columns,
+                      .rows_per_piece = rows_per_piece,
+                      .pieces = (rows + rows_per_piece - 1) / rows_per_piece,
+                      .tiles = 0,
+                      .across = 1};
+  const float* const no_shift = nullptr;
+  launch("batch_norm_statistics", stream, finishing_grid<Moments<double, 1>>(columns), statistics_finish_kernel<float>,
+         cut, no_shift, moments, mean, variance);
 }
 
 void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, ConstArray x, const float* mean,

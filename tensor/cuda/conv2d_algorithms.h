@@ -6,33 +6,34 @@
 
 namespace convoy::cuda {
 
-#define ALGORITHM                                                    \
-  FloatRow<decltype(Kernels::conv2d_forward)> forward;               \
-  FloatRow<decltype(Kernels::conv2d_backward_input)> backward_input; \
-  FloatRow<decltype(Kernels::conv2d_backward_weight)> backward_weight;
+#define ALGORITHM                                                                 \
+  std::remove_pointer_t<decltype(Kernels::conv2d_forward)> forward;               \
+  std::remove_pointer_t<decltype(Kernels::conv2d_backward_input)> backward_input; \
+  std::remove_pointer_t<decltype(Kernels::conv2d_backward_weight)> backward_weight;
 
-// 1. The im2col matrix in memory, and gemm(). Any shape and precision.
+// 1. The im2col matrix in memory, and gemm(). Any shape, type and precision. Leaves out the epilogue's statistics.
 namespace im2col {
 ALGORITHM
 }
 
-// 2. The im2col matrix as a map, fp32 multiply-adds. Any shape; precision fp32 whatever the stream says.
+// 2. The im2col matrix as a map, fp32 multiply-adds. Any shape; f32 operands, in fp32 whatever the stream's precision.
 namespace tiled {
 ALGORITHM
 }
 
-// 3. The same map, tensor cores. Any shape and precision; fp32 as three TF32 products.
+// 3. The same map, tensor cores. Any shape, type and precision; fp32 as three TF32 products.
 namespace tensor_core {
 ALGORITHM
 }
 
 #undef ALGORITHM
 
-// 4. Images of few channels, filters and image tiles in shared memory, fp32.
+// 4. Images of few channels, filters and image tiles in shared memory; arithmetic in fp32. Leaves out the epilogue's
+// statistics.
 namespace direct {
 bool can(const Conv2dShape& shape);
-FloatRow<decltype(Kernels::conv2d_forward)> forward;
-FloatRow<decltype(Kernels::conv2d_backward_weight)> backward_weight;
+std::remove_pointer_t<decltype(Kernels::conv2d_forward)> forward;
+std::remove_pointer_t<decltype(Kernels::conv2d_backward_weight)> backward_weight;
 }  // namespace direct
 
 }  // namespace convoy::cuda

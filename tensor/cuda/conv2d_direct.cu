@@ -1,8 +1,8 @@
 // The fourth rung of the ladder: convolutions of images with few channels, the stems of networks. Their depth R*S*C
 // (9, 27) is too short for a product to be worth its copies, and the output is most of the memory traffic. So a block
 // takes a tile of the output and the part of the image under it, both in shared memory, padded with zeros there so
-// that the arithmetic knows no edges. The sums are fp32 whatever the stream's precision: memory, not arithmetic, is
-// the limit.
+// that the arithmetic knows no edges. Shared memory and sums are fp32 whatever the tensors are and the stream's precision:
+// memory, not arithmetic, is the limit.
 //
 // A thread of either kernel holds 8 x 8 sums: 8 filters by 8 pixels forward, by 8 taps backward. A block covers
 // 8 * 2^group_bits filters, enough for K, at most 64.
@@ -40,13 +40,26 @@ __device__ Tile tile_of(const TiledImages& t, int index) {
   return {image, (row - image * t.tiles_down) * t.tile_p, (index - row * t.tiles_across) * t.tile_q};
 }
 
+// Copies one element to shared memory, 0 when it is not `inside`: f32 asynchronously, bf16 as a float and at once.
+__device__ void copy_element(float* shared, const float* global, bool inside) { copy_async_4(shared, global, inside); }
+__device__ void copy_element(float* shared, const Bf16* global, bool inside) {
+  *shared = inside ? to_float(*global) : 0.0f;
+}
+
+// The same for four.
+__device__ void copy_four(float* shared, const float* global, bool inside) { copy_async_16(shared, global, inside); }
+__device__ void copy_four(float* shared, const Bf16* global, bool inside) {
+  store(shared, inside ? load<4>(global) : Vector<4>{});
+}
+
 // Starts copying the image under a tile to shared memory, [lines, line_floats].
-__device__ void copy_image(const TiledImages& t, const Tile& tile, const float* x, float* to) {
+template <class T>
+__device__ void copy_image(const TiledImages& t, const Tile& tile, const T* x, float* to) {
   const int top = tile.p * t.stride_h - t.pad_h, left = tile.q * t.stride_floats - t.pad_floats;
   for (int i = static_cast<int>(threadIdx.x); i < t.lines * t.line_floats; i += kThreads) {
     const int line = i / t.line_floats, h = top + line, w = left + i - line * t.line_floats;
     const bool inside = h >= 0 && h < t.h && w >= 0 && w < t.w_floats;
-    copy_async_4(to + i, inside ? x + (int64_t{tile.image} * t.h + h) * t.w_floats + w : x, inside);
+    copy_element(to + i, inside ? x + (int64_t{tile.image} * t.h + h) * t.w_floats + w : x, inside);
   }
 }
 
@@ -69,9 +82,9 @@ __device__ void read_filters(const TiledImages& t, int group, const float* line,
 // A block makes a tile of y for some of the filters. Neighbouring threads hold neighbouring groups of filters, then
 // neighbouring pixels, so a warp stores whole lines of y. Reads the image under the tile and the filters once, from
 // memory or L2, and writes y once.
-__global__ void __launch_bounds__(kThreads, 2)
-    direct_forward_kernel(const TiledImages t, const float* __restrict__ x, const float* __restrict__ w,
-                          const ProductResult y) {
+template <class T>
+__global__ void __launch_bounds__(kThreads, 2) direct_forward_kernel(const TiledImages t, const T* __restrict__ x,
+                                                                     const T* __restrict__ w, const ProductResult y) {
   float* const image = dynamic_shared<float>();
   float* const filters = image + t.image_floats();  // [taps, filters()]
   const Tile tile = tile_of(t, static_cast<int>(blockIdx.x));
@@ -80,7 +93,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   for (int i = static_cast<int>(threadIdx.x); i < t.taps * t.filters(); i += kThreads) {
     const int filter = i / t.taps, tap = i - filter * t.taps;
     const bool inside = first_filter + filter < t.k;
-    copy_async_4(filters + tap * t.filters() + filter, inside ? w + int64_t{first_filter + filter} * t.taps + tap : w,
+    copy_element(filters + tap * t.filters() + filter, inside ? w + int64_t{first_filter + filter} * t.taps + tap : w,
                  inside);
   }
   copy_async_commit();
@@ -124,18 +137,19 @@ __global__ void __launch_bounds__(kThreads, 2)
 }
 
 // Starts copying dy at a tile's pixels to shared memory, [tile_p * tile_q, filters()].
-__device__ void copy_gradient(const TiledImages& t, const Tile& tile, int first_filter, const float* dy, float* to) {
+template <class T>
+__device__ void copy_gradient(const TiledImages& t, const Tile& tile, int first_filter, const T* dy, float* to) {
   const int width_bits = t.group_bits + (t.fours ? 1 : 3), step = t.fours ? 4 : 1;
   for (int i = static_cast<int>(threadIdx.x); i < (t.tile_p * t.tile_q) << width_bits; i += kThreads) {
     const int pixel = i >> width_bits, down = pixel / t.tile_q, across = pixel - down * t.tile_q;
     const int filter = first_filter + (i - (pixel << width_bits)) * step;
     const bool inside = filter < t.k && tile.p + down < t.p && tile.q + across < t.q;
     const int64_t row = (int64_t{tile.image} * t.p + tile.p + down) * t.q + tile.q + across;
-    const float* const from = inside ? dy + row * t.k + filter : dy;
+    const T* const from = inside ? dy + row * t.k + filter : dy;
     if (t.fours) {
-      copy_async_16(to + i * 4, from, inside);
+      copy_four(to + i * 4, from, inside);
     } else {
-      copy_async_4(to + i, from, inside);
+      copy_element(to + i, from, inside);
     }
   }
 }
@@ -144,9 +158,10 @@ __device__ void copy_gradient(const TiledImages& t, const Tile& tile, int first_
 // filters, z taps. A warp takes every eighth pixel of a tile; its lanes share the taps and filters among them,
 // neighbouring lanes neighbouring groups of filters, then taps. At the end the sums of the eight warps are added in
 // order. Reads dy and the image once for each block of taps and of filters.
+template <class T>
 __global__ void __launch_bounds__(kThreads, 2)
-    direct_backward_weight_kernel(const TiledImages t, int tiles_per_piece, const float* __restrict__ x,
-                                  const float* __restrict__ dy, const ProductResult dw) {
+    direct_backward_weight_kernel(const TiledImages t, int tiles_per_piece, const T* __restrict__ x,
+                                  const T* __restrict__ dy, const ProductResult dw) {
   float* const shared = dynamic_shared<float>();
   const int stage_floats = t.image_floats() + t.tile_p * t.tile_q * t.filters();
   const int first_filter = static_cast<int>(blockIdx.y) * t.filters();
@@ -226,7 +241,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Cuts P by Q into tiles of about equal size, at most `most_pixels` pixels for 64 filters, and more for fewer.
-TiledImages tiled_images(const Conv2dShape& s, int64_t most_pixels, const float* dy = nullptr) {
+TiledImages tiled_images(const Conv2dShape& s, int64_t most_pixels, ConstArray dy = nullptr) {
   int bits = 0;
   while (bits < 3 && (8 << bits) < s.k) ++bits;
   most_pixels <<= 3 - bits;
@@ -253,7 +268,7 @@ TiledImages tiled_images(const Conv2dShape& s, int64_t most_pixels, const float*
           .lines = extent((tile_p - 1) * s.stride_h + s.r),
           .line_floats = extent(((tile_q - 1) * s.stride_w + s.s) * s.c),
           .group_bits = bits,
-          .fours = s.k % 4 == 0 && aligned(dy)};
+          .fours = s.k % 4 == 0 && aligned_for_vectors(dy)};
 }
 
 // Tiles as large as the threads of the forward kernel can hold; as small as it takes for two stages of two blocks to
@@ -279,22 +294,24 @@ bool can(const Conv2dShape& shape) {
          backward_bytes(tiled_images(shape, kBackwardPixels)) <= kMostBytes;
 }
 
-void forward(const Stream& stream, const Conv2dShape& shape, const float* x, const float* w, const Epilogue& epilogue,
-             float* y) {
+void forward(const Stream& stream, const Conv2dShape& shape, ConstArray x, ConstArray w, const Epilogue& epilogue,
+             Array y) {
   const TiledImages t = tiled_images(shape, kForwardPixels);
   const ProductResult result{.c = y,
                              .rows = extent(shape.output_pixels()),
                              .columns = t.k,
                              .row_stride = t.k,
                              .epilogue = epilogue,
-                             .vectors = t.k % 4 == 0 && aligned(y)};
+                             .vectors = t.k % 4 == 0 && aligned_for_vectors(y)};
   const Grid grid{.blocks = dim3(static_cast<unsigned>(t.tiles), static_cast<unsigned>(divide_up(t.k, t.filters()))),
                   .threads = kThreads,
                   .shared_bytes = static_cast<size_t>(forward_bytes(t))};
-  launch("conv2d_forward", stream, grid, direct_forward_kernel, t, x, w, result);
+  with_type(x.dtype, [&]<class T> {
+    launch("conv2d_forward", stream, grid, direct_forward_kernel<T>, t, x.as<T>(), w.as<T>(), result);
+  });
 }
 
-void backward_weight(const Stream& stream, const Conv2dShape& shape, const float* x, const float* dy, bool accumulate,
+void backward_weight(const Stream& stream, const Conv2dShape& shape, ConstArray x, ConstArray dy, bool accumulate,
                      float* dw) {
   if (shape.k == 0 || shape.taps() == 0) return;
   const TiledImages t = tiled_images(shape, kBackwardPixels, dy);
@@ -309,8 +326,10 @@ void backward_weight(const Stream& stream, const Conv2dShape& shape, const float
                                  static_cast<unsigned>(tap_blocks)),
                   .threads = kThreads,
                   .shared_bytes = static_cast<size_t>(backward_bytes(t))};
-  launch("conv2d_backward_weight", stream, grid, direct_backward_weight_kernel, t, static_cast<int>(tiles_per_piece), x,
-         dy, workspace.result_of_pieces());
+  with_type(x.dtype, [&]<class T> {
+    launch("conv2d_backward_weight", stream, grid, direct_backward_weight_kernel<T>, t,
+           static_cast<int>(tiles_per_piece), x.as<T>(), dy.as<T>(), workspace.result_of_pieces());
+  });
   workspace.add_up(stream);
 }
 

@@ -9,7 +9,8 @@
 
 namespace convoy::cuda {
 
-inline WindowLines windows_of_input(const Conv2dShape& s, const float* x) {
+template <class T>
+WindowLines<T> windows_of_input(const Conv2dShape& s, const T* x) {
   return {.data = x,
           .height = extent(s.h),
           .width = extent(s.w),
@@ -31,28 +32,30 @@ inline WindowLines windows_of_input(const Conv2dShape& s, const float* x) {
 }
 
 template <class Tiles>
-void forward_product(const Stream& stream, const Conv2dShape& s, const float* x, const float* w,
-                     const Epilogue& epilogue, float* y) {
-  const Operand<WindowLines, Lines::rows> windows(windows_of_input(s, x));
-  const Operand<MatrixLines, Lines::rows> filters({w, extent(s.k), extent(s.taps())});
+void forward_product(const Stream& stream, const Conv2dShape& s, ConstArray x, ConstArray w, const Epilogue& epilogue,
+                     Array y) {
+  using T = typename Tiles::Element;
+  const Operand<WindowLines<T>, Lines::rows> windows(windows_of_input(s, x.as<T>()));
+  const Operand<MatrixLines<T>, Lines::rows> filters({w.as<T>(), extent(s.k), extent(s.taps())});
   run_product<Tiles>("conv2d_forward", stream, windows, filters, s.taps(),
                      {.c = y,
                       .rows = extent(s.output_pixels()),
                       .columns = extent(s.k),
                       .row_stride = s.k,
                       .epilogue = epilogue,
-                      .vectors = s.k % 4 == 0 && aligned(y)});
+                      .vectors = s.k % 4 == 0 && aligned_for_vectors(y)});
 }
 
 // dx at the pixels (h0 + i * stride_h, w0 + j * stride_w).
 template <class Tiles>
-void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t h0, int64_t w0, const float* dy,
-                            const float* w, bool accumulate, float* dx) {
+void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t h0, int64_t w0, ConstArray dy,
+                            ConstArray w, bool accumulate, Array dx) {
+  using T = typename Tiles::Element;
   const ReachingTaps down = ReachingTaps::of(h0, s.stride_h, s.pad_h, s.r, s.h);
   const ReachingTaps across = ReachingTaps::of(w0, s.stride_w, s.pad_w, s.s, s.w);
   const int64_t depth = down.count * across.count * s.k;
-  const Operand<WindowLines, Lines::rows> windows(
-      {.data = dy,
+  const Operand<WindowLines<T>, Lines::rows> windows(
+      {.data = dy.as<T>(),
        .height = extent(s.p()),
        .width = extent(s.q()),
        .channels = extent(s.k),
@@ -70,21 +73,21 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
        .by_across = FastDivisor(across.positions),
        .by_channels = FastDivisor(s.k),
        .by_window_w = FastDivisor(across.count)});
-  const Operand<FilterLines, Lines::depth> filters({.data = w,
-                                                    .filters = extent(s.k),
-                                                    .taps_across = extent(across.count),
-                                                    .last_r = extent(down.last),
-                                                    .last_s = extent(across.last),
-                                                    .stride_h = extent(s.stride_h),
-                                                    .stride_w = extent(s.stride_w),
-                                                    .window_w = extent(s.s),
-                                                    .lines = extent(depth),
-                                                    .elements = extent(s.c),
-                                                    .filter_size = s.taps(),
-                                                    .by_filters = FastDivisor(s.k),
-                                                    .by_taps_across = FastDivisor(across.count)});
+  const Operand<FilterLines<T>, Lines::depth> filters({.data = w.as<T>(),
+                                                       .filters = extent(s.k),
+                                                       .taps_across = extent(across.count),
+                                                       .last_r = extent(down.last),
+                                                       .last_s = extent(across.last),
+                                                       .stride_h = extent(s.stride_h),
+                                                       .stride_w = extent(s.stride_w),
+                                                       .window_w = extent(s.s),
+                                                       .lines = extent(depth),
+                                                       .elements = extent(s.c),
+                                                       .filter_size = s.taps(),
+                                                       .by_filters = FastDivisor(s.k),
+                                                       .by_taps_across = FastDivisor(across.count)});
   run_product<Tiles>("conv2d_backward_input", stream, windows, filters, depth,
-                     {.c = dx + (h0 * s.w + w0) * s.c,
+                     {.c = dx.from((h0 * s.w + w0) * s.c),
                       .rows = windows.source.lines,
                       .columns = extent(s.c),
                       .scattered = true,
@@ -96,12 +99,12 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
                                  .step_down = s.stride_h * s.w * s.c,
                                  .step_across = s.stride_w * s.c},
                       .accumulate = accumulate,
-                      .vectors = s.c % 4 == 0 && aligned(dx)});
+                      .vectors = s.c % 4 == 0 && aligned_for_vectors(dx)});
 }
 
 template <class Tiles>
-void backward_input_product(const Stream& stream, const Conv2dShape& s, const float* dy, const float* w,
-                            bool accumulate, float* dx) {
+void backward_input_product(const Stream& stream, const Conv2dShape& s, ConstArray dy, ConstArray w, bool accumulate,
+                            Array dx) {
   for (int64_t h0 = 0; h0 < s.stride_h && h0 < s.h; ++h0) {
     for (int64_t w0 = 0; w0 < s.stride_w && w0 < s.w; ++w0) {
       backward_input_residue<Tiles>(stream, s, h0, w0, dy, w, accumulate, dx);
@@ -111,10 +114,11 @@ void backward_input_product(const Stream& stream, const Conv2dShape& s, const fl
 
 // Yields dw transposed, because K is a multiple of a tile's columns far more often than RSC is.
 template <class Tiles>
-void backward_weight_product(const Stream& stream, const Conv2dShape& s, const float* x, const float* dy,
-                             bool accumulate, float* dw) {
-  const Operand<WindowLines, Lines::depth> windows(windows_of_input(s, x));
-  const Operand<MatrixLines, Lines::depth> gradients({dy, extent(s.output_pixels()), extent(s.k)});
+void backward_weight_product(const Stream& stream, const Conv2dShape& s, ConstArray x, ConstArray dy, bool accumulate,
+                             float* dw) {
+  using T = typename Tiles::Element;
+  const Operand<WindowLines<T>, Lines::depth> windows(windows_of_input(s, x.as<T>()));
+  const Operand<MatrixLines<T>, Lines::depth> gradients({dy.as<T>(), extent(s.output_pixels()), extent(s.k)});
   run_product<Tiles>("conv2d_backward_weight", stream, windows, gradients, s.output_pixels(),
                      {.c = dw,
                       .rows = extent(s.taps()),

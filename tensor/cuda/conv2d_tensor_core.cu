@@ -1,40 +1,36 @@
-// The third rung of the ladder: the maps of the second, multiplied by tensor cores in the stream's precision.
+// The third rung of the ladder: the maps of the second, multiplied by tensor cores: bf16 operands as they are, f32 ones as
+// the stream's precision says.
+#include "tensor/cuda/bf16_tile.cuh"
 #include "tensor/cuda/conv2d_algorithms.h"
 #include "tensor/cuda/conv2d_products.cuh"
-#include "tensor/cuda/tensor_core_tile.cuh"
 
 namespace convoy::cuda::tensor_core {
 namespace {
 
-// Calls body.operator()<Tiles>() with the tiles of the precision.
+// Calls body.operator()<Tiles>() with the tiles for operands of this type.
 template <class Body>
-void with_tiles(Precision precision, Body&& body) {
-  switch (precision) {
-    case Precision::fp32:
-      return body.template operator()<TensorCoreTiles<Rounding::tf32_thrice>>();
-    case Precision::tf32:
-      return body.template operator()<TensorCoreTiles<Rounding::tf32>>();
-    case Precision::bf16:
-      return body.template operator()<TensorCoreTiles<Rounding::bf16>>();
-  }
+void with_tiles(const Stream& stream, DType operands, Body&& body) {
+  if (operands == DType::bf16) return body.template operator()<Bf16Tiles>();
+  if (stream.precision == Precision::fp32) return body.template operator()<Tf32ThriceTiles>();
+  body.template operator()<Tf32Tiles>();
 }
 
 }  // namespace
 
-void forward(const Stream& stream, const Conv2dShape& shape, const float* x, const float* w, const Epilogue& epilogue,
-             float* y) {
-  with_tiles(stream.precision, [&]<class Tiles> { forward_product<Tiles>(stream, shape, x, w, epilogue, y); });
+void forward(const Stream& stream, const Conv2dShape& shape, ConstArray x, ConstArray w, const Epilogue& epilogue,
+             Array y) {
+  with_tiles(stream, x.dtype, [&]<class Tiles> { forward_product<Tiles>(stream, shape, x, w, epilogue, y); });
 }
 
-void backward_input(const Stream& stream, const Conv2dShape& shape, const float* dy, const float* w, bool accumulate,
-                    float* dx) {
-  with_tiles(stream.precision,
+void backward_input(const Stream& stream, const Conv2dShape& shape, ConstArray dy, ConstArray w, bool accumulate,
+                    Array dx) {
+  with_tiles(stream, dy.dtype,
              [&]<class Tiles> { backward_input_product<Tiles>(stream, shape, dy, w, accumulate, dx); });
 }
 
-void backward_weight(const Stream& stream, const Conv2dShape& shape, const float* x, const float* dy, bool accumulate,
+void backward_weight(const Stream& stream, const Conv2dShape& shape, ConstArray x, ConstArray dy, bool accumulate,
                      float* dw) {
-  with_tiles(stream.precision,
+  with_tiles(stream, x.dtype,
              [&]<class Tiles> { backward_weight_product<Tiles>(stream, shape, x, dy, accumulate, dw); });
 }
 

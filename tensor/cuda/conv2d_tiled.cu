@@ -6,17 +6,17 @@
 
 namespace convoy::cuda::tiled {
 
-void forward(const Stream& stream, const Conv2dShape& shape, const float* x, const float* w, const Epilogue& epilogue,
-             float* y) {
+void forward(const Stream& stream, const Conv2dShape& shape, ConstArray x, ConstArray w, const Epilogue& epilogue,
+             Array y) {
   forward_product<FmaTiles>(stream, shape, x, w, epilogue, y);
 }
 
-void backward_input(const Stream& stream, const Conv2dShape& shape, const float* dy, const float* w, bool accumulate,
-                    float* dx) {
+void backward_input(const Stream& stream, const Conv2dShape& shape, ConstArray dy, ConstArray w, bool accumulate,
+                    Array dx) {
   backward_input_product<FmaTiles>(stream, shape, dy, w, accumulate, dx);
 }
 
-void backward_weight(const Stream& stream, const Conv2dShape& shape, const float* x, const float* dy, bool accumulate,
+void backward_weight(const Stream& stream, const Conv2dShape& shape, ConstArray x, ConstArray dy, bool accumulate,
                      float* dw) {
   backward_weight_product<FmaTiles>(stream, shape, x, dy, accumulate, dw);
 }

@@ -12,6 +12,7 @@ namespace convoy::cuda {
 
 class FmaTile {
  public:
+  using Element = float;
   static constexpr int kRows = 128, kColumns = 64, kThreads = 128;
   static constexpr int kStages = 3,
                        kBlocksPerMultiprocessor = 3;  // 3 x 72 KiB of shared memory, 3 x 128 x 168 registers
@@ -20,7 +21,7 @@ class FmaTile {
   template <Lines a_lines, Lines b_lines>
   __device__ void multiply(const float* a, const float* b) {
 #pragma unroll 2
-    for (int depth = 0; depth < kDepth; depth += kAtOnce) {
+    for (int depth = 0; depth < kDepth<float>; depth += kAtOnce) {
       float a_values[kAtOnce][8], b_values[kAtOnce][8];
       read<a_lines, kRows, kDown>(a, down(), depth, a_values);
       read<b_lines, kColumns, kAcross>(b, across(), depth, b_values);
@@ -70,12 +71,12 @@ class FmaTile {
   // values[d][i] = element (i-th row of thread t, depth + d)
   template <Lines lines_are, int rows, int threads>
   static __device__ void read(const float* tile, int t, int depth, float (&values)[kAtOnce][8]) {
-    using Layout = TileLayout<lines_are, rows>;
+    using Layout = TileLayout<lines_are, rows, float>;
     if constexpr (lines_are == Lines::rows) {
       const float* const row = tile + Layout::offset(t, depth);
 #pragma unroll
       for (int i = 0; i < 8; ++i) {
-        const auto run = load<kAtOnce>(row + i * threads * Layout::kLineFloats);
+        const auto run = load<kAtOnce>(row + i * threads * Layout::kLine);
 #pragma unroll
         for (int d = 0; d < kAtOnce; ++d) values[d][i] = run[d];
       }
@@ -96,6 +97,7 @@ class FmaTile {
 };
 
 struct FmaTiles {
+  using Element = float;
   template <class Fits, class Body>
   static void choose(int64_t, Fits&&, Body&& body) {
     body.template operator()<FmaTile>();

@@ -1,24 +1,27 @@
 // Matrix product on CUDA: the product kernel (product.cuh) with matrices for both operands.
+#include "tensor/cuda/bf16_tile.cuh"
 #include "tensor/cuda/fma_tile.cuh"
 #include "tensor/cuda/table.h"
-#include "tensor/cuda/tensor_core_tile.cuh"
 
 namespace convoy::cuda {
 namespace {
 
-template <Lines a_lines, Lines b_lines>
-void gemm_of_lines(const Stream& stream, const MatrixLines& a, const MatrixLines& b, int64_t depth,
-                   const ProductResult& result) {
-  const Operand<MatrixLines, a_lines> operand_a(a);
-  const Operand<MatrixLines, b_lines> operand_b(b);
-  switch (stream.precision) {
-    case Precision::fp32:
-      return run_product<FmaTiles>("gemm", stream, operand_a, operand_b, depth, result);
-    case Precision::tf32:
-      return run_product<TensorCoreTiles<Rounding::tf32>>("gemm", stream, operand_a, operand_b, depth, result);
-    case Precision::bf16:
-      return run_product<TensorCoreTiles<Rounding::bf16>>("gemm", stream, operand_a, operand_b, depth, result);
+template <class Tiles>
+void gemm_with(const Stream& stream, const GemmShape& shape, ConstArray a, ConstArray b, const ProductResult& result) {
+  using T = typename Tiles::Element;
+  const auto run = [&]<Lines a_lines, Lines b_lines>(const MatrixLines<T>& a, const MatrixLines<T>& b) {
+    run_product<Tiles>("gemm", stream, Operand<MatrixLines<T>, a_lines>(a), Operand<MatrixLines<T>, b_lines>(b),
+                       shape.k, result);
+  };
+  const int m = extent(shape.m), n = extent(shape.n), k = extent(shape.k);
+  const MatrixLines<T> rows_of_a{a.as<T>(), m, k}, columns_of_a{a.as<T>(), k, m};
+  const MatrixLines<T> columns_of_b{b.as<T>(), n, k}, rows_of_b{b.as<T>(), k, n};
+  if (shape.transpose_a) {
+    if (shape.transpose_b) return run.template operator()<Lines::depth, Lines::rows>(columns_of_a, columns_of_b);
+    return run.template operator()<Lines::depth, Lines::depth>(columns_of_a, rows_of_b);
   }
+  if (shape.transpose_b) return run.template operator()<Lines::rows, Lines::rows>(rows_of_a, columns_of_b);
+  run.template operator()<Lines::rows, Lines::depth>(rows_of_a, rows_of_b);
 }
 
 // A thread adds up every eighth piece of one element of C; the eight sums of an element meet in shared memory. Reads
@@ -56,24 +59,18 @@ void add_pieces(const Stream& stream, int64_t pieces, const float* partial, cons
   launch("add_product_pieces", stream, grid, add_pieces_kernel, static_cast<int>(pieces), partial, result);
 }
 
-void gemm(const Stream& stream, const GemmShape& shape, const float* a, const float* b, const Epilogue& epilogue,
-          bool accumulate, float* c) {
-  const int m = extent(shape.m), n = extent(shape.n), k = extent(shape.k);
+void gemm(const Stream& stream, const GemmShape& shape, ConstArray a, ConstArray b, const Epilogue& epilogue,
+          bool accumulate, Array c) {
   const ProductResult result{.c = c,
-                             .rows = m,
-                             .columns = n,
-                             .row_stride = n,
+                             .rows = extent(shape.m),
+                             .columns = extent(shape.n),
+                             .row_stride = shape.n,
                              .epilogue = epilogue,
                              .accumulate = accumulate,
-                             .vectors = n % 4 == 0 && aligned(c)};
-  const MatrixLines rows_of_a{a, m, k}, columns_of_a{a, k, m}, columns_of_b{b, n, k}, rows_of_b{b, k, n};
-  if (shape.transpose_a) {
-    if (shape.transpose_b)
-      return gemm_of_lines<Lines::depth, Lines::rows>(stream, columns_of_a, columns_of_b, k, result);
-    return gemm_of_lines<Lines::depth, Lines::depth>(stream, columns_of_a, rows_of_b, k, result);
-  }
-  if (shape.transpose_b) return gemm_of_lines<Lines::rows, Lines::rows>(stream, rows_of_a, columns_of_b, k, result);
-  return gemm_of_lines<Lines::rows, Lines::depth>(stream, rows_of_a, rows_of_b, k, result);
+                             .vectors = shape.n % 4 == 0 && aligned_for_vectors(c)};
+  if (a.dtype == DType::bf16) return gemm_with<Bf16Tiles>(stream, shape, a, b, result);
+  if (stream.precision == Precision::fp32) return gemm_with<FmaTiles>(stream, shape, a, b, result);
+  gemm_with<Tf32Tiles>(stream, shape, a, b, result);
 }
 
 }  // namespace convoy::cuda

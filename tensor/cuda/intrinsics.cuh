@@ -71,6 +71,14 @@ __device__ inline void load_matrix_x4(uint32_t (&registers)[4], const void* row)
                : "r"(shared_address(row)));
 }
 
+// The same for 16-bit elements, each matrix transposed: register j of each lane holds the elements at rows 2*member and
+// 2*member+1, column `group` of matrix j, the first in the lower half.
+__device__ inline void load_matrix_x4_transposed(uint32_t (&registers)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])
+               : "r"(shared_address(row)));
+}
+
 // --- asynchronous copies ------------------------------------------------------------------------------------------
 
 // Copies 16 bytes from global to shared memory, both aligned to 16, or writes zeros when not `valid` (then `global` is

@@ -16,42 +16,55 @@
 
 namespace convoy::cuda {
 
-constexpr int kDepth = 32;  // of a step: a line of 32 floats is 128 bytes, all banks of shared memory once
+// Of a step: a line of so many elements is 128 bytes, all banks of shared memory once.
+template <class T>
+constexpr int kDepth = 128 / sizeof(T);
 
-// How the tile of an operand lies in shared memory. Four elements of a line stay together and aligned, so they can be
-// copied as one; apart from that, places are chosen so that the reads of a warp fall in distinct banks (a bank is the
-// address in floats, modulo 32).
+// How the tile of an operand lies in shared memory. The elements of a chunk (16 bytes) stay together and aligned, so they
+// can be copied as one; apart from that, places are chosen so that the reads of a warp fall in distinct banks (a bank is
+// the address in units of 4 bytes, modulo 32).
 //
-// Lines are rows: 32 floats each, and chunk j (four floats) of row r is at j ^ (r % 8). A warp reads one chunk of 8
-// consecutive rows: without the exchange they would all be in the same 4 banks; with it they are in 8 distinct chunks
-// of the 8, that is, in all 32 banks.
+// Lines are rows: 8 chunks each, and chunk j of row r is at j ^ (r % 8). A warp reads one chunk of 8 consecutive rows:
+// without the exchange they would all be in the same 4 banks; with it they are in 8 distinct chunks of the 8, that is, in
+// all 32 banks.
 //
-// Lines are depths: `rows` floats and 8 more, `rows` being a multiple of 32. A warp reads 8 consecutive rows of 4
-// consecutive depths: without the 8 more they would all be in the same 8 banks; with them depth d starts at bank 8 d.
-template <Lines lines_are, int rows>
+// Lines are depths: `rows` elements and 8 more, `rows` being a multiple of 32. A warp reads 8 floats of 4 consecutive
+// depths, or one chunk of Bf16 of 8 consecutive depths: without the 8 more they would all be in the same banks; with them
+// depth d starts at bank 8 d, or 4 d.
+template <Lines lines_are, int rows, class T>
 struct TileLayout {
   static constexpr bool kLinesAreRows = lines_are == Lines::rows;
-  static constexpr int kLineFloats = kLinesAreRows ? kDepth : rows + 8;
-  static constexpr int kFloats = kLineFloats * (kLinesAreRows ? rows : kDepth);
+  static constexpr int kLine = kLinesAreRows ? kDepth<T> : rows + 8;  // elements
+  static constexpr int kElements = kLine * (kLinesAreRows ? rows : kDepth<T>);
 
-  // Where (row, depth) is. Adding 8 to a row moves it 8 * kLineFloats, or 8, on.
+  // Where (row, depth) is. Adding 8 to a row moves it 8 * kLine, or 8, on.
   static __device__ constexpr int offset(int row, int depth) {
     if constexpr (kLinesAreRows) {
-      return row * kLineFloats + (depth ^ row % 8 * 4);
+      return row * kLine + (depth ^ row % 8 * kChunk<T>);
     } else {
-      return depth * kLineFloats + row;
+      return depth * kLine + row;
     }
   }
 };
 
-// Copies tiles of one operand, `rows` by kDepth, to shared memory. A thread copies the same four elements of every
+// Copies one element, or 0 when it is not `inside`; a Bf16 at once, since no asynchronous copy moves 2 bytes.
+__device__ inline void copy_element(float* shared, const float* global, bool inside) {
+  copy_async_4(shared, global, inside);
+}
+__device__ inline void copy_element(Bf16* shared, const Bf16* global, bool inside) {
+  *shared = inside ? *global : Bf16{0};
+}
+
+// Copies tiles of one operand, `rows` by kDepth, to shared memory. A thread copies the same chunk of every
 // kLinesApart-th line; a warp's copies lie side by side along the lines.
 template <class Operand, int rows, int threads>
 class TileLoader {
   using Source = typename Operand::Source;
-  using Layout = TileLayout<Operand::kLines, rows>;
+  using T = typename Source::Value;
+  using Layout = TileLayout<Operand::kLines, rows, T>;
   static constexpr bool kLinesAreRows = Layout::kLinesAreRows;
-  static constexpr int kLines = kLinesAreRows ? rows : kDepth, kChunks = (kLinesAreRows ? kDepth : rows) / 4;
+  static constexpr int kLines = kLinesAreRows ? rows : kDepth<T>;
+  static constexpr int kChunks = (kLinesAreRows ? kDepth<T> : rows) / kChunk<T>;
   static constexpr int kLinesApart = threads / kChunks, kCopies = kLines / kLinesApart;
   static_assert(threads % kChunks == 0 && kLines % kLinesApart == 0 && (!kLinesAreRows || kLinesApart % 8 == 0));
   using SourceLines = typename Source::template Lines<kCopies, kLinesApart>;
@@ -63,22 +76,22 @@ class TileLoader {
         first_row_(first_row) {}
 
   // Starts copying the tile of depths [depth, depth + kDepth). What is outside of the operand becomes 0.
-  __device__ void load(int depth, float* tile) const {
-    float* const to = tile + (kLinesAreRows ? Layout::offset(first_line(), first_element())
-                                            : Layout::offset(first_element(), first_line()));
-    if (operand_.fours) {
-      copy(depth, 0, [&](int i, Place from) { copy_async_16(to + i, from.pointer, from.inside); });
+  __device__ void load(int depth, T* tile) const {
+    T* const to = tile + (kLinesAreRows ? Layout::offset(first_line(), first_element())
+                                        : Layout::offset(first_element(), first_line()));
+    if (operand_.chunks) {
+      copy(depth, 0, [&](int i, Place<T> from) { copy_async_16(to + i, from.pointer, from.inside); });
     } else {
 #pragma unroll 1
-      for (int j = 0; j < 4; ++j) {
-        copy(depth, j, [&](int i, Place from) { copy_async_4(to + i + j, from.pointer, from.inside); });
+      for (int j = 0; j < kChunk<T>; ++j) {
+        copy(depth, j, [&](int i, Place<T> from) { copy_element(to + i + j, from.pointer, from.inside); });
       }
     }
   }
 
  private:
   static __device__ int first_line() { return static_cast<int>(threadIdx.x) / kChunks; }
-  static __device__ int first_element() { return static_cast<int>(threadIdx.x) % kChunks * 4; }
+  static __device__ int first_element() { return static_cast<int>(threadIdx.x) % kChunks * kChunk<T>; }
 
   // Calls start(distance from the thread's first chunk in the tile, place of its element j) for each of the thread's
   // chunks.
@@ -88,11 +101,11 @@ class TileLoader {
         operand_.source.element((kLinesAreRows ? depth : first_row_) + first_element() + j);
     if constexpr (kLinesAreRows) {
 #pragma unroll
-      for (int i = 0; i < kCopies; ++i) start(i * kLinesApart * Layout::kLineFloats, kept_lines_.place(i, element));
+      for (int i = 0; i < kCopies; ++i) start(i * kLinesApart * Layout::kLine, kept_lines_.place(i, element));
     } else {
       const SourceLines lines(operand_.source, depth + first_line());
 #pragma unroll
-      for (int i = 0; i < kCopies; ++i) start(i * kLinesApart * Layout::kLineFloats, lines.place(i, element));
+      for (int i = 0; i < kCopies; ++i) start(i * kLinesApart * Layout::kLine, lines.place(i, element));
     }
   }
 
@@ -108,14 +121,45 @@ struct DepthCut {
 
 constexpr int64_t kLeastStepsPerPiece = 8;
 
-inline DepthCut cut_depth(int64_t tiles, int64_t depth) {
-  const int64_t steps = (depth + kDepth - 1) / kDepth;
+inline DepthCut cut_depth(int64_t tiles, int64_t depth, int64_t depth_of_step) {
+  const int64_t steps = (depth + depth_of_step - 1) / depth_of_step;
   const int64_t most = steps / kLeastStepsPerPiece, wanted = kEnoughBlocks / tiles;
   const int64_t pieces = wanted < most ? wanted : most;
   const int64_t steps_per_piece = pieces > 1 ? (steps + pieces - 1) / pieces : steps;
   return {.pieces = steps == 0 ? 1 : static_cast<int>((steps + steps_per_piece - 1) / steps_per_piece),
           .steps_per_piece = static_cast<int>(steps_per_piece),
           .steps = static_cast<int>(steps)};
+}
+
+// Mean and M2 of each column of the block's tile of C, as it is stored; see ProductResult::moments. The tile passes
+// through shared memory, whose operands nobody needs any more; then a thread takes a column.
+template <Lines a_lines, Lines b_lines, class Math>
+__device__ void store_moments(const Math& math, const ProductResult& result, int first_row, int first_column) {
+  constexpr int kLine = Math::kColumns + 8;  // rows 8 banks apart, as in TileLayout
+  float* const tile = dynamic_shared<float>();
+  copy_async_wait<0>();
+  __syncthreads();
+  math.template store<a_lines, b_lines>([&]<int count>(int row, int column, const float(&values)[count]) {
+#pragma unroll
+    for (int i = 0; i < count; ++i)
+      tile[row * kLine + column + i] = result.stored(values[i], first_column + column + i);
+  });
+  __syncthreads();
+  const int column = static_cast<int>(threadIdx.x), left = result.rows - first_row;
+  const int rows = left < Math::kRows ? left : Math::kRows;
+  if (column >= Math::kColumns || first_column + column >= result.columns) return;
+  float sum = 0, m2 = 0;
+#pragma unroll 8
+  for (int row = 0; row < rows; ++row) sum += tile[row * kLine + column];
+  const float mean = sum / static_cast<float>(rows);
+#pragma unroll 8
+  for (int row = 0; row < rows; ++row) {
+    const float distance = tile[row * kLine + column] - mean;
+    m2 += distance * distance;
+  }
+  float* const out = result.moments + int64_t{first_row} / Math::kRows * 2 * result.columns + first_column + column;
+  out[0] = mean;
+  out[result.columns] = m2;
 }
 
 // blockIdx.x counts the tiles of C, those of one row of tiles side by side, because they read the same rows of A and
@@ -125,11 +169,12 @@ template <class Math, class OperandA, class OperandB>
 __global__ void __launch_bounds__(Math::kThreads, Math::kBlocksPerMultiprocessor)
     product_kernel(const OperandA a, const OperandB b, int tiles_across, const DepthCut cut,
                    const ProductResult result) {
+  using T = typename Math::Element;
   constexpr int kStages = Math::kStages;
-  constexpr int kTileA = TileLayout<OperandA::kLines, Math::kRows>::kFloats;
-  constexpr int kTileB = TileLayout<OperandB::kLines, Math::kColumns>::kFloats;
-  float* const tiles_a = dynamic_shared<float>();
-  float* const tiles_b = tiles_a + kStages * kTileA;
+  constexpr int kTileA = TileLayout<OperandA::kLines, Math::kRows, T>::kElements;
+  constexpr int kTileB = TileLayout<OperandB::kLines, Math::kColumns, T>::kElements;
+  T* const tiles_a = dynamic_shared<T>();
+  T* const tiles_b = tiles_a + kStages * kTileA;
 
   const int first_row = static_cast<int>(blockIdx.x) / tiles_across * Math::kRows;
   const int first_column = static_cast<int>(blockIdx.x) % tiles_across * Math::kColumns;
@@ -139,8 +184,8 @@ __global__ void __launch_bounds__(Math::kThreads, Math::kBlocksPerMultiprocessor
   const TileLoader<OperandB, Math::kColumns, Math::kThreads> loader_b(b, first_column);
   const auto load = [&](int step, int stage) {
     if (step < end) {
-      loader_a.load(step * kDepth, tiles_a + stage * kTileA);
-      loader_b.load(step * kDepth, tiles_b + stage * kTileB);
+      loader_a.load(step * kDepth<T>, tiles_a + stage * kTileA);
+      loader_b.load(step * kDepth<T>, tiles_b + stage * kTileB);
     }
     copy_async_commit();  // an empty group too, so that groups and steps count alike
   };
@@ -159,18 +204,22 @@ __global__ void __launch_bounds__(Math::kThreads, Math::kBlocksPerMultiprocessor
   math.template store<OperandA::kLines, OperandB::kLines>([&](int row, int column, auto& values) {
     result.store(static_cast<int>(blockIdx.z), first_row + row, first_column + column, values);
   });
+  if (result.moments != nullptr)
+    store_moments<OperandA::kLines, OperandB::kLines>(math, result, first_row, first_column);
 }
 
 template <class Math, class OperandA, class OperandB>
 constexpr size_t kProductSharedBytes =
-    sizeof(float) * Math::kStages*(TileLayout<OperandA::kLines, Math::kRows>::kFloats +
-                                   TileLayout<OperandB::kLines, Math::kColumns>::kFloats);
+    sizeof(typename Math::Element) *
+    Math::kStages*(TileLayout<OperandA::kLines, Math::kRows, typename Math::Element>::kElements +
+                   TileLayout<OperandB::kLines, Math::kColumns, typename Math::Element>::kElements);
 
-// Enqueues C = A * B, summed over `depth` terms. Tiles is FmaTiles or TensorCoreTiles.
+// Enqueues C = A * B, summed over `depth` terms, and what the epilogue asks for. Tiles names tiles by the number of
+// columns: FmaTiles, Tf32Tiles, …
 template <class Tiles, class OperandA, class OperandB>
 void run_product(const char* name, const Stream& stream, const OperandA& a, const OperandB& b, int64_t depth,
                  const ProductResult& result) {
-  if (result.rows == 0 || result.columns == 0) return;
+  if (result.rows == 0 || result.columns == 0) return MomentsOfProduct(stream, 0, 0, result).finish(stream, 0);
   const auto fits = [&]<class Math> {
     return kProductSharedBytes<Math, OperandA, OperandB> <= most_shared_bytes(stream);
   };
@@ -178,14 +227,16 @@ void run_product(const char* name, const Stream& stream, const OperandA& a, cons
     const int64_t tiles_down = (int64_t{result.rows} + Math::kRows - 1) / Math::kRows;
     const int64_t tiles_across = (int64_t{result.columns} + Math::kColumns - 1) / Math::kColumns;
     const int64_t tiles = tiles_down * tiles_across;
-    const DepthCut cut = cut_depth(tiles, depth);
+    const DepthCut cut = cut_depth(tiles, depth, kDepth<typename Math::Element>);
     const PiecesOfProduct workspace(stream, cut.pieces, result);
+    const MomentsOfProduct statistics(stream, cut.pieces, tiles_down, result);
     const Grid grid{.blocks = dim3(static_cast<unsigned>(tiles), 1, static_cast<unsigned>(cut.pieces)),
                     .threads = Math::kThreads,
                     .shared_bytes = kProductSharedBytes<Math, OperandA, OperandB>};
     launch(name, stream, grid, product_kernel<Math, OperandA, OperandB>, a, b, static_cast<int>(tiles_across), cut,
-           workspace.result_of_pieces());
+           statistics.added_to(workspace.result_of_pieces()));
     workspace.add_up(stream);
+    statistics.finish(stream, Math::kRows);
   });
 }
 

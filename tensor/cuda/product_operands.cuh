@@ -9,11 +9,12 @@
 //   const typename Source::Element element = source.element(j);
 //   const Place place = lines.place(i, element);     // of element j of line first_line + i * apart
 //
-// Either is worked out once, divisions and all, by whoever stays on it; place() mostly adds and compares.
+// Elements are of type T, float or Bf16. Either is worked out once, divisions and all, by whoever stays on it; place() mostly adds and compares.
 #pragma once
 
 #include <algorithm>
 
+#include "tensor/bf16.h"
 #include "tensor/conv_shape.h"
 #include "tensor/cuda/extent.h"
 #include "tensor/cuda/vector_access.cuh"
@@ -39,15 +40,28 @@ class FastDivisor {
   uint32_t multiplier_ = 1, shift_ = 0;
 };
 
-// A float in memory, or one that counts as 0; then the pointer may not be read.
+// An element in memory, or one that counts as 0; then the pointer may not be read.
+template <class T>
 struct Place {
-  const float* pointer;
+  const T* pointer;
   bool inside;
 };
 
-// A row-major matrix: `lines` rows of `elements` floats.
+// Elements that are copied at once where they can be: 16 bytes.
+template <class T>
+constexpr int kChunk = 16 / sizeof(T);
+
+// True when lines of so many elements consist of whole chunks.
+template <class T>
+bool in_chunks(const T* data, int elements) {
+  return elements % kChunk<T> == 0 && reinterpret_cast<uintptr_t>(data) % 16 == 0;
+}
+
+// A row-major matrix: `lines` rows of `elements`.
+template <class T>
 struct MatrixLines {
-  const float* data;
+  using Value = T;
+  const T* data;
   int lines, elements;
 
   using Element = int;  // offset, -1 outside
@@ -57,7 +71,7 @@ struct MatrixLines {
   class Lines {
    public:
     __device__ Lines(const MatrixLines& matrix, int first) : matrix_(matrix), first_(first) {}
-    __device__ Place place(int i, Element element) const {
+    __device__ Place<T> place(int i, Element element) const {
       const int line = first_ + i * apart;
       const bool inside = line < matrix_.lines && element >= 0;
       return {matrix_.data + (inside ? int64_t{line} * matrix_.elements + element : 0), inside};
@@ -68,15 +82,16 @@ struct MatrixLines {
     int first_;
   };
 
-  // True when four elements from every fourth on can be copied at once.
-  bool fours() const { return elements % 4 == 0 && aligned(data); }
+  bool chunks() const { return in_chunks(data, elements); }
 };
 
 // The im2col matrix of images [N, height, width, channels]. Line (n, i, j) is the window whose first pixel is
 // (i * step_h - pad_h, j * step_w - pad_w) of image n, outside of which there are zeros; element (r, s, c) is its
 // value there.
+template <class T>
 struct WindowLines {
-  const float* data;
+  using Value = T;
+  const T* data;
   int height, width, channels;
   int window_w;  // S
   int step_h, step_w, pad_h, pad_w;
@@ -110,7 +125,7 @@ struct WindowLines {
         if (line >= windows.lines) h_[i] = kNoLine;
       }
     }
-    __device__ Place place(int i, const Element& element) const {
+    __device__ Place<T> place(int i, const Element& element) const {
       const int h = h_[i] + element.h, w = w_[i] + element.w;
       const bool inside = static_cast<unsigned>(h) < static_cast<unsigned>(windows_.height) &&
                           static_cast<unsigned>(w) < static_cast<unsigned>(windows_.width);
@@ -119,23 +134,23 @@ struct WindowLines {
 
    private:
     const WindowLines& windows_;
-    const float* images_;  // from the first line's on
+    const T* images_;  // from the first line's on
     int offset_[count], h_[count], w_[count];
   };
 
-  bool fours() const { return channels % 4 == 0 && aligned(data); }
+  bool chunks() const { return in_chunks(data, channels); }
 
  private:
   // Far enough outside that no element of a window is inside, and the other way round.
   static constexpr int kNoLine = -(1 << 30), kNoElement = 1 << 29;
 };
 
-// The floats of an image of which `lines` windows are taken, as an int: the images under a tile's lines are indexed
+// The elements of an image of which `lines` windows are taken, as an int: the images under a tile's lines are indexed
 // from the first of them on, and must be within reach of an int.
-inline int image_extent(int64_t floats, int64_t lines) {
+inline int image_extent(int64_t elements, int64_t lines) {
   constexpr int64_t kMostLines = 128;
-  extent(floats * (kMostLines / std::max<int64_t>(lines, 1) + 2));
-  return static_cast<int>(floats);
+  extent(elements * (kMostLines / std::max<int64_t>(lines, 1) + 2));
+  return static_cast<int>(elements);
 }
 
 // One axis of the taps that reach the input positions start, start + stride, …: r = last, last - stride, … >= 0,
@@ -156,8 +171,10 @@ struct ReachingTaps {
 
 // Filters w [K, R, S, C] as lines (i, j, k) of elements c, where (i, j) counts the taps that reach one class of input
 // pixels: r = last_r - i * stride_h, s = last_s - j * stride_w.
+template <class T>
 struct FilterLines {
-  const float* data;
+  using Value = T;
+  const T* data;
   int filters, taps_across;
   int last_r, last_s, stride_h, stride_w;
   int window_w, lines, elements;
@@ -171,7 +188,7 @@ struct FilterLines {
   class Lines {
    public:
     __device__ Lines(const FilterLines& filters, int first) : filters_(filters), first_(first) {}
-    __device__ Place place(int i, Element element) const {
+    __device__ Place<T> place(int i, Element element) const {
       const FilterLines& f = filters_;
       const int line = first_ + i * apart, tap = f.by_filters.quotient(line), row = f.by_taps_across.quotient(tap);
       const int r = f.last_r - row * f.stride_h, s = f.last_s - (tap - row * f.taps_across) * f.stride_w;
@@ -185,7 +202,7 @@ struct FilterLines {
     int first_;
   };
 
-  bool fours() const { return elements % 4 == 0 && aligned(data); }
+  bool chunks() const { return in_chunks(data, elements); }
 };
 
 // Which axis of the product the lines of an operand are; its elements are the other one.
@@ -196,9 +213,9 @@ struct Operand {
   using Source = SourceType;
   static constexpr Lines kLines = lines_are;
   Source source;
-  bool fours;  // copy four elements at a time
+  bool chunks;  // copy whole chunks
 
-  explicit Operand(const Source& from) : source(from), fours(from.fours()) {}
+  explicit Operand(const Source& from) : source(from), chunks(from.chunks()) {}
 };
 
 }  // namespace convoy::cuda

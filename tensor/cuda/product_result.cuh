@@ -1,8 +1,9 @@
 // Where the elements of a product go, and what is done to them on the way: scattered rows, bias, ReLU, accumulation;
-// and the adding up of a product that was computed in pieces.
+// the adding up of a product that was computed in pieces, and the statistics of its columns.
 #pragma once
 
 #include "tensor/cuda/product_operands.cuh"
+#include "tensor/cuda/table.h"
 #include "tensor/functions.h"
 #include "tensor/kernels.h"
 #include "tensor/memory_pool.h"
@@ -16,7 +17,7 @@ constexpr int64_t kEnoughBlocks = 2 * 132;  // two for each multiprocessor of an
 struct PixelRows {
   FastDivisor by_down, by_across;
   int down = 1, across = 1;
-  int64_t image_size = 0, step_down = 0, step_across = 0;  // in floats
+  int64_t image_size = 0, step_down = 0, step_across = 0;  // in elements
 
   __device__ int64_t offset(int row) const {
     const int line = by_across.quotient(row), image = by_down.quotient(line);
@@ -26,7 +27,7 @@ struct PixelRows {
 
 // C [rows, columns] = or += the product (+ bias [columns]) (then ReLU).
 struct ProductResult {
-  float* c = nullptr;
+  Array c = nullptr;
   int rows = 0, columns = 0;
   int64_t row_stride = 0, column_stride = 1;
   bool scattered = false;  // rows lie where `pixels` says, not row_stride apart
@@ -35,38 +36,66 @@ struct ProductResult {
   bool accumulate = false;
   bool vectors = false;      // neighbours along a row, from an even column on, may be stored at once
   int64_t piece_stride = 0;  // from one piece's C to the next
+  float* moments = nullptr;  // when not null: = mean and M2 of each tile's part of a column [tiles down][2][columns]
 
   // Stores the elements at columns column, column + 1, …; those outside of C are left out. `column` is a multiple of
   // the count.
   template <int count>
   __device__ void store(int piece, int row, int column, const float (&values)[count]) const {
     if (row >= rows) return;
-    float* const to = c + piece * piece_stride + (scattered ? pixels.offset(row) : row * row_stride);
+    const int64_t at = piece * piece_stride + (scattered ? pixels.offset(row) : row * row_stride);
+    if (c.dtype == DType::bf16) {
+      store_to(c.as<Bf16>() + at, column, values);
+    } else {
+      store_to(c.as<float>() + at, column, values);
+    }
+  }
+
+  // What C holds of an element without accumulation, as a float; 0 outside of its columns.
+  __device__ float stored(float sum, int column) const {
+    if (column >= columns) return 0;
+    const float value = finished(sum, column);
+    return c.dtype == DType::bf16 ? to_float(to_bf16(value)) : value;
+  }
+
+ private:
+  template <class T, int count>
+  __device__ void store_to(T* line, int column, const float (&values)[count]) const {
+    T* const to = line + column * column_stride;
     if (vectors && column + count <= columns) {
       Vector<count> out = {};
-      if (accumulate) out = load<count>(to + column);
+      if (accumulate) out = load<count>(to);
 #pragma unroll
       for (int i = 0; i < count; ++i) out[i] = finished(out[i] + values[i], column + i);
-      convoy::cuda::store<count>(to + column, out);
+      convoy::cuda::store(to, out);
       return;
     }
 #pragma unroll
     for (int i = 0; i < count; ++i) {
       if (column + i >= columns) return;
-      float* const element = to + (column + i) * column_stride;
-      *element = finished(accumulate ? *element + values[i] : values[i], column + i);
+      T& element = to[i * column_stride];
+      assign(element, finished(accumulate ? to_float(element) + values[i] : values[i], column + i));
     }
   }
 
- private:
   __device__ float finished(float sum, int column) const {
     if (epilogue.bias != nullptr) sum += epilogue.bias[column];
     return epilogue.relu ? Relu::value(sum) : sum;
   }
 };
 
+// True when the array may be accessed four elements at a time, from every fourth on.
+inline bool aligned_for_vectors(const ConstArray& c) {
+  return c.dtype == DType::bf16 ? aligned(c.as<Bf16>()) : aligned(c.as<float>());
+}
+
 // c = sum over pieces, in a fixed order, of partial [pieces, rows, columns], stored as `result` says. In gemm.cu.
 void add_pieces(const Stream& stream, int64_t pieces, const float* partial, const ProductResult& result);
+
+// mean, variance [columns] = those of a matrix of so many rows, from the mean and M2 of each run of rows_per_piece rows,
+// moments [pieces][2][columns]. In batch_norm.cu.
+void merge_moments(const Stream& stream, int64_t rows, int64_t columns, int64_t rows_per_piece, const float* moments,
+                   float* mean, float* variance);
 
 // The workspace of a product in pieces; with one piece there is none.
 class PiecesOfProduct {
@@ -96,6 +125,37 @@ class PiecesOfProduct {
   float* partial() const { return reinterpret_cast<float*>(memory_.get()); }
 
   int64_t pieces_;
+  ProductResult result_;
+  std::shared_ptr<std::byte> memory_;
+};
+
+// The batch statistics that an epilogue asks for. Where the product is not cut into pieces, each tile leaves the moments of
+// its columns on the way, which a second kernel merges; else they are taken from the finished C. Nothing where none are
+// asked for.
+class MomentsOfProduct {
+ public:
+  MomentsOfProduct(const Stream& stream, int64_t pieces, int64_t tiles_down, const ProductResult& result)
+      : result_(result) {
+    if (result.epilogue.mean != nullptr && pieces == 1)
+      memory_ = pool_allocate(stream.device, tiles_down * 2 * result.columns * static_cast<int64_t>(sizeof(float)));
+  }
+
+  ProductResult added_to(ProductResult result) const {
+    result.moments = reinterpret_cast<float*>(memory_.get());
+    return result;
+  }
+
+  void finish(const Stream& stream, int64_t rows_per_tile) const {
+    const Epilogue& epilogue = result_.epilogue;
+    if (memory_ != nullptr) {
+      merge_moments(stream, result_.rows, result_.columns, rows_per_tile, reinterpret_cast<const float*>(memory_.get()),
+                    epilogue.mean, epilogue.variance);
+    } else if (epilogue.mean != nullptr) {
+      batch_norm_statistics(stream, result_.rows, result_.columns, result_.c, epilogue.mean, epilogue.variance);
+    }
+  }
+
+ private:
   ProductResult result_;
   std::shared_ptr<std::byte> memory_;
 };

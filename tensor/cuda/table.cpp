@@ -9,10 +9,10 @@ namespace {
 
 const Kernels kTable = {
     .name = "cuda",
-    .gemm = of_floats<gemm>,
-    .conv2d_forward = of_floats<conv2d_forward>,
-    .conv2d_backward_input = of_floats<conv2d_backward_input>,
-    .conv2d_backward_weight = of_floats<conv2d_backward_weight>,
+    .gemm = gemm,
+    .conv2d_forward = conv2d_forward,
+    .conv2d_backward_input = conv2d_backward_input,
+    .conv2d_backward_weight = conv2d_backward_weight,
     .max_pool_forward = max_pool_forward,
     .max_pool_backward = max_pool_backward,
     .average_pool_forward = average_pool_forward,

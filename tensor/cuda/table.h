@@ -4,22 +4,19 @@
 
 #include <type_traits>
 
-#include "tensor/float_rows.h"
 #include "tensor/kernels.h"
 
 namespace convoy::cuda {
 
-// A declaration with the type of a row: `ROW(scale)` declares `void scale(…)`. FLOAT_ROW declares a kernel that knows f32
-// alone.
+// A declaration with the type of a row: `ROW(scale)` declares `void scale(…)`.
 #define ROW(name) std::remove_pointer_t<decltype(Kernels::name)> name
-#define FLOAT_ROW(name) FloatRow<decltype(Kernels::name)> name
 
 // gemm.cu
-FLOAT_ROW(gemm);
+ROW(gemm);
 // conv2d.cu
-FLOAT_ROW(conv2d_forward);
-FLOAT_ROW(conv2d_backward_input);
-FLOAT_ROW(conv2d_backward_weight);
+ROW(conv2d_forward);
+ROW(conv2d_backward_input);
+ROW(conv2d_backward_weight);
 // pool2d.cu
 ROW(max_pool_forward);
 ROW(max_pool_backward);
@@ -57,6 +54,5 @@ ROW(adam_step);
 ROW(image_batch);
 
 #undef ROW
-#undef FLOAT_ROW
 
 }  // namespace convoy::cuda

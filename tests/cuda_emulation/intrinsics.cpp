@@ -93,6 +93,30 @@ const char* perform_load_matrix(unsigned, void* const (&operands)[32]) {
   return nullptr;
 }
 
+const char* perform_load_transposed_matrix(unsigned, void* const (&operands)[32]) {
+  if (!complete(operands)) return kIncomplete;
+  for (int lane = 0; lane < 32; ++lane) {
+    uint32_t(&registers)[4] = *static_cast<MatrixLoad*>(operands[lane])->registers;
+    for (int matrix = 0; matrix < 4; ++matrix) {
+      uint16_t pair[2];
+      for (int i = 0; i < 2; ++i) {
+        const void* const row = static_cast<MatrixLoad*>(operands[8 * matrix + lane % 4 * 2 + i])->row;
+        std::memcpy(&pair[i], static_cast<const unsigned char*>(row) + 2 * (lane / 4), 2);
+      }
+      std::memcpy(&registers[matrix], pair, 4);
+    }
+  }
+  return nullptr;
+}
+
+// Meets the warp to load matrices, `row` being the lane's share of addresses.
+void load_matrices(uint32_t (&registers)[4], const void* row, emulation::WarpOperation perform, const Site& site) {
+  emulation::check_shared(row, 16, site);
+  if (reinterpret_cast<uintptr_t>(row) % 16 != 0) emulation::fail_kernel("reads from an unaligned address", site);
+  MatrixLoad mine{&registers, row};
+  emulation::meet_warp(kWholeWarp, &mine, perform, site);
+}
+
 void copy_async(void* shared, const void* global, bool valid, unsigned bytes, const Site& site) {
   emulation::check_shared(shared, bytes, site);
   if (reinterpret_cast<uintptr_t>(shared) % bytes != 0) emulation::fail_kernel("writes to an unaligned address", site);
@@ -128,11 +152,11 @@ void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], std
 }
 
 void load_matrix_x4(uint32_t (&registers)[4], const void* row, std::source_location where) {
-  const Site site{"load_matrix_x4", where};
-  emulation::check_shared(row, 16, site);
-  if (reinterpret_cast<uintptr_t>(row) % 16 != 0) emulation::fail_kernel("reads from an unaligned address", site);
-  MatrixLoad mine{&registers, row};
-  emulation::meet_warp(kWholeWarp, &mine, perform_load_matrix, site);
+  load_matrices(registers, row, perform_load_matrix, {"load_matrix_x4", where});
+}
+
+void load_matrix_x4_transposed(uint32_t (&registers)[4], const void* row, std::source_location where) {
+  load_matrices(registers, row, perform_load_transposed_matrix, {"load_matrix_x4_transposed", where});
 }
 
 void copy_async_16(void* shared, const void* global, bool valid, std::source_location where) {

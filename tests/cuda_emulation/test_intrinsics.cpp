@@ -109,18 +109,20 @@ TEST_F(Intrinsics, a_matrix_instruction_without_all_lanes_is_reported) {
 
 // Shared memory holds four 8x8 matrices of 16 bits in rows of 16 bytes; element (row, column) of matrix j is
 // 64 j + 8 row + column. Row i lies `skew` bytes further than it should.
+template <bool transposed>
 __global__ void load_matrix_kernel(int skew, uint32_t* out) {
   uint16_t* const shared = cuda::dynamic_shared<uint16_t>();
   for (unsigned i = threadIdx.x; i < 256; i += 32) shared[i] = static_cast<uint16_t>(i);
   __syncwarp();
   uint32_t registers[4];
-  cuda::load_matrix_x4(registers, reinterpret_cast<unsigned char*>(shared) + threadIdx.x * 16 + skew);
+  const unsigned char* const row = reinterpret_cast<unsigned char*>(shared) + threadIdx.x * 16 + skew;
+  transposed ? cuda::load_matrix_x4_transposed(registers, row) : cuda::load_matrix_x4(registers, row);
   for (unsigned j = 0; j < 4; ++j) out[j * 32 + threadIdx.x] = registers[j];
 }
 
 TEST_F(Intrinsics, load_matrix_gives_each_lane_its_pair_of_every_matrix) {
   const DeviceArray<uint32_t> out(128);
-  ASSERT_EQ(run({.shared_bytes = 512}, load_matrix_kernel, 0, out.data()), cudaSuccess) << failure();
+  ASSERT_EQ(run({.shared_bytes = 512}, load_matrix_kernel<false>, 0, out.data()), cudaSuccess) << failure();
   const std::vector<uint32_t> registers = out.values();
   for (uint32_t j = 0; j < 4; ++j) {
     for (uint32_t lane = 0; lane < 32; ++lane) {
@@ -130,12 +132,24 @@ TEST_F(Intrinsics, load_matrix_gives_each_lane_its_pair_of_every_matrix) {
   }
 }
 
+TEST_F(Intrinsics, load_transposed_matrix_gives_each_lane_its_pair_down_a_column) {
+  const DeviceArray<uint32_t> out(128);
+  ASSERT_EQ(run({.shared_bytes = 512}, load_matrix_kernel<true>, 0, out.data()), cudaSuccess) << failure();
+  const std::vector<uint32_t> registers = out.values();
+  for (uint32_t j = 0; j < 4; ++j) {
+    for (uint32_t lane = 0; lane < 32; ++lane) {
+      const uint32_t first = 64 * j + 8 * (2 * (lane % 4)) + lane / 4;
+      EXPECT_EQ(registers[j * 32 + lane], first | (first + 8) << 16);
+    }
+  }
+}
+
 TEST_F(Intrinsics, load_matrix_wants_aligned_rows_in_shared_memory) {
   const DeviceArray<uint32_t> out(128);
-  EXPECT_EQ(run({.shared_bytes = 528}, load_matrix_kernel, 8, out.data()), cudaErrorLaunchFailure);
+  EXPECT_EQ(run({.shared_bytes = 528}, load_matrix_kernel<false>, 8, out.data()), cudaErrorLaunchFailure);
   EXPECT_TRUE(failure().find("load_matrix_x4 reads from an unaligned address") != std::string::npos) << failure();
   cudaDeviceReset();
-  EXPECT_EQ(run({.shared_bytes = 512}, load_matrix_kernel, 16, out.data()), cudaErrorLaunchFailure);
+  EXPECT_EQ(run({.shared_bytes = 512}, load_matrix_kernel<false>, 16, out.data()), cudaErrorLaunchFailure);
   EXPECT_TRUE(failure().find("load_matrix_x4 is outside the dynamic shared memory") != std::string::npos) << failure();
 }
 

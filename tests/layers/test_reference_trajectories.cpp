@@ -47,8 +47,8 @@ class StridedCnn : public Module {
 
  protected:
   Variable forward(const Variable& x) override {
-    Variable y = bn1_(conv1_(x), Activation::relu);
-    y = bn2_(conv2_(y), Activation::relu);
+    Variable y = bn1_.after(conv1_, x, Activation::relu);
+    y = bn2_.after(conv2_, y, Activation::relu);
     y = average_pool2d(conv3_(y, Activation::relu), {2, 2}, {2, 2}, {0, 0});
     return fc1_(flatten(y));
   }

@@ -275,17 +275,18 @@ inline void expect_equal(const GuardedArray& actual, const Values& expected) {
 
 // The tolerance of a product on `stream`: `terms` additions whose absolute terms sum up to `magnitude`, of which
 // `products`() are the products of two operands. Tensor cores
-// - round operands to 11 (TF32) or 8 (bf16) significant bits, so each is off by at most 2^-11 or 2^-8 of itself;
+// - take bf16 arrays as they are, whose products are exact in fp32;
+// - round f32 operands to the 11 significant bits of TF32, so each is off by at most 2^-11 of itself;
 // - for fp32 split them in two TF32 numbers, off by 2^-22, and leave out the product of the smaller ones, at most 2^-22;
 //   each product is then the sum of three;
 // - cut off sums instead of rounding them: Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores",
 //   2021.
 template <class Products>
 Values product_roundoff(const Stream& stream, double terms, const Values& magnitude, Products&& products) {
+  if (current_backend->arrays == DType::bf16) return roundoff(2 * terms, magnitude);
   const bool fp32 = stream.precision == Precision::fp32;
   if (fp32 && stream.convolution != ConvolutionAlgorithm::tensor_core) return roundoff(terms, magnitude);
-  const double unit = stream.precision == Precision::tf32 ? 0x1p-11 : 0x1p-8;
-  const double share = fp32 ? 3 * 0x1p-22 : 2 * unit + unit * unit;
+  const double share = fp32 ? 3 * 0x1p-22 : 2 * 0x1p-11 + 0x1p-22;
   Values tolerance = roundoff((fp32 ? 6 : 2) * terms, magnitude);
   const Values rounded = products();
   for (size_t i = 0; i < tolerance.size(); ++i) tolerance[i] += share * rounded[i];

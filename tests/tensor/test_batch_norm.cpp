@@ -1,5 +1,5 @@
 // Batch norm kernels against the naive reference.
-#include "tests/tensor/kernel_test.h"
+#include "tests/tensor/statistics.h"
 
 namespace convoy {
 namespace {
@@ -51,31 +51,13 @@ int64_t draw_channels(Draw& draw) {
   return draw.pick({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 127, 128, 129});
 }
 
-// The longest chain of additions behind one sum. CPU: the rows of a block, then the blocks of a piece (at most 1/64 of
-// the rows, at least 4 rows a block). GPU: a thread's rows (at most 1/512 of the rows or 8), then a tree over the block.
-// The pieces are added in double.
-double chain(int64_t rows) { return static_cast<double>(std::min(rows, 256 + rows / 256)); }
-
 class BatchNorm : public EveryBackend {
  protected:
   void check_statistics(int64_t rows, int64_t channels, const std::vector<float>& x) {
     SCOPED_TRACE(fmt::format("rows {} channels {}", rows, channels));
     Guarded<float> mean(channels), variance(channels);
     kernels().batch_norm_statistics(stream, rows, channels, in_array(x), mean.data(), variance.data());
-    const reference::Moments expected = reference::batch_norm_statistics(rows, channels, widen(x));
-    // Sums run over the distances d from the first row, and over squares of differences of them, each off by
-    // 3 roundings.
-    Values mean_tolerance(expected.mean.size()), variance_tolerance(expected.mean.size());
-    for (size_t i = 0; i < x.size(); ++i) {
-      const size_t c = i % static_cast<size_t>(channels);
-      const double d = std::fabs(static_cast<double>(x[i]) - static_cast<double>(x[c])) / static_cast<double>(rows);
-      mean_tolerance[c] += (chain(rows) + 4) * kRoundoff * d;
-      variance_tolerance[c] += (chain(rows) + 8) * kRoundoff * d * d * static_cast<double>(rows);
-    }
-    for (size_t c = 0; c < expected.mean.size(); ++c) mean_tolerance[c] += kRoundoff * std::fabs(expected.mean[c]);
-    expect_within(mean.values(), expected.mean, mean_tolerance);
-    expect_within(variance.values(), expected.variance, variance_tolerance);
-    EXPECT_TRUE(mean.intact() && variance.intact());
+    expect_statistics(rows, channels, x, Shift::first_row, mean, variance);
   }
 };
 INSTANTIATE_FOR_VARIANTS(BatchNorm, Variants::types);
@@ -152,8 +134,8 @@ TEST_P(BatchNorm, backward_reduce_matches_reference) {
     const reference::BatchNormSums magnitude = reference::batch_norm_backward_reduce(
         t.rows, t.channels, t.distances(), absolute(widen(t.dy)), {Values(t.mean.size()), widen(t.variance)}, kEpsilon,
         widen(t.gamma), widen(t.beta));
-    expect_within(dgamma.values(), expected.dgamma, roundoff(chain(t.rows) + 4, magnitude.dgamma));
-    expect_within(dbeta.values(), expected.dbeta, roundoff(chain(t.rows) + 1, magnitude.dbeta));
+    expect_within(dgamma.values(), expected.dgamma, roundoff(chain_of_rows(t.rows) + 4, magnitude.dgamma));
+    expect_within(dbeta.values(), expected.dbeta, roundoff(chain_of_rows(t.rows) + 1, magnitude.dbeta));
     EXPECT_TRUE(dgamma.intact() && dbeta.intact());
   }
 }

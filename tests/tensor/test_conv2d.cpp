@@ -1,6 +1,6 @@
 // The three convolution kernels against the formula in conv_shape.h: any window, stride and padding, uneven
 // in height and width, with channel counts one off the vector widths.
-#include "tests/tensor/kernel_test.h"
+#include "tests/tensor/statistics.h"
 
 namespace convoy {
 namespace {
@@ -42,32 +42,41 @@ class Conv2d : public EveryBackend {
   void check_forward(const Conv2dShape& s, Draw& draw) {
     SCOPED_TRACE("forward " + text(s));
     const bool with_bias = draw.coin(), relu = draw.coin();
-    const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)), bias = draw.reals(s.k);
-    Guarded<float> y(result_count(s));
-    kernels().conv2d_forward(stream, s, in(x), in(w), {.bias = with_bias ? in(bias) : nullptr, .relu = relu}, y.data());
+    const std::vector<float> x = stored(draw.reals(image_count(s))), w = stored(draw.reals(filter_count(s))),
+                             bias = draw.reals(s.k);
+    GuardedArray y(result_count(s));
+    Guarded<float> mean(s.k), variance(s.k);
+    Epilogue then{.bias = with_bias ? in(bias) : nullptr, .relu = relu};
+    const bool statistics = draw.coin();
+    if (statistics) {
+      then.mean = mean.data();
+      then.variance = variance.data();
+    }
+    kernels().conv2d_forward(stream, s, in_array(x), in_array(w), then, y.data());
     const Values wide_bias = with_bias ? widen(bias) : Values{};
     const Values expected = reference::conv2d_forward(s, widen(x), widen(w), wide_bias, relu);
     const Values magnitude = reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w)), absolute(wide_bias));
     const auto products = [&] { return reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w))); };
-    expect_within(y.values(), expected,
+    expect_within(y, expected,
                   draw.exact() ? Values(expected.size())
                                : product_roundoff(stream, static_cast<double>(s.taps()) + 2, magnitude, products));
     EXPECT_TRUE(y.intact()) << "wrote outside y";
+    if (statistics) expect_statistics(s.output_pixels(), s.k, y.values(), Shift::none, mean, variance);
   }
 
   void check_backward_input(const Conv2dShape& s, bool accumulate, Draw& draw) {
     SCOPED_TRACE(fmt::format("backward_input accumulate {} {}", accumulate, text(s)));
-    const std::vector<float> dy = draw.reals(result_count(s)), w = draw.reals(filter_count(s)),
-                             start = draw.reals(image_count(s));
-    Guarded<float> dx = accumulate ? Guarded<float>(start) : Guarded<float>(image_count(s));
-    kernels().conv2d_backward_input(stream, s, in(dy), in(w), accumulate, dx.data());
+    const std::vector<float> dy = stored(draw.reals(result_count(s))), w = stored(draw.reals(filter_count(s))),
+                             start = stored(draw.reals(image_count(s)));
+    GuardedArray dx = accumulate ? GuardedArray(start) : GuardedArray(image_count(s));
+    kernels().conv2d_backward_input(stream, s, in_array(dy), in_array(w), accumulate, dx.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::conv2d_backward_input(s, widen(dy), widen(w), initial);
     const Values magnitude =
         reference::conv2d_backward_input(s, absolute(widen(dy)), absolute(widen(w)), absolute(initial));
     // A pixel lies in at most R*S windows of each of K filters.
     const auto products = [&] { return reference::conv2d_backward_input(s, absolute(widen(dy)), absolute(widen(w))); };
-    expect_within(dx.values(), expected,
+    expect_within(dx, expected,
                   draw.exact()
                       ? Values(expected.size())
                       : product_roundoff(stream, static_cast<double>(s.k * s.r * s.s) + 2, magnitude, products));
@@ -76,10 +85,10 @@ class Conv2d : public EveryBackend {
 
   void check_backward_weight(const Conv2dShape& s, bool accumulate, Draw& draw) {
     SCOPED_TRACE(fmt::format("backward_weight accumulate {} {}", accumulate, text(s)));
-    const std::vector<float> x = draw.reals(image_count(s)), dy = draw.reals(result_count(s)),
+    const std::vector<float> x = stored(draw.reals(image_count(s))), dy = stored(draw.reals(result_count(s))),
                              start = draw.reals(filter_count(s));
     Guarded<float> dw = accumulate ? Guarded<float>(start) : Guarded<float>(filter_count(s));
-    kernels().conv2d_backward_weight(stream, s, in(x), in(dy), accumulate, dw.data());
+    kernels().conv2d_backward_weight(stream, s, in_array(x), in_array(dy), accumulate, dw.data());
     const Values initial = accumulate ? widen(start) : Values{};
     const Values expected = reference::conv2d_backward_weight(s, widen(x), widen(dy), initial);
     const Values magnitude =
@@ -162,14 +171,19 @@ TEST_P(Conv2d, gives_the_same_bits_on_every_run) {
   Draw draw(15);
   for (const Conv2dShape& s : kLayers) {
     SCOPED_TRACE(text(s));
-    const std::vector<float> x = draw.reals(image_count(s)), w = draw.reals(filter_count(s)),
-                             dy = draw.reals(result_count(s)), bias = draw.reals(s.k);
-    const float *const on_x = in(x), *const on_w = in(w), *const on_dy = in(dy), *const on_bias = in(bias);
-    expect_same_bits_on_every_run(result_count(s), [&](const Stream& on, float* y) {
+    const std::vector<float> x = stored(draw.reals(image_count(s))), w = stored(draw.reals(filter_count(s))),
+                             dy = stored(draw.reals(result_count(s))), bias = draw.reals(s.k);
+    const ConstArray on_x = in_array(x), on_w = in_array(w), on_dy = in_array(dy);
+    const float* const on_bias = in(bias);
+    expect_same_bits_on_every_run(result_count(s), [&](const Stream& on, Array y) {
       kernels().conv2d_forward(on, s, on_x, on_w, {.bias = on_bias, .relu = true}, y);
     });
+    GuardedArray y(result_count(s));
+    expect_same_bits_on_every_run(2 * s.k, [&](const Stream& on, float* moments) {
+      kernels().conv2d_forward(on, s, on_x, on_w, {.mean = moments, .variance = moments + s.k}, y.data());
+    });
     for (const bool accumulate : {false, true}) {
-      expect_same_bits_on_every_run(image_count(s), [&](const Stream& on, float* dx) {
+      expect_same_bits_on_every_run(image_count(s), [&](const Stream& on, Array dx) {
         kernels().conv2d_backward_input(on, s, on_dy, on_w, accumulate, dx);
       });
       expect_same_bits_on_every_run(filter_count(s), [&](const Stream& on, float* dw) {

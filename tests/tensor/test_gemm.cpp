@@ -7,15 +7,17 @@ namespace {
 
 class Gemm : public EveryBackend {
  protected:
+  // Result is GuardedArray, or Guarded<float> for an f32 result whatever the operands are.
+  template <class Result = GuardedArray>
   void check(const GemmShape& s, bool accumulate, bool with_bias, bool relu, Draw& draw) {
     SCOPED_TRACE(testing::Message() << "m " << s.m << " n " << s.n << " k " << s.k << " transpose " << s.transpose_a
                                     << s.transpose_b << " accumulate " << accumulate << " bias " << with_bias
                                     << " relu " << relu);
-    const std::vector<float> a = draw.reals(s.m * s.k), b = draw.reals(s.k * s.n), bias = draw.reals(s.n),
-                             start = draw.reals(s.m * s.n);
-    Guarded<float> c = accumulate ? Guarded<float>(start) : Guarded<float>(s.m * s.n);
-    kernels().gemm(stream, s, in(a), in(b), {.bias = with_bias ? in(bias) : nullptr, .relu = relu}, accumulate,
-                   c.data());
+    const std::vector<float> a = stored(draw.reals(s.m * s.k)), b = stored(draw.reals(s.k * s.n)),
+                             bias = draw.reals(s.n), start = stored(draw.reals(s.m * s.n));
+    Result c = accumulate ? Result(start) : Result(s.m * s.n);
+    kernels().gemm(stream, s, in_array(a), in_array(b), {.bias = with_bias ? in(bias) : nullptr, .relu = relu},
+                   accumulate, c.data());
 
     const Values initial = accumulate ? widen(start) : Values{}, wide_bias = with_bias ? widen(bias) : Values{};
     const Values expected = reference::gemm(s, widen(a), widen(b), initial, wide_bias, relu);
@@ -23,11 +25,15 @@ class Gemm : public EveryBackend {
         reference::gemm(s, absolute(widen(a)), absolute(widen(b)), absolute(initial), absolute(wide_bias));
     // k products, the initial value and the bias; the ReLU does not enlarge an error.
     const auto products = [&] { return reference::gemm(s, absolute(widen(a)), absolute(widen(b))); };
-    expect_within(c.values(), expected,
+    expect_within(result_of(c), expected,
                   draw.exact() ? Values(expected.size())
                                : product_roundoff(stream, static_cast<double>(s.k) + 2, magnitude, products));
     EXPECT_TRUE(c.intact()) << "wrote outside c";
   }
+
+ private:
+  static const GuardedArray& result_of(const GuardedArray& c) { return c; }
+  static std::vector<float> result_of(const Guarded<float>& c) { return c.values(); }
 };
 
 INSTANTIATE_FOR_VARIANTS(Gemm, Variants::precisions);
@@ -57,6 +63,16 @@ TEST_P(Gemm, is_exact_on_small_integers) {
       s.transpose_b = transposes & 2;
       check(s, true, true, false, draw);
     }
+  }
+}
+
+// The gradient of a weight is f32, also where activations are bf16.
+TEST_P(Gemm, gives_f32_from_operands_of_any_type) {
+  Draw draw(5);
+  for (const GemmShape& s : {GemmShape{.m = 33, .n = 65, .k = 17, .transpose_a = true},
+                             GemmShape{.m = 10, .n = 512, .k = 64, .transpose_a = true},
+                             GemmShape{.m = 64, .n = 9, .k = 2049, .transpose_b = true}}) {
+    for (const bool accumulate : {false, true}) check<Guarded<float>>(s, accumulate, false, false, draw);
   }
 }
 
@@ -93,10 +109,12 @@ TEST_P(Gemm, gives_the_same_bits_on_every_run) {
       GemmShape s = shape;
       s.transpose_a = transposes & 1;
       s.transpose_b = transposes & 2;
-      const std::vector<float> a = draw.reals(s.m * s.k), b = draw.reals(s.k * s.n), bias = draw.reals(s.n);
-      const float *const on_a = in(a), *const on_b = in(b), *const on_bias = in(bias);
+      const std::vector<float> a = stored(draw.reals(s.m * s.k)), b = stored(draw.reals(s.k * s.n)),
+                               bias = draw.reals(s.n);
+      const ConstArray on_a = in_array(a), on_b = in_array(b);
+      const float* const on_bias = in(bias);
       for (const bool accumulate : {false, true}) {
-        expect_same_bits_on_every_run(s.m * s.n, [&](const Stream& on, float* c) {
+        expect_same_bits_on_every_run(s.m * s.n, [&](const Stream& on, Array c) {
           kernels().gemm(on, s, on_a, on_b, {.bias = on_bias, .relu = true}, accumulate, c);
         });
       }
@@ -106,8 +124,8 @@ TEST_P(Gemm, gives_the_same_bits_on_every_run) {
 
 TEST_P(Gemm, lets_nan_through_the_fused_relu) {
   const std::vector<float> a = {NAN, 1, 1, -1}, b = {1, 0, 0, 1};
-  Guarded<float> c(4);
-  kernels().gemm(stream, {.m = 2, .n = 2, .k = 2}, in(a), in(b), {.relu = true}, false, c.data());
+  GuardedArray c(4);
+  kernels().gemm(stream, {.m = 2, .n = 2, .k = 2}, in_array(a), in_array(b), {.relu = true}, false, c.data());
   EXPECT_TRUE(std::isnan(c.values()[0]));
   EXPECT_EQ(c.values()[2], 1);
   EXPECT_EQ(c.values()[3], 0);

@@ -61,6 +61,7 @@ std::vector<Backend> backends_under_test(Variants variants) {
   }
   for (const auto& [precision, precision_name] : kPrecisions) {
     cuda.stream.precision = precision;
+    cuda.arrays = activation_type(cuda.stream);
     if (variants == Variants::precisions) {
       add(fmt::format("_aligned_{}", precision_name), aligned);
       add(fmt::format("_mixed_{}", precision_name), mixed);

@@ -29,6 +29,8 @@ void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
               std::source_location where = std::source_location::current());
 void load_matrix_x4(uint32_t (&registers)[4], const void* row,
                     std::source_location where = std::source_location::current());
+void load_matrix_x4_transposed(uint32_t (&registers)[4], const void* row,
+                               std::source_location where = std::source_location::current());
 
 // --- asynchronous copies ------------------------------------------------------------------------------------------
 

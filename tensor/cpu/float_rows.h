@@ -1,4 +1,5 @@
-// Rows of the kernel table made of kernels that know f32 alone: such a kernel takes float* where its row takes an Array.
+// Rows of the kernel table made of kernels that know f32 alone, as those of the CPU: such a kernel takes float* where its
+// row takes an Array.
 //
 //   FloatRow<decltype(Kernels::scale)> scale;    // declares void scale(…, const float* x, float* y)
 //   const Kernels table = {.scale = of_floats<scale>, …};
