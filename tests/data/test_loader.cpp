@@ -271,7 +271,7 @@ class ImageBatchKernel {
 
 TEST(Loader, an_error_in_a_worker_is_thrown_by_next_in_its_place) {
   const ImageBatchKernel failing(
-      [](const Stream&, const ImageBatchShape&, const uint8_t*, const int32_t* index, float*) {
+      [](const Stream&, const ImageBatchShape&, const uint8_t*, const int32_t* index, Array) {
         if (index[0] == 6) fail(ErrorKind::device, "image_batch: no memory");
       });
   for (const int workers : {0, 1, 3}) {
