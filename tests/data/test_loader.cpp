@@ -288,7 +288,7 @@ TEST(Loader, an_error_in_a_worker_is_thrown_by_next_in_its_place) {
 TEST(Loader, a_batch_under_way_when_a_new_epoch_begins_is_not_delivered) {
   static std::atomic<bool> entered, released;
   entered = released = false;
-  const ImageBatchKernel slow([](const Stream&, const ImageBatchShape& shape, const uint8_t*, const int32_t*, float*) {
+  const ImageBatchKernel slow([](const Stream&, const ImageBatchShape& shape, const uint8_t*, const int32_t*, Array) {
     if (shape.key.step != 0) {  // late, so that a batch of epoch 0 in its place would be seen
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
       return;
@@ -312,7 +312,7 @@ TEST(Loader, workers_use_one_thread_each_and_stay_within_the_queue) {
   made = 0;
   threads = 0;
   const ImageBatchKernel counting(
-      [](const Stream& stream, const ImageBatchShape&, const uint8_t*, const int32_t*, float*) {
+      [](const Stream& stream, const ImageBatchShape&, const uint8_t*, const int32_t*, Array) {
         ++made;
         threads = std::max(threads.load(), stream.threads);
       });

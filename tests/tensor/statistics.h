@@ -10,8 +10,9 @@ namespace convoy {
 // the block; or the 128 rows of a product's tile. The pieces are added in double.
 inline double chain_of_rows(int64_t rows) { return static_cast<double>(std::min(rows, 256 + rows / 256)); }
 
-// Where sums of rows start from: distances from the first row keep a small variance beside a huge mean.
-enum class Shift { first_row, none };
+// What sums of rows run over: distances from the first row, which keep a small variance beside a huge mean, or these or the
+// values themselves.
+enum class Shift { first_row, either };
 
 // Mean and variance [channels] against those of x [rows, channels].
 inline void expect_statistics(int64_t rows, int64_t channels, const std::vector<float>& x, Shift shift,
@@ -24,11 +25,12 @@ inline void expect_statistics(int64_t rows, int64_t channels, const std::vector<
     const size_t c = i % static_cast<size_t>(channels);
     const double value = static_cast<double>(x[i]), share = kRoundoff / static_cast<double>(rows);
     const double distance = std::fabs(value - static_cast<double>(x[c]));
-    mean_tolerance[c] += (chain_of_rows(rows) + 4) * share * (shift == Shift::first_row ? distance : std::fabs(value));
+    mean_tolerance[c] += (chain_of_rows(rows) + 4) * share *
+                         (shift == Shift::first_row ? distance : std::max(distance, std::fabs(value)));
     variance_tolerance[c] += (chain_of_rows(rows) + 8) * share * distance * distance;
   }
   for (size_t c = 0; c < expected.mean.size(); ++c) {
-    if (shift == Shift::none) variance_tolerance[c] += mean_tolerance[c] * mean_tolerance[c];
+    if (shift == Shift::either) variance_tolerance[c] += mean_tolerance[c] * mean_tolerance[c];
     mean_tolerance[c] += kRoundoff * std::fabs(expected.mean[c]);
   }
   expect_within(mean.values(), expected.mean, mean_tolerance);

@@ -61,7 +61,7 @@ class Conv2d : public EveryBackend {
                   draw.exact() ? Values(expected.size())
                                : product_roundoff(stream, static_cast<double>(s.taps()) + 2, magnitude, products));
     EXPECT_TRUE(y.intact()) << "wrote outside y";
-    if (statistics) expect_statistics(s.output_pixels(), s.k, y.values(), Shift::none, mean, variance);
+    if (statistics) expect_statistics(s.output_pixels(), s.k, y.values(), Shift::either, mean, variance);
   }
 
   void check_backward_input(const Conv2dShape& s, bool accumulate, Draw& draw) {
