@@ -140,9 +140,10 @@ __device__ void store_moments(const Math& math, const ProductResult& result, int
   copy_async_wait<0>();
   __syncthreads();
   math.template store<a_lines, b_lines>([&]<int count>(int row, int column, const float(&values)[count]) {
+    Vector<count> out;
 #pragma unroll
-    for (int i = 0; i < count; ++i)
-      tile[row * kLine + column + i] = result.stored(values[i], first_column + column + i);
+    for (int i = 0; i < count; ++i) out[i] = result.stored(values[i], first_column + column + i);
+    convoy::cuda::store(tile + row * kLine + column, out);
   });
   __syncthreads();
   const int column = static_cast<int>(threadIdx.x), left = result.rows - first_row;
