@@ -8,7 +8,7 @@ namespace convoy {
 Tensor value_or_none(const Variable& variable) { return variable.defined() ? variable.value() : Tensor(); }
 
 Tensor weight_for(const Tensor& x, const Variable& weight) {
-  return is_real(x.dtype()) ? convert(weight.value(), x.dtype()) : weight.value();
+  return is_array_type(x.dtype()) ? convert(weight.value(), x.dtype()) : weight.value();
 }
 
 Tensor bias_relu_backward(const Tensor& y, const Variable& bias, const Tensor& dy) {

@@ -1,4 +1,5 @@
-// What conv2d and linear share: weights in the type of activations, an optional bias, and the backward of their fused "add bias, then ReLU".
+// What conv2d and linear share: weights in the type of activations, an optional bias, and the backward of their fused
+// "add bias, then ReLU".
 #pragma once
 
 #include "autograd/variable.h"

@@ -56,8 +56,8 @@ class Variable {
   // is an Error(internal).
   static Variable record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward);
 
-  // Adds a contribution to the gradient, which is of the value's type: `write` is called with the gradient's memory and whether it must
-  // accumulate (+=) into it or overwrite it (=). Does nothing when no gradient is wanted.
+  // Adds a contribution to the gradient, which is of the value's type: `write` is called with the gradient's memory and
+  // whether it must accumulate (+=) into it or overwrite it (=). Does nothing when no gradient is wanted.
   void add_grad(const std::function<void(Tensor& dx, bool accumulate)>& write) const;
   // Adds `dx` itself. The first contribution to an intermediate result is taken over without a copy; it is
   // never written to afterwards, so dx may be dy, a view of it, or shared by several inputs.

@@ -30,7 +30,7 @@ Variable BatchNorm2d::forward_then(const Variable& x, Activation then) {
 Variable BatchNorm2d::after(Conv2d& conv, const Variable& x, Activation then) {
   if (!training()) return (*this)(conv(x), then);
   BatchStatistics statistics;
-  const Variable y = conv(x, statistics);
+  const Variable y = conv.with_statistics(x, statistics);
   const Variable z = batch_norm(y, weight_, bias_, state_, true, then == Activation::relu, &statistics);
   ForwardObserver::notify(*this, z);
   return z;

@@ -33,7 +33,7 @@ void Conv2d::reset_parameters(const RandomKey& key) {
   if (bias_.defined()) fill_kaiming_uniform(bias_.value(), key, ParameterRole::bias, fan_in);
 }
 
-Variable Conv2d::operator()(const Variable& x, BatchStatistics& statistics) {
+Variable Conv2d::with_statistics(const Variable& x, BatchStatistics& statistics) {
   const Variable y = conv2d(x, weight_, bias_, options_.stride, options_.pad, false, &statistics);
   ForwardObserver::notify(*this, y);
   return y;

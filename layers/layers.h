@@ -20,15 +20,15 @@ class Conv2d : public Module {
   int64_t multiply_adds(const Shape& output) const override;
   void reset_parameters(const RandomKey& key) override;
 
-  using Module::operator();
-  // The same, with the batch statistics of the result.
-  Variable operator()(const Variable& x, BatchStatistics& statistics);
-
  protected:
   Variable forward(const Variable& x) override { return forward_then(x, Activation::none); }
   Variable forward_then(const Variable& x, Activation then) override;
 
  private:
+  friend class BatchNorm2d;
+  // (*this)(x), and the batch statistics of the result.
+  Variable with_statistics(const Variable& x, BatchStatistics& statistics);
+
   Conv2dOptions options_;
   Variable weight_, bias_;
 };
@@ -64,7 +64,8 @@ class BatchNorm2d : public Module {
   std::string describe() const override;
   void reset_parameters(const RandomKey& key) override;
 
-  // What (*this)(conv(x), then) gives; while training, the convolution takes the batch's statistics on the way.
+  // What (*this)(conv(x), then) gives; while training, the convolution takes the batch's statistics on the way, which
+  // saves a GPU a pass over its result.
   Variable after(Conv2d& conv, const Variable& x, Activation then = Activation::none);
 
  protected:

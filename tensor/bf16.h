@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "tensor/philox.h"
+#include "tensor/host_device.h"
 
 namespace convoy {
 

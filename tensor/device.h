@@ -53,7 +53,8 @@ struct Stream {
 
 // What the activations of a network are stored as on this stream.
 constexpr DType activation_type(const Stream& stream) {
-  return stream.precision == Precision::bf16 ? DType::bf16 : DType::f32;
+  const bool bf16 = stream.device.kind == Device::Kind::cuda && stream.precision == Precision::bf16;
+  return bf16 ? DType::bf16 : DType::f32;
 }
 
 // The stream of the calling thread, used by every op. A new thread starts with a one-thread CPU stream; the main

@@ -38,8 +38,8 @@ constexpr const char* name_of(DType dtype) {
   return "?";
 }
 
-// The types that kernels compute with.
-constexpr bool is_real(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
+// The types of what kernels take as an Array.
+constexpr bool is_array_type(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
 
 // The C++ type that `Tensor::data<T>()` accepts for a dtype; bf16 and f16 travel as their 16 bits.
 template <class T>

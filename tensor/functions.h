@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "tensor/philox.h"
+#include "tensor/host_device.h"
 
 namespace convoy {
 

@@ -2,7 +2,7 @@
 // set.
 //
 // Rules for every row:
-// - Pointers are to contiguous row-major memory on the stream's device. An `Array` is f32 or, on a GPU, bf16; all Arrays
+// - Pointers are to contiguous row-major memory on the stream's device. An `Array` is f32 or, on a GPU (and for convert), bf16; all Arrays
 //   of a call are of one type unless said otherwise. Arithmetic and sums are fp32 in any case, results are rounded once.
 //   Shapes stand in the comments, with the letters of conv_shape.h. Kernels check nothing: tensor/ops.h does.
 // - `=` overwrites, `+=` accumulates; rows with a flag `accumulate` do the second when it is true.
@@ -34,7 +34,8 @@ struct GemmShape {
 struct Epilogue {
   const float* bias = nullptr;  // [last axis], added when not null
   bool relu = false;
-  // conv2d_forward alone, when not null: = what batch_norm_statistics finds in the result, both [last axis].
+  // conv2d_forward alone, when not null: = what batch_norm_statistics finds in the result but for rounding, both
+  // [last axis].
   float *mean = nullptr, *variance = nullptr;
 };
 

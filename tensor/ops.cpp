@@ -178,7 +178,7 @@ Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsi
 // --- elementwise --------------------------------------------------------------------------------------------------
 
 Tensor convert(const Tensor& x, DType dtype) {
-  CHECK(x.defined() && is_real(x.dtype()) && is_real(dtype), "convert: {} to {}, expected f32 or bf16",
+  CHECK(x.defined() && is_array_type(x.dtype()) && is_array_type(dtype), "convert: {} to {}, expected f32 or bf16",
         x.defined() ? name_of(x.dtype()) : "an undefined tensor", name_of(dtype));
   if (x.dtype() == dtype) return x;
   Tensor y = Tensor::empty(x.shape(), dtype, x.device());

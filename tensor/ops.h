@@ -67,7 +67,7 @@ struct SoftmaxCrossEntropyResult {
   Tensor probability;  // [N, classes]
   Tensor loss;         // [N], per sample
 };
-// logits [N, classes], labels i32 [N] in [0, classes), smoothing in [0, 1]. Labels in host memory are
+// logits f32 [N, classes], labels i32 [N] in [0, classes), smoothing in [0, 1]. Labels in host memory are
 // checked.
 SoftmaxCrossEntropyResult softmax_cross_entropy(const Tensor& logits, const Tensor& labels, float smoothing = 0);
 

@@ -106,12 +106,12 @@ float Tensor::item() const {
 }
 
 Tensor::operator Array() {
-  check_element_type(is_real(dtype_), sizeof(float));
+  check_element_type(is_array_type(dtype_), sizeof(float));
   return {raw(), dtype_};
 }
 
 Tensor::operator ConstArray() const {
-  check_element_type(is_real(dtype_), sizeof(float));
+  check_element_type(is_array_type(dtype_), sizeof(float));
   return {raw(), dtype_};
 }
 

@@ -5,6 +5,8 @@
 //   const Kernels table = {.scale = of_floats<scale>, …};
 #pragma once
 
+#include <cassert>
+
 #include "tensor/array.h"
 
 namespace convoy {
@@ -31,8 +33,14 @@ struct FloatRowOf<void (*)(Parameters...)> {
 template <class Row>
 using FloatRow = typename FloatRowOf<Row>::Type;
 
-inline float* unpacked(const Array& array) { return array.as<float>(); }
-inline const float* unpacked(const ConstArray& array) { return array.as<float>(); }
+inline float* unpacked(const Array& array) {
+  assert(array.dtype == DType::f32);
+  return array.as<float>();
+}
+inline const float* unpacked(const ConstArray& array) {
+  assert(array.dtype == DType::f32);
+  return array.as<float>();
+}
 template <class T>
 const T& unpacked(const T& argument) {
   return argument;

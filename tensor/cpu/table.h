@@ -2,8 +2,8 @@
 // from the table, so a signature is written once. The CPU has no other floats than f32: an Array is a float* here.
 #pragma once
 
-#include "tensor/cpu/isa.h"
 #include "tensor/cpu/float_rows.h"
+#include "tensor/cpu/isa.h"
 #include "tensor/kernels.h"
 
 namespace convoy::CONVOY_ISA {

@@ -29,19 +29,13 @@ Algorithm choose(const Stream& stream, const Conv2dShape& shape, DType operands,
 
 void conv2d_forward(const Stream& stream, const Conv2dShape& shape, ConstArray x, ConstArray w,
                     const Epilogue& epilogue, Array y) {
-  const auto statistics = [&] {
-    if (epilogue.mean != nullptr)
-      batch_norm_statistics(stream, shape.output_pixels(), shape.k, y, epilogue.mean, epilogue.variance);
-  };
   switch (choose(stream, shape, x.dtype, true)) {
     case Algorithm::im2col:
-      im2col::forward(stream, shape, x, w, epilogue, y);
-      return statistics();
+      return im2col::forward(stream, shape, x, w, epilogue, y);
     case Algorithm::tensor_core:
       return tensor_core::forward(stream, shape, x, w, epilogue, y);
     case Algorithm::direct:
-      direct::forward(stream, shape, x, w, epilogue, y);
-      return statistics();
+      return direct::forward(stream, shape, x, w, epilogue, y);
     default:
       return tiled::forward(stream, shape, x, w, epilogue, y);
   }

@@ -11,7 +11,7 @@ namespace convoy::cuda {
   std::remove_pointer_t<decltype(Kernels::conv2d_backward_input)> backward_input; \
   std::remove_pointer_t<decltype(Kernels::conv2d_backward_weight)> backward_weight;
 
-// 1. The im2col matrix in memory, and gemm(). Any shape, type and precision. Leaves out the epilogue's statistics.
+// 1. The im2col matrix in memory, and gemm(). Any shape, type and precision.
 namespace im2col {
 ALGORITHM
 }
@@ -28,8 +28,7 @@ ALGORITHM
 
 #undef ALGORITHM
 
-// 4. Images of few channels, filters and image tiles in shared memory; arithmetic in fp32. Leaves out the epilogue's
-// statistics.
+// 4. Images of few channels, filters and image tiles in shared memory; arithmetic in fp32.
 namespace direct {
 bool can(const Conv2dShape& shape);
 std::remove_pointer_t<decltype(Kernels::conv2d_forward)> forward;

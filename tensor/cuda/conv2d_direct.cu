@@ -17,10 +17,10 @@ constexpr int kThreads = 256, kWarps = kThreads / 32;
 
 // A convolution cut into tiles of tile_p by tile_q output pixels.
 struct TiledImages {
-  int h, w_floats;  // H, W * C
+  int h, w_elements;  // H, W * C
   int p, q, k, taps;
-  int stride_h, stride_floats, pad_h, pad_floats;  // across, in floats: times C
-  int window_floats;                               // S * C
+  int stride_h, stride_elements, pad_h, pad_elements;  // across, in elements: times C
+  int window_elements;                                 // S * C
   int tile_p, tile_q, tiles_down, tiles_across, tiles;
   int lines, line_floats;  // the image under a tile
   int group_bits;          // log2 of the groups of 8 filters that a block covers
@@ -55,11 +55,11 @@ __device__ void copy_four(float* shared, const Bf16* global, bool inside) {
 // Starts copying the image under a tile to shared memory, [lines, line_floats].
 template <class T>
 __device__ void copy_image(const TiledImages& t, const Tile& tile, const T* x, float* to) {
-  const int top = tile.p * t.stride_h - t.pad_h, left = tile.q * t.stride_floats - t.pad_floats;
+  const int top = tile.p * t.stride_h - t.pad_h, left = tile.q * t.stride_elements - t.pad_elements;
   for (int i = static_cast<int>(threadIdx.x); i < t.lines * t.line_floats; i += kThreads) {
     const int line = i / t.line_floats, h = top + line, w = left + i - line * t.line_floats;
-    const bool inside = h >= 0 && h < t.h && w >= 0 && w < t.w_floats;
-    copy_element(to + i, inside ? x + (int64_t{tile.image} * t.h + h) * t.w_floats + w : x, inside);
+    const bool inside = h >= 0 && h < t.h && w >= 0 && w < t.w_elements;
+    copy_element(to + i, inside ? x + (int64_t{tile.image} * t.h + h) * t.w_elements + w : x, inside);
   }
 }
 
@@ -106,15 +106,15 @@ __global__ void __launch_bounds__(kThreads, 2) direct_forward_kernel(const Tiled
     const int pixel = slot + i * (kThreads >> t.group_bits), down = pixel / t.tile_q, across = pixel - down * t.tile_q;
     const bool inside = down < t.tile_p && tile.p + down < t.p && tile.q + across < t.q;
     row[i] = inside ? (tile.image * t.p + tile.p + down) * t.q + tile.q + across : -1;
-    at[i] = inside ? down * t.stride_h * t.line_floats + across * t.stride_floats : 0;
+    at[i] = inside ? down * t.stride_h * t.line_floats + across * t.stride_elements : 0;
   }
   copy_async_wait<0>();
   __syncthreads();
 
   float sums[8][8] = {};
   const float* line = filters;
-  for (int offset = 0; offset < (t.taps / t.window_floats) * t.line_floats; offset += t.line_floats) {
-    for (int i = 0; i < t.window_floats; ++i, line += t.filters()) {
+  for (int offset = 0; offset < (t.taps / t.window_elements) * t.line_floats; offset += t.line_floats) {
+    for (int i = 0; i < t.window_elements; ++i, line += t.filters()) {
       float values[8];
       read_filters(t, group, line, values);
 #pragma unroll
@@ -173,8 +173,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   int at[8];  // of the thread's taps in the window of the tile's first pixel
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
-    const int tap = first_tap + i * tap_groups, r = tap / t.window_floats;
-    at[i] = tap < t.taps ? r * t.line_floats + tap - r * t.window_floats : 0;
+    const int tap = first_tap + i * tap_groups, r = tap / t.window_elements;
+    at[i] = tap < t.taps ? r * t.line_floats + tap - r * t.window_elements : 0;
   }
   const auto copy = [&](int index, float* stage) {
     if (index < end) {
@@ -200,7 +200,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     for (;; across += kWarps) {
       for (; across >= width; across -= width) ++down;
       if (down >= height) break;
-      const float* const window = image + down * t.stride_h * t.line_floats + across * t.stride_floats;
+      const float* const window = image + down * t.stride_h * t.line_floats + across * t.stride_elements;
       float values[8];
       read_filters(t, group, gradient + (down * t.tile_q + across) * t.filters(), values);
 #pragma unroll
@@ -250,16 +250,16 @@ TiledImages tiled_images(const Conv2dShape& s, int64_t most_pixels, ConstArray d
   const int64_t tile_p = divide_up(p, divide_up(p, most_pixels / tile_q));
   const int64_t tiles_down = divide_up(s.p(), tile_p), tiles_across = divide_up(s.q(), tile_q);
   return {.h = extent(s.h),
-          .w_floats = extent(s.w * s.c),
+          .w_elements = extent(s.w * s.c),
           .p = extent(s.p()),
           .q = extent(s.q()),
           .k = extent(s.k),
           .taps = extent(s.taps()),
           .stride_h = extent(s.stride_h),
-          .stride_floats = extent(s.stride_w * s.c),
+          .stride_elements = extent(s.stride_w * s.c),
           .pad_h = extent(s.pad_h),
-          .pad_floats = extent(s.pad_w * s.c),
-          .window_floats = extent(s.s * s.c),
+          .pad_elements = extent(s.pad_w * s.c),
+          .window_elements = extent(s.s * s.c),
           .tile_p = static_cast<int>(tile_p),
           .tile_q = static_cast<int>(tile_q),
           .tiles_down = static_cast<int>(tiles_down),
@@ -309,6 +309,7 @@ void forward(const Stream& stream, const Conv2dShape& shape, ConstArray x, Const
   with_type(x.dtype, [&]<class T> {
     launch("conv2d_forward", stream, grid, direct_forward_kernel<T>, t, x.as<T>(), w.as<T>(), result);
   });
+  take_statistics(stream, result.rows, t.k, y, epilogue);
 }
 
 void backward_weight(const Stream& stream, const Conv2dShape& shape, ConstArray x, ConstArray dy, bool accumulate,

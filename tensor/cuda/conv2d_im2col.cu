@@ -80,6 +80,7 @@ void forward(const Stream& stream, const Conv2dShape& shape, ConstArray x, Const
     gemm(stream, {.m = s.output_pixels(), .n = s.k, .k = s.taps(), .transpose_b = true}, matrix, w,
          {.bias = epilogue.bias, .relu = epilogue.relu}, false, y.from(first * result_size(s)));
   });
+  take_statistics(stream, shape.output_pixels(), shape.k, y, epilogue);
 }
 
 void backward_input(const Stream& stream, const Conv2dShape& shape, ConstArray dy, ConstArray w, bool accumulate,

@@ -61,7 +61,7 @@ class FmaTile {
   static __device__ int across() { return static_cast<int>(threadIdx.x) % kAcross; }
 
   // The i-th row (or column) of thread t out of `threads`. Lines along the depth are read one row at a time: rows of
-  // neighbouring threads follow each other, and tile_offset() keeps them in distinct banks. Lines along the rows are
+  // neighbouring threads follow each other, and TileLayout::offset() keeps them in distinct banks. Lines along the rows are
   // read four rows at a time.
   template <Lines lines_are, int threads>
   static __device__ int index(int t, int i) {

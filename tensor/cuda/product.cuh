@@ -5,7 +5,8 @@
 //
 //   for each step:   wait for its copies | barrier | start the copies of step + kStages - 1 | multiply the tiles
 //
-// How a tile is multiplied is the business of `Math`: FmaTile (fma_tile.cuh) or TensorCoreTile (tensor_core_tile.cuh).
+// How a tile is multiplied is the business of `Math`: FmaTile (fma_tile.cuh), Tf32Tile (tensor_core_tile.cuh) or Bf16Tile
+// (bf16_tile.cuh).
 // A product with few tiles and a long depth is cut into pieces of the depth, each with a C of its own in a workspace; a
 // second kernel adds them up in order. The cut depends on the extents alone.
 #pragma once
@@ -135,7 +136,11 @@ inline DepthCut cut_depth(int64_t tiles, int64_t depth, int64_t depth_of_step) {
 // through shared memory, whose operands nobody needs any more; then a thread takes a column.
 template <Lines a_lines, Lines b_lines, class Math>
 __device__ void store_moments(const Math& math, const ProductResult& result, int first_row, int first_column) {
-  constexpr int kLine = Math::kColumns + 8;  // rows 8 banks apart, as in TileLayout
+  constexpr int kLine = Math::kColumns + 8;  // neighbouring rows 8 banks apart
+  static_assert(Math::kRows * kLine * sizeof(float) <= Math::kStages * (Math::kRows + Math::kColumns) *
+                                                           kDepth<typename Math::Element> *
+                                                           sizeof(typename Math::Element),
+                "the tile lies where the stages of operands were");
   float* const tile = dynamic_shared<float>();
   copy_async_wait<0>();
   __syncthreads();
@@ -220,7 +225,8 @@ constexpr size_t kProductSharedBytes =
 template <class Tiles, class OperandA, class OperandB>
 void run_product(const char* name, const Stream& stream, const OperandA& a, const OperandB& b, int64_t depth,
                  const ProductResult& result) {
-  if (result.rows == 0 || result.columns == 0) return MomentsOfProduct(stream, 0, 0, result).finish(stream, 0);
+  if (result.rows == 0 || result.columns == 0)
+    return take_statistics(stream, result.rows, result.columns, result.c, result.epilogue);
   const auto fits = [&]<class Math> {
     return kProductSharedBytes<Math, OperandA, OperandB> <= most_shared_bytes(stream);
   };

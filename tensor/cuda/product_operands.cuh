@@ -1,7 +1,7 @@
 // What a product C [rows, columns] = A [rows, depth] * B [depth, columns] may take its operands from: matrices in
 // memory, and matrices that exist only as a map onto an image or onto filters (docs/convolution.md has the drawing).
 //
-// A source is a set of *lines* of *elements*, and elements lie side by side in memory. Which of the product's axes the
+// A source is a set of *lines* of *elements*, floats or Bf16, and elements lie side by side in memory. Which of the product's axes the
 // lines are is said by the operand. A thread that copies a tile visits `count` lines, `apart` lines from each other, at
 // one element each:
 //
@@ -9,7 +9,7 @@
 //   const typename Source::Element element = source.element(j);
 //   const Place place = lines.place(i, element);     // of element j of line first_line + i * apart
 //
-// Elements are of type T, float or Bf16. Either is worked out once, divisions and all, by whoever stays on it; place() mostly adds and compares.
+// Either is worked out once, divisions and all, by whoever stays on it; place() mostly adds and compares.
 #pragma once
 
 #include <algorithm>

@@ -129,7 +129,13 @@ class PiecesOfProduct {
   std::shared_ptr<std::byte> memory_;
 };
 
-// The batch statistics that an epilogue asks for. Where the product is not cut into pieces, each tile leaves the moments of
+// The batch statistics that an epilogue asks for, if it does, from the finished y [rows, columns] in memory.
+inline void take_statistics(const Stream& stream, int64_t rows, int64_t columns, ConstArray y,
+                            const Epilogue& epilogue) {
+  if (epilogue.mean != nullptr) batch_norm_statistics(stream, rows, columns, y, epilogue.mean, epilogue.variance);
+}
+
+// The same for a product. Where the product is not cut into pieces, each tile leaves the moments of
 // its columns on the way, which a second kernel merges; else they are taken from the finished C. Nothing where none are
 // asked for.
 class MomentsOfProduct {
@@ -150,8 +156,8 @@ class MomentsOfProduct {
     if (memory_ != nullptr) {
       merge_moments(stream, result_.rows, result_.columns, rows_per_tile, reinterpret_cast<const float*>(memory_.get()),
                     epilogue.mean, epilogue.variance);
-    } else if (epilogue.mean != nullptr) {
-      batch_norm_statistics(stream, result_.rows, result_.columns, result_.c, epilogue.mean, epilogue.variance);
+    } else {
+      take_statistics(stream, result_.rows, result_.columns, result_.c, epilogue);
     }
   }
 

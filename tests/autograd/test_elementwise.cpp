@@ -106,5 +106,17 @@ TEST(Elementwise, arguments_that_do_not_fit_are_refused_with_their_shapes) {
   EXPECT_USAGE_ERROR(relu(Variable(Tensor::zeros({2}, DType::i32))), "relu: the input is i32, expected f32");
 }
 
+TEST(Convert, rounds_the_value_and_hands_the_gradient_back_in_its_own_type) {
+  Variable x(Tensor::from(std::vector<float>{1 + 0x1p-9f, -3}, {2}), true);
+  const Variable rounded = convert(x, DType::bf16);
+  EXPECT_EQ(rounded.value().dtype(), DType::bf16);
+  const Variable y = convert(rounded, DType::f32), weight(Tensor::from(std::vector<float>{2, 1 + 0x1p-9f}, {2}));
+  EXPECT_EQ(y.value().data<float>()[0], 1);
+  sum(apply(Binary::multiply, y, weight)).backward();
+  EXPECT_EQ(x.grad().data<float>()[0], 2);
+  EXPECT_EQ(x.grad().data<float>()[1], 1) << "the gradient of a bf16 is one";
+  EXPECT_EQ(convert(x, DType::f32).value().raw(), x.value().raw()) << "nothing to do";
+}
+
 }  // namespace
 }  // namespace convoy

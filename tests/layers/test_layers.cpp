@@ -124,6 +124,9 @@ TEST(Sequential, fused_relu_gives_the_bits_of_a_relu_of_its_own) {
     body->append(std::make_unique<UnaryLayer>(Unary::relu));
     body->append(std::make_unique<BatchNorm2d>(5));
     body->append(std::make_unique<UnaryLayer>(Unary::relu));
+    body->append(std::make_unique<Conv2d>(Conv2dOptions{.in = 5, .out = 5, .pad = {1, 1}, .bias = false}));
+    body->append(std::make_unique<BatchNorm2d>(5));
+    body->append(std::make_unique<UnaryLayer>(Unary::relu));
     body->append(std::make_unique<MaxPool2d>(Window{2, 2}, Window{2, 2}, Window{0, 0}));
     body->append(std::make_unique<UnaryLayer>(Unary::relu));
     body->append(std::make_unique<UnaryLayer>(Unary::relu));
@@ -133,27 +136,31 @@ TEST(Sequential, fused_relu_gives_the_bits_of_a_relu_of_its_own) {
     initialise(*body, 4);
     return body;
   };
-  const auto fused = build(), separate = build();
   const Variable x(random_tensor(input, 1)), weight(random_tensor({3, 6}, 2));
+  for (const bool training : {true, false}) {
+    const auto fused = build(), separate = build();
+    fused->set_training(training);
+    separate->set_training(training);
 
-  Variable fused_y = (*fused)(x), separate_y = x;
-  for (const auto& entry : separate->modules())
-    if (!entry.name.empty()) separate_y = (*entry.module)(separate_y);
-  EXPECT_TRUE(same_bits(fused_y.value(), separate_y.value()));
+    Variable fused_y = (*fused)(x), separate_y = x;
+    for (const auto& entry : separate->modules())
+      if (!entry.name.empty()) separate_y = (*entry.module)(separate_y);
+    EXPECT_TRUE(same_bits(fused_y.value(), separate_y.value()));
 
-  sum(apply(Binary::multiply, fused_y, weight)).backward();
-  sum(apply(Binary::multiply, separate_y, weight)).backward();
-  for (size_t i = 0; i < fused->parameters().size(); ++i) {
-    const Tensor& a = fused->parameters()[i].variable.grad();
-    const Tensor& b = separate->parameters()[i].variable.grad();
-    ASSERT_EQ(a.shape(), b.shape());
-    // The fused backward may sum the bias gradient in another order: 3*9*7 terms, each at most 1 in magnitude
-    // times a gradient; the forward error of a sum is n * eps times the sum of magnitudes, which the largest
-    // gradient element times n bounds.
-    double largest = 0;
-    for (int64_t j = 0; j < a.count(); ++j) largest = std::max<double>(largest, std::abs(b.data<float>()[j]));
-    for (int64_t j = 0; j < a.count(); ++j)
-      EXPECT_NEAR(a.data<float>()[j], b.data<float>()[j], 3 * 9 * 7 * 6e-8 * largest) << fused->parameters()[i].name;
+    sum(apply(Binary::multiply, fused_y, weight)).backward();
+    sum(apply(Binary::multiply, separate_y, weight)).backward();
+    for (size_t i = 0; i < fused->parameters().size(); ++i) {
+      const Tensor& a = fused->parameters()[i].variable.grad();
+      const Tensor& b = separate->parameters()[i].variable.grad();
+      ASSERT_EQ(a.shape(), b.shape());
+      // The fused backward may sum the bias gradient in another order: 3*9*7 terms, each at most 1 in magnitude
+      // times a gradient; the forward error of a sum is n * eps times the sum of magnitudes, which the largest
+      // gradient element times n bounds.
+      double largest = 0;
+      for (int64_t j = 0; j < a.count(); ++j) largest = std::max<double>(largest, std::abs(b.data<float>()[j]));
+      for (int64_t j = 0; j < a.count(); ++j)
+        EXPECT_NEAR(a.data<float>()[j], b.data<float>()[j], 3 * 9 * 7 * 6e-8 * largest) << fused->parameters()[i].name;
+    }
   }
 }
 
