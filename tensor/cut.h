@@ -21,4 +21,11 @@ constexpr Range cut(int64_t count, int64_t part, int64_t parts) {
   return {count * part / parts, count * (part + 1) / parts};
 }
 
+// Where in a batch some samples belong: `here` is a part of `piece`, which is a part of all [0, size).
+struct BatchPlace {
+  int64_t size = 0;  // of the whole batch
+  Range piece;       // what all processes together work on at a time: the micro-batch
+  Range here;        // this process's part of it
+};
+
 }  // namespace convoy
