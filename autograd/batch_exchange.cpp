@@ -11,7 +11,8 @@ thread_local BatchExchange* current_exchange = nullptr;
 
 BatchExchange* BatchExchange::current() { return current_exchange; }
 
-BatchExchangeScope::BatchExchangeScope(BatchExchange* exchange) : previous_(std::exchange(current_exchange, exchange)) {}
+BatchExchangeScope::BatchExchangeScope(BatchExchange* exchange)
+    : previous_(std::exchange(current_exchange, exchange)) {}
 BatchExchangeScope::~BatchExchangeScope() { current_exchange = previous_; }
 
 }  // namespace convoy

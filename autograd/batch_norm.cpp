@@ -27,12 +27,12 @@ Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& be
   const Tensor y = batch_norm(x.value(), statistics, state.epsilon, gamma.value(), beta.value(), relu);
   if (training && total_rows > 0) {
     kernels(y.device())
-        .batch_norm_update_running(current_stream(), total_rows, channels, state.momentum, statistics.mean.data<float>(),
-                                   statistics.variance.data<float>(), state.running_mean.data<float>(),
-                                   state.running_variance.data<float>());
+        .batch_norm_update_running(current_stream(), total_rows, channels, state.momentum,
+                                   statistics.mean.data<float>(), statistics.variance.data<float>(),
+                                   state.running_mean.data<float>(), state.running_variance.data<float>());
   }
-  auto backward = [rows, total_rows, exchange, channels, training, relu, epsilon = state.epsilon, x = x.value(), mean = statistics.mean,
-                   variance = statistics.variance, gamma = gamma.value(), beta = beta.value(),
+  auto backward = [rows, total_rows, exchange, channels, training, relu, epsilon = state.epsilon, x = x.value(),
+                   mean = statistics.mean, variance = statistics.variance, gamma = gamma.value(), beta = beta.value(),
                    x_grad = x.gradient_only(), gamma_grad = gamma.gradient_only(),
                    beta_grad = beta.gradient_only()](const Tensor& dy) {
     const Kernels& k = kernels(dy.device());

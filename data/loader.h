@@ -21,14 +21,14 @@ struct LoaderOptions {
   int crop_pad = 0;      // > 0: random crop from the image padded by this
   bool flip = false;     // random horizontal flip
   uint64_t seed = 1;
-  int workers = 0;  // 0: batches are made in next(), on the calling thread; images on a GPU need and get none
+  int workers = 0;            // 0: batches are made in next(), on the calling thread; images on a GPU need and get none
   int64_t micro_batches = 1;  // each batch is handed out in so many consecutive pieces, cut() from it
   int rank = 0, ranks = 1;    // of each piece, only this rank's part of `ranks` is made; it may be empty
 };
 
-struct Batch {    // on the device of the data set's images
-  Tensor images;  // [n, H, W, C] of the stream's activation_type()
-  Tensor labels;  // i32 [n]
+struct Batch {       // on the device of the data set's images
+  Tensor images;     // [n, H, W, C] of the stream's activation_type()
+  Tensor labels;     // i32 [n]
   BatchPlace place;  // of these n in the whole batch
 };
 

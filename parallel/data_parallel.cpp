@@ -142,7 +142,7 @@ void DataParallel::run(const Tensor& images, const Tensor& labels, const BatchPl
   threads_.run([&](size_t index) {
     const int64_t shard = layout_.first_shard() + static_cast<int64_t>(index);
     const Range in_batch = cut(place.piece.size(), shard, layout_.shards) + place.piece.begin;
-    const Range here = in_batch + -place.here.begin;
+    const Range here = in_batch - place.here.begin;
     step_randomness() = randomness;
     step_randomness().first_sample = in_batch.begin;
     const BatchExchangeScope scope(layout_.shards > 1 ? &exchange_.of_shard(index) : nullptr);

@@ -66,6 +66,7 @@ class DataParallel {
                Communicator* others);
 
   const Layout& layout() const { return layout_; }
+  Communicator* others() const { return others_; }
 
   // Training mode, gradients cleared, weights copied to the replicas.
   void begin_step();

@@ -56,8 +56,9 @@ GradientBuckets::GradientBuckets(const std::vector<std::vector<Variable>>& shard
   int64_t total = 0;
   for (size_t i = parameters.size(); i-- > 0;) {
     const int64_t count = parameters[i].shape().count();
-    const bool fits = !state_->buckets.empty() &&
-                      (state_->buckets.back()->range.size() + count) * static_cast<int64_t>(sizeof(float)) <= bucket_bytes;
+    const bool fits =
+        !state_->buckets.empty() &&
+        (state_->buckets.back()->range.size() + count) * static_cast<int64_t>(sizeof(float)) <= bucket_bytes;
     if (!fits) {
       state_->buckets.push_back(std::make_unique<State::Bucket>());
       state_->buckets.back()->range = {total, total};
@@ -89,7 +90,8 @@ double GradientBuckets::seconds_adding() const { return state_->seconds_adding; 
 
 void GradientBuckets::start() {
   const std::lock_guard lock(state_->mutex);
-  for (const auto& bucket : state_->buckets) bucket->awaited = bucket->parameters * static_cast<int>(state_->flat.size());
+  for (const auto& bucket : state_->buckets)
+    bucket->awaited = bucket->parameters * static_cast<int>(state_->flat.size());
   state_->next = 0;
   state_->seconds_adding = 0;
   state_->started = true;

@@ -38,7 +38,8 @@ class ShardExchange::OfShard : public BatchExchange {
     const float *mean = statistics.mean.data<float>(), *variance = statistics.variance.data<float>();
     Values values{static_cast<double>(rows)};
     values.insert(values.end(), mean, mean + channels);
-    for (int64_t c = 0; c < channels; ++c) values.push_back(static_cast<double>(variance[c]) * static_cast<double>(rows));
+    for (int64_t c = 0; c < channels; ++c)
+      values.push_back(static_cast<double>(variance[c]) * static_cast<double>(rows));
 
     const auto all = all_.meet(shard_, std::move(values), merge_statistics);
     const double total = all->front();

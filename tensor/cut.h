@@ -13,6 +13,7 @@ struct Range {  // [begin, end)
   int64_t begin = 0, end = 0;
   constexpr int64_t size() const { return end - begin; }
   constexpr Range operator+(int64_t offset) const { return {begin + offset, end + offset}; }
+  constexpr Range operator-(int64_t offset) const { return {begin - offset, end - offset}; }
   bool operator==(const Range&) const = default;
 };
 

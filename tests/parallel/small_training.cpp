@@ -26,8 +26,7 @@ Samples batch(const SmallTraining& training, int64_t step) {
   const RandomKey key{.seed = training.seed, .step = static_cast<uint32_t>(step)};
   for (int64_t i = 0; i < samples.images.count(); ++i)
     samples.images.data<float>()[i] = random_uniform(key, static_cast<uint64_t>(i)) * 4 - 2;
-  for (int64_t i = 0; i < n; ++i)
-    samples.labels.data<int32_t>()[i] = static_cast<int32_t>((i * 7 + step) % kClasses);
+  for (int64_t i = 0; i < n; ++i) samples.labels.data<int32_t>()[i] = static_cast<int32_t>((i * 7 + step) % kClasses);
   return samples;
 }
 
@@ -60,7 +59,8 @@ void keep(const Module& net, Trained& trained) {
 
 std::unique_ptr<Module> small_net() {
   return make_model(
-      "conv 5 3x3 pad 1; bn; relu; maxpool 2; dropout 0.3; conv 7 3x3; bn; relu; flatten; dropout 0.2; linear 20; relu; "
+      "conv 5 3x3 pad 1; bn; relu; maxpool 2; dropout 0.3; conv 7 3x3; bn; relu; flatten; dropout 0.2; linear 20; "
+      "relu; "
       "linear 5",
       kImage, kClasses);
 }
