@@ -4,6 +4,17 @@
 #include <utility>
 
 namespace convoy {
+namespace {
+
+// What else the library says when a rank dies: rank 0 has called MPI_ABORT, and, of the others, that shared memory of the
+// dead one can no longer be read.
+bool is_aftermath(const std::string& line) {
+  static const std::regex unreadable(R"(^\[\S+:\d+\] Read -?\d+, expected \d+, errno = \d+\s*$)");
+  return line == "\n" || line.starts_with("MPI_ABORT was invoked") || line.starts_with("mpirun: Forwarding signal") ||
+         std::regex_search(line, unreadable);
+}
+
+}  // namespace
 
 void MpirunOutput::add(std::string_view bytes) {
   for (const char byte : bytes) {
@@ -21,7 +32,7 @@ void MpirunOutput::line(const std::string& text) {
     in_banner_ = !in_banner_;
   } else if (in_banner_) {
     understand(text);
-  } else if (!text.starts_with("MPI_ABORT was invoked") && text != "\n") {
+  } else if (!is_aftermath(text)) {
     rank_told_ = rank_told_ || (text.starts_with("convoy: ") && !text.starts_with("convoy: warning: "));
     pass_on_(text);
   }
