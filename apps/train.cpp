@@ -228,6 +228,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
 
 int run_train(const GivenOptions& given) {
   const Settings settings = resolve(given);
+  CHECK(settings.ranks == 1 || mpi::built(), "--strategy {}: {}", settings.strategy, mpi::library());
   if (settings.ranks > 1 && started_ranks() == 1) return launch_ranks("train", given, settings);
   set_current_stream(open_stream(settings));
   Job job(settings);

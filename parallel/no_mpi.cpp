@@ -8,7 +8,7 @@ namespace convoy::mpi {
 namespace {
 
 constexpr const char* kNone =
-    "this build has no MPI; install libopenmpi-dev and openmpi-bin and build again (cmake -DCONVOY_MPI=ON)";
+    "this build has no MPI; install libopenmpi-dev and openmpi-bin, then build again with CONVOY_MPI=ON";
 
 [[noreturn]] void refuse() { fail(ErrorKind::usage, "mpi: {}", kNone); }
 
