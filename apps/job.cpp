@@ -1,11 +1,6 @@
 #include "apps/job.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <set>
 
@@ -48,9 +43,9 @@ Job::Job(const Settings& settings)
         "mpi: a job of {} ranks, {} expected; is this program built with the MPI whose mpirun has started it? ({})",
         session_->size(), settings.ranks, mpi::library());
   layout_.rank = session_->rank();
+  life_ = std::make_unique<SignsOfLife>(layout_.rank);
   communicator_ = std::make_unique<Communicator>(session_->open_transport(), session_->open_transport(),
                                                  find_reduce(settings.reduce).all_reduce);
-  note_step(0);
 }
 
 int Job::run(const std::function<int()>& work) {
@@ -78,16 +73,8 @@ void Job::check_same_settings(const Settings& settings) {
   if (communicator_ != nullptr) check_same(*communicator_, facts(settings));
 }
 
-void Job::note_step(int64_t step) const {
-  static const int file = [] {
-    const char* const path = std::getenv(kJobRecords);
-    return path == nullptr ? -1 : open(path, O_WRONLY | O_CLOEXEC);
-  }();
-  if (file < 0) return;
-  JobRecord record{.step = step};
-  std::strncpy(record.host, host_name().c_str(), sizeof record.host - 1);
-  const auto at = static_cast<off_t>(sizeof record) * layout_.rank;
-  [[maybe_unused]] const ssize_t written = pwrite(file, &record, sizeof record, at);
+void Job::note_step(int64_t step) {
+  if (life_ != nullptr) life_->note_step(step);
 }
 
 }  // namespace convoy

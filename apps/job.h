@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 
+#include "apps/job_records.h"
 #include "apps/settings.h"
 #include "parallel/communicator.h"
 #include "parallel/layout.h"
@@ -37,19 +38,13 @@ class Job {
   void check_same_settings(const Settings& settings);
 
   // Leaves word for the launcher, should this rank die.
-  void note_step(int64_t step) const;
+  void note_step(int64_t step);
 
  private:
   Layout layout_;
   std::unique_ptr<mpi::Session> session_;
+  std::unique_ptr<SignsOfLife> life_;  // null when alone
   std::unique_ptr<Communicator> communicator_;
-};
-
-// How a rank leaves word: record r of the file that this environment variable names.
-inline constexpr const char* kJobRecords = "CONVOY_JOB_RECORDS";
-struct JobRecord {
-  int64_t step = 0;
-  char host[56] = {};
 };
 
 }  // namespace convoy

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -13,9 +12,10 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
-#include "apps/job.h"
+#include "apps/job_records.h"
 #include "apps/mpirun_output.h"
 #include "tensor/error.h"
 
@@ -49,12 +49,6 @@ std::vector<std::string> mpirun_command(const char* command, const GivenOptions&
   _exit(127);
 }
 
-JobRecord read_record(int records, int rank) {
-  JobRecord record;
-  if (pread(records, &record, sizeof record, static_cast<off_t>(sizeof record) * rank) != sizeof record) return {};
-  return record;
-}
-
 // Signals that arrive while one lives can be read from a file instead.
 class SignalFile {
  public:
@@ -82,11 +76,15 @@ class SignalFile {
   int file_ = -1;
 };
 
-std::string how_it_ended(const FailedRank& failed, const JobRecord& record) {
-  std::string text = fmt::format("rank {}", failed.rank);
+std::string fate_of(const FailedRank& failed) {
+  if (failed.signal == 0) return fmt::format("ended early with exit code {}", failed.exit_code);
+  return fmt::format("was killed by signal {} ({})", failed.signal, strsignal(failed.signal));
+}
+
+std::string how_it_ended(int rank, const JobRecord& record, const std::string& fate) {
+  std::string text = fmt::format("rank {}", rank);
   if (record.host[0] != 0) text += fmt::format(" on {}", record.host);
-  text += failed.signal != 0 ? fmt::format(" was killed by signal {} ({})", failed.signal, strsignal(failed.signal))
-                             : fmt::format(" ended early with exit code {}", failed.exit_code);
+  text += " " + fate;
   if (record.step > 0) text += fmt::format(" after step {}", record.step);
   return text + "; all other ranks were ended";
 }
@@ -94,12 +92,9 @@ std::string how_it_ended(const FailedRank& failed, const JobRecord& record) {
 }  // namespace
 
 int launch_ranks(const char* command, const GivenOptions& given, const Settings& settings) {
-  // Memory that looks like a file: the ranks find it below /proc while this process lives, and nothing is left behind.
-  const int records = memfd_create("convoy job", MFD_CLOEXEC);
-  setenv(kJobRecords, fmt::format("/proc/{}/fd/{}", getpid(), records).c_str(), 1);
+  JobRecords records(settings.ranks);
   int pipe_ends[2];
-  if (records < 0 || pipe2(pipe_ends, O_CLOEXEC) != 0)
-    fail(ErrorKind::device, "mpirun: cannot be started: {}", std::strerror(errno));
+  if (pipe2(pipe_ends, O_CLOEXEC) != 0) fail(ErrorKind::device, "mpirun: cannot be started: {}", std::strerror(errno));
 
   const SignalFile signals;
   const pid_t mpirun = fork();
@@ -109,9 +104,12 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
 
   MpirunOutput output([](std::string_view text) { fmt::print(stderr, "{}", text); });
   int interrupted = 0;
+  std::optional<int> silent;
   for (bool open = true; open;) {
+    constexpr int kLookAgain = 500;  // milliseconds
     pollfd files[] = {{pipe_ends[0], POLLIN, 0}, {signals.file(), POLLIN, 0}};
-    if (poll(files, 2, -1) < 0) continue;
+    if (poll(files, 2, kLookAgain) < 0) continue;
+    if (!silent && (silent = records.silent_rank())) kill(mpirun, SIGTERM);
     if (files[1].revents & POLLIN) {
       const int signal = signals.read_signal();
       if (interrupted == 0) fmt::print(stderr, "stopping after this step; Ctrl-C again stops now\n");
@@ -130,6 +128,12 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
   int status = 0;
   while (waitpid(mpirun, &status, 0) < 0 && errno == EINTR) continue;
 
+  if (silent) {
+    fail(
+        ErrorKind::peer, "{}",
+        how_it_ended(*silent, records.read(*silent),
+                     fmt::format("has shown no sign of life for {} s (is it stopped?)", JobRecords::kSilence.count())));
+  }
   if (interrupted != 0) return 128 + interrupted;
   const int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   if (exit_code == 0) return 0;
@@ -138,7 +142,7 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
   // A rank that has told its own error has also chosen the exit code.
   if (output.rank_told()) return exit_code;
   const FailedRank failed = output.failed_rank().value_or(FailedRank{.rank = 0, .exit_code = exit_code});
-  fail(ErrorKind::peer, "{}", how_it_ended(failed, read_record(records, failed.rank)));
+  fail(ErrorKind::peer, "{}", how_it_ended(failed.rank, records.read(failed.rank), fate_of(failed)));
 }
 
 }  // namespace convoy

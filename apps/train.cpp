@@ -100,7 +100,7 @@ std::string epoch_line(const EpochReport& report, int64_t epochs, const char* ev
 }
 
 // `log` is null on ranks that keep none.
-TrainingEvents events(const Settings& settings, const StepCount& steps, const InterruptGuard& interrupt, const Job& job,
+TrainingEvents events(const Settings& settings, const StepCount& steps, const InterruptGuard& interrupt, Job& job,
                       RunLog* log, Progress& progress) {
   return {.on_step =
               [&job, log, &progress](const StepReport& report) {

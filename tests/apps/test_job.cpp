@@ -96,6 +96,17 @@ TEST_F(JobRanks, a_killed_rank_ends_the_job_and_is_named) {
   }
 }
 
+TEST_F(JobRanks, a_stopped_rank_ends_the_job_and_is_named) {
+  start();
+  kill(process_of_rank(folder_, 1), SIGSTOP);
+  const Outcome outcome = end();
+  EXPECT_EQ(outcome.exit_code, 7);
+  EXPECT_TRUE(std::regex_match(
+      outcome.error, std::regex("convoy: rank 1 on \\S+ has shown no sign of life for 6 s \\(is it stopped\\?\\) "
+                                "after step \\d+; all other ranks were ended\n")))
+      << outcome.error;
+}
+
 TEST_F(JobRanks, first_interrupt_stops_all_ranks_after_the_same_step) {
   start();
   job_->send(SIGINT);
