@@ -11,7 +11,8 @@
 
 namespace convoy {
 
-// Runs `work` on `ranks` threads, each with its end of one group; rethrows the first rank's error.
+// Runs `work` on `ranks` threads, each with its end of one group; rethrows the error of the first
+// rank that has one.
 inline void on_local_ranks(int ranks, Communicator::AllReduce algorithm,
                            const std::function<void(Communicator&)>& work) {
   auto small = make_local_group(ranks), large = make_local_group(ranks);
@@ -19,11 +20,12 @@ inline void on_local_ranks(int ranks, Communicator::AllReduce algorithm,
   std::vector<std::thread> threads;
   for (size_t rank = 0; rank < small.size(); ++rank) {
     threads.emplace_back([&, rank] {
+      Communicator communicator(std::move(small[rank]), std::move(large[rank]), algorithm);
       try {
-        Communicator communicator(std::move(small[rank]), std::move(large[rank]), algorithm);
         work(communicator);
       } catch (...) {
         errors[rank] = std::current_exception();
+        communicator.abort();
       }
     });
   }
