@@ -1,5 +1,6 @@
 #include "parallel/strategy.h"
 
+#include "parallel/mpi.h"
 #include "parallel/ring_all_reduce.h"
 #include "parallel/tree_all_reduce.h"
 #include "tensor/find_row.h"
@@ -15,7 +16,8 @@ constexpr StrategyRow kStrategies[] = {
 };
 
 constexpr ReduceRow kReduces[] = {
-    {"ring", "moves least; rounding depends on the number of ranks and replicas", false, ring_all_reduce},
+    {"ring", "moves least; its rounding depends on the number of ranks and replicas", false, ring_all_reduce},
+    {"mpi", "MPI's own all-reduce between ranks, in an order of its choice", false, mpi::all_reduce},
     {"tree", "the same bits for every strategy with the same --shards", true, tree_all_reduce},
 };
 

@@ -97,9 +97,10 @@ TEST(StrategiesRanks, tree_gives_the_same_bits_for_ddp_and_hybrid) {
   expect_same_bits({"--strategy", "hybrid", "--ranks", "2", "--replicas", "2"});
 }
 
-TEST(StrategiesRanks, ddp_around_the_ring_is_serial_up_to_rounding) {
+TEST(StrategiesRanks, ddp_without_a_tree_is_serial_up_to_rounding) {
   if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
-  expect_near_serial(train({"--strategy", "ddp", "--ranks", "3"}));
+  for (const char* reduce : {"ring", "mpi"})
+    expect_near_serial(train({"--strategy", "ddp", "--ranks", "3", "--reduce", reduce}));
 }
 
 }  // namespace
