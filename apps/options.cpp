@@ -186,7 +186,7 @@ std::vector<OptionRow> build_table() {
       name_of(
           "--reduce", "NAME", parallel, &S::reduce, [](const std::string& name) { find_reduce(name); },
           "how gradients are summed" + choices(reduce_table())),
-      count("--shards", parallel, &S::shards, 1, 1 << 16,
+      count("--shards", parallel, &S::shards, 1, 4096,
             "parts that --reduce tree cuts each batch into, a power of two; without it 8"),
       real("--bucket-mb", parallel, &S::bucket_mb, kPositive, "size in MiB at which a bucket of gradients is sent"),
       count("--accumulate", parallel, &S::accumulate, 1, 1 << 24,

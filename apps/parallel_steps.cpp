@@ -77,9 +77,9 @@ std::optional<ParallelStepReport> step_in_parallel(DataParallel& parallel, Optim
   }
   counts.stop(stop_requested());
   const Totals total = parallel.total(counts.totals());
+  parallel.finish_gradients();
   check_finite(parallel, total, counts, fmt::format("step {} (epoch {})", report.step, report.epoch),
                "; " + cure_of_nonfinite(settings, report.step));
-  parallel.finish_gradients();
   parallel.update([&] { optimizer.step(report.lr); });
   report.loss = static_cast<float>(total.loss);
   report.samples = total.samples;

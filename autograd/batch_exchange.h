@@ -11,8 +11,8 @@ class BatchExchange {
  public:
   virtual ~BatchExchange() = default;
 
-  // statistics = those of all parts of the batch, merged, on entry those of this part's `rows` rows (all 0 for none).
-  // Returns the rows of all parts. Blocks until every part has called; all get the same bits.
+  // statistics: on entry those of this part's `rows` rows (all 0 for none); become new tensors, those of all parts of the
+  // batch. Returns the rows of all parts. Blocks until every part has called; all get the same bits.
   virtual int64_t merge(int64_t rows, BatchStatistics& statistics) = 0;
 
   // dgamma [C], dbeta [C] become new tensors, the sums over all parts; the old ones are not written to. Blocks likewise.

@@ -2,6 +2,7 @@
 set(CONVOY_MPI AUTO CACHE STRING "MPI: AUTO (where it is found), ON (fail without it), OFF")
 set_property(CACHE CONVOY_MPI PROPERTY STRINGS AUTO ON OFF)
 set(CONVOY_HAS_MPI OFF)
+# Not by itself in programs that are to run where there may be no MPI.
 if(CONVOY_MPI STREQUAL "ON" OR (CONVOY_MPI STREQUAL "AUTO" AND NOT CONVOY_PORTABLE))
   set(MPI_CXX_SKIP_MPICXX ON)  # the C interface is enough
   find_package(MPI QUIET COMPONENTS CXX)

@@ -1,5 +1,6 @@
 #include "parallel/shard_exchange.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "parallel/binary_tree.h"
@@ -14,6 +15,10 @@ void merge_statistics(std::span<double> into, std::span<const double> from) {
   const size_t channels = into.size() / 2;
   const double rows = into[0] + from[0];
   if (from[0] == 0) return;
+  if (into[0] == 0) {
+    std::ranges::copy(from, into.begin());
+    return;
+  }
   const double share = from[0] / rows, weight = into[0] * share;
   for (size_t c = 1; c <= channels; ++c) {
     const double delta = from[c] - into[c];
@@ -43,6 +48,7 @@ class ShardExchange::OfShard : public BatchExchange {
 
     const auto all = all_.meet(shard_, std::move(values), merge_statistics);
     const double total = all->front();
+    statistics = {Tensor::empty({channels}), Tensor::empty({channels})};
     for (int64_t c = 0; c < channels; ++c) {
       statistics.mean.data<float>()[c] = static_cast<float>((*all)[static_cast<size_t>(1 + c)]);
       const double m2 = (*all)[static_cast<size_t>(1 + channels + c)];

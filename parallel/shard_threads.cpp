@@ -1,17 +1,28 @@
 #include "parallel/shard_threads.h"
 
+#include <system_error>
 #include <utility>
 
 #include "tensor/device.h"
+#include "tensor/error.h"
 
 namespace convoy {
 
 ShardThreads::ShardThreads(std::vector<std::mutex*> slots, int threads, std::function<void()> on_error)
     : slots_(std::move(slots)), threads_per_slot_(threads), on_error_(std::move(on_error)) {
-  for (size_t shard = 0; shard < slots_.size(); ++shard) threads_.emplace_back([this, shard] { serve(shard); });
+  threads_.reserve(slots_.size());
+  try {
+    for (size_t shard = 0; shard < slots_.size(); ++shard) threads_.emplace_back([this, shard] { serve(shard); });
+  } catch (const std::system_error& error) {
+    stop();
+    fail(ErrorKind::device, "data parallel: the thread of shard {} of {} does not start: {}; ask for fewer shards",
+         threads_.size() + 1, slots_.size(), error.what());
+  }
 }
 
-ShardThreads::~ShardThreads() {
+ShardThreads::~ShardThreads() { stop(); }
+
+void ShardThreads::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

@@ -15,7 +15,7 @@ namespace convoy {
 class ShardThreads {
  public:
   // Shard i computes on slots[i], with `threads` OpenMP threads on the CPU. `on_error` is called on the thread of a
-  // shard that has failed, to wake others that would wait for it.
+  // shard that has failed, to wake others that would wait for it. Throws Error(device) when a thread does not start.
   ShardThreads(std::vector<std::mutex*> slots, int threads, std::function<void()> on_error);
   ~ShardThreads();
   ShardThreads(const ShardThreads&) = delete;
@@ -26,6 +26,7 @@ class ShardThreads {
 
  private:
   void serve(size_t shard);
+  void stop();
 
   std::vector<std::mutex*> slots_;
   const int threads_per_slot_;
