@@ -17,6 +17,8 @@ void note_signal(int number) {
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kTold, sizeof kTold - 1);
 }
 
+void note_quietly(int number) { noted_signal = number; }
+
 void set_handler(int signal, void (*handler)(int)) {
   struct sigaction old = {};
   sigaction(signal, nullptr, &old);
@@ -28,14 +30,17 @@ void set_handler(int signal, void (*handler)(int)) {
   sigaction(signal, &action, nullptr);
 }
 
-void set_handlers(void (*handler)(int)) {
+void set_handlers(bool rank_of_a_job, void (*handler)(int)) {
+  if (rank_of_a_job) return set_handler(SIGUSR1, handler);
   for (const int signal : {SIGINT, SIGTERM}) set_handler(signal, handler);
 }
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() { set_handlers(note_signal); }
-InterruptGuard::~InterruptGuard() { set_handlers(SIG_DFL); }
+InterruptGuard::InterruptGuard(bool rank_of_a_job) : rank_of_a_job_(rank_of_a_job) {
+  set_handlers(rank_of_a_job, rank_of_a_job ? note_quietly : note_signal);
+}
+InterruptGuard::~InterruptGuard() { set_handlers(rank_of_a_job_, SIG_DFL); }
 int InterruptGuard::signal() const { return noted_signal; }
 
 }  // namespace convoy

@@ -4,16 +4,20 @@
 namespace convoy {
 
 // While one lives, the two signals are noted instead of ending the process; one that is
-// ignored stays so.
+// ignored stays so. A rank of a job notes SIGUSR1 instead, with which the launcher (launch.h) asks all ranks at once: the
+// two signals end it, as mpirun expects.
 class InterruptGuard {
  public:
-  InterruptGuard();
+  explicit InterruptGuard(bool rank_of_a_job = false);
   ~InterruptGuard();
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
   // The signal that came, 0 for none.
   int signal() const;
+
+ private:
+  bool rank_of_a_job_;
 };
 
 }  // namespace convoy

@@ -40,4 +40,10 @@ std::string first_nonfinite(Module& net, const Tensor& images) {
   return text;
 }
 
+// The first step's forward pass knows no learning rate yet.
+std::string cure_of_nonfinite(const Settings& settings, int64_t step) {
+  if (step == 1 && !settings.init.empty()) return fmt::format("the weights are those of {}", settings.init.string());
+  return fmt::format("try a --lr below {}", settings.lr);
+}
+
 }  // namespace convoy

@@ -11,6 +11,7 @@
 #include "autograd/schedule.h"
 #include "data/dataset.h"
 #include "layers/models.h"
+#include "parallel/strategy.h"
 #include "tensor/device.h"
 
 namespace convoy {
@@ -116,6 +117,7 @@ std::vector<OptionRow> build_table() {
   const char* const method = "Method";
   const char* const length = "Length";
   const char* const machine = "Machine";
+  const char* const parallel = "Parallel";
   const char* const output = "Output";
   using S = Settings;
   return {
@@ -167,9 +169,28 @@ std::vector<OptionRow> build_table() {
           "how a GPU computes convolutions (docs/cuda.md)" + choices(convolution_algorithm_table())),
       toggle("--graph", machine, &S::graph, "on a GPU: record the training step once (CUDA graph), then replay it"),
       count("--threads", machine, &S::threads, 1, 1024,
-            "threads that compute; without it $OMP_NUM_THREADS or all cores; never changes a result"),
+            "threads that compute, of each process; without it $OMP_NUM_THREADS or its share of the cores;\nnever "
+            "changes "
+            "a result"),
       count("--workers", machine, &S::workers, 0, 256,
             "threads that prepare batches ahead; 0: none; never changes a result"),
+      name_of(
+          "--strategy", "NAME", parallel, &S::strategy, [](const std::string& name) { find_strategy(name); },
+          "who computes which part of a batch (docs/parallel.md)" + choices(strategy_table())),
+      count(
+          "--ranks", parallel, &S::ranks, 1, 65536,
+          "processes of ddp and hybrid; without it as many as mpirun or srun has started, else\nas many as cores (ddp) "
+          "or 2 (hybrid)"),
+      count("--replicas", parallel, &S::replicas, 1, 1024,
+            "of each process, of replicated and hybrid; without it its share of the cores"),
+      name_of(
+          "--reduce", "NAME", parallel, &S::reduce, [](const std::string& name) { find_reduce(name); },
+          "how gradients are summed" + choices(reduce_table())),
+      count("--shards", parallel, &S::shards, 1, 4096,
+            "parts that --reduce tree cuts each batch into, a power of two; without it 8"),
+      real("--bucket-mb", parallel, &S::bucket_mb, kPositive, "size in MiB at which a bucket of gradients is sent"),
+      count("--accumulate", parallel, &S::accumulate, 1, 1 << 24,
+            "micro-batches that each batch is worked through in, one after the other, to save memory"),
       count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
       path("--run", "DIR", output, &S::run,
            "new folder for metrics.jsonl and config.json; without it\nruns/<model>-<dataset>-<time>"),

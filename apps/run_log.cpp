@@ -72,6 +72,14 @@ std::string text_of(const nlohmann::ordered_json& json, int indent) {
   return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+// More members of an object.
+std::string times_text(const std::optional<StepTimes>& times) {
+  if (!times) return "";
+  return fmt::format(
+      R"(,"copy_seconds":{},"compute_seconds":{},"reduce_seconds":{},"communicate_seconds":{},"update_seconds":{})",
+      times->copy, times->compute, times->reduce, times->communicate, times->update);
+}
+
 }  // namespace
 
 void check_run_folder(const fs::path& folder) {
@@ -175,9 +183,9 @@ void RunLog::step(const StepReport& report) {
 
 void RunLog::epoch(const EpochReport& report) {
   write_line(fmt::format(
-      R"({{"event":"epoch","epoch":{0},"step":{1},"train_loss":{2},"train_accuracy":{3},"{4}_loss":{5},"{4}_accuracy":{6},"seconds":{7}}})",
+      R"({{"event":"epoch","epoch":{0},"step":{1},"train_loss":{2},"train_accuracy":{3},"{4}_loss":{5},"{4}_accuracy":{6},"seconds":{7}{8}}})",
       report.epoch, report.step, report.train_loss, report.train_accuracy, evaluated_, report.evaluation.loss,
-      report.evaluation.accuracy, report.seconds));
+      report.evaluation.accuracy, report.seconds, times_text(report.times)));
 }
 
 void RunLog::summary(const TrainingResult& result) {

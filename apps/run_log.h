@@ -9,6 +9,9 @@
 //   {"event":"interrupted","step":…,"epoch":…,"seconds":…,"samples_per_second":…}                        by a signal
 //   {"event":"failed","message":"step 3 (epoch 1): the loss is nan: …"}                                  by an error
 //
+// Trainings in parallel add to an epoch where its seconds went on rank 0, as StepTimes says (parallel/data_parallel.h):
+// copy_seconds, compute_seconds, reduce_seconds (a part of compute's), communicate_seconds, update_seconds.
+//
 // Accuracies are in percent; with --holdout the names begin with validation_ instead of test_. Numbers have
 // as many digits as it takes to read back the same value. Seconds count training alone: neither loading nor
 // evaluation.

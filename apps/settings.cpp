@@ -1,11 +1,16 @@
 #include "apps/settings.h"
 
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
 #include <sstream>
 
 #include "apps/device_options.h"
+#include "apps/job_environment.h"
 #include "apps/options.h"
 #include "apps/recipes.h"
 #include "data/dataset.h"
+#include "parallel/strategy.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 
@@ -21,6 +26,44 @@ void apply_recipe(const Recipe& recipe, Settings& settings) {
 // An option that would be ignored is a mistake worth telling.
 void check_used(const GivenOptions& given, const char* option, bool used, const std::string& where) {
   CHECK(used || !given.contains(option), "{}: has no effect with {}", option, where);
+}
+
+// Who takes part: fills ranks, replicas, shards and threads.
+void resolve_parallel(const GivenOptions& given, Settings& settings) {
+  const StrategyRow& strategy = find_strategy(settings.strategy);
+  const ReduceRow& reduce = find_reduce(settings.reduce);
+  const std::string where = "--strategy " + settings.strategy;
+  const bool many = strategy.ranks || strategy.replicas;
+  check_used(given, "--ranks", strategy.ranks, where);
+  check_used(given, "--replicas", strategy.replicas, where);
+  check_used(given, "--reduce", many || reduce.fixed_shards, where + ", where nothing is summed");
+  check_used(given, "--shards", reduce.fixed_shards, "--reduce " + settings.reduce);
+  check_used(given, "--bucket-mb", many || reduce.fixed_shards, where);
+
+  const int started = started_ranks(), cores = available_cores();
+  CHECK(started == 1 || strategy.ranks, "{}: is one process, but mpirun or srun has started {}; choose ddp or hybrid",
+        where, started);
+  CHECK(started == 1 || settings.ranks == 0 || settings.ranks == started,
+        "--ranks: {}, but mpirun or srun has started {}", settings.ranks, started);
+  if (settings.ranks == 0) settings.ranks = !strategy.ranks ? 1 : started > 1 ? started : strategy.replicas ? 2 : cores;
+  const int cores_per_rank = std::max(1, cores / ranks_on_this_host(settings.ranks));
+  if (settings.replicas == 0) settings.replicas = strategy.replicas ? cores_per_rank : 1;
+  // current_stream() knows what the user wants of OpenMP.
+  const bool told = given.contains("--threads") || std::getenv("OMP_NUM_THREADS") != nullptr;
+  if (!told) settings.threads = std::min(settings.threads, cores_per_rank);
+
+  const int workers = settings.ranks * settings.replicas;
+  if (!reduce.fixed_shards) settings.shards = workers;
+  if (settings.shards == 0) settings.shards = 8;
+  CHECK(!reduce.fixed_shards || std::has_single_bit(static_cast<unsigned>(settings.shards)),
+        "--shards: {} is not a power of two", settings.shards);
+  CHECK(settings.shards % workers == 0, "--shards: {} shards do not divide among {} ranks of {} replicas",
+        settings.shards, settings.ranks, settings.replicas);
+  CHECK(settings.accumulate <= settings.batch, "--accumulate: {} micro-batches of a --batch of {}", settings.accumulate,
+        settings.batch);
+  CHECK(!settings.parallel() || parse_device(settings.device).kind == Device::Kind::cpu,
+        "--device {}: {} runs on the CPU only so far; leave out --device", settings.device,
+        settings.strategy == "serial" ? "--reduce tree or --accumulate" : where);
 }
 
 }  // namespace
@@ -61,6 +104,7 @@ Settings resolve(const GivenOptions& given) {
   check_used(given, "--step-factor", settings.schedule == "step", schedule);
   CHECK(settings.optimizer != "sgd" || !settings.nesterov || settings.momentum > 0,
         "--nesterov on: has no effect with --momentum 0");
+  resolve_parallel(given, settings);
   return settings;
 }
 

@@ -34,7 +34,15 @@ struct Settings {
   int64_t seed = 1;
   std::string device = "cpu", precision = "fp32", conv_algo = "auto";
   bool graph = true;             // on a GPU: replay the training step from a recording
-  int threads = 0, workers = 1;  // resolve() turns 0 threads into as many as the process may use
+  int threads = 0, workers = 1;  // resolve() turns 0 threads into this process's share of the cores
+
+  std::string strategy = "serial", reduce = "ring";
+  int ranks = 0, replicas = 0;  // resolve() turns 0 into what the strategy does without being told
+  int shards = 0;               // likewise; of each batch, over all ranks
+  float bucket_mb = 1;
+  int64_t accumulate = 1;
+  // Whether a step is anything but one batch on one set of weights.
+  bool parallel() const { return shards > 1 || accumulate > 1 || strategy != "serial"; }
 
   int64_t log_every = 50;  // steps
   std::filesystem::path run, init, save;

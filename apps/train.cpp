@@ -5,6 +5,9 @@
 #include "apps/device_options.h"
 #include "apps/fitting_batch.h"
 #include "apps/interrupt.h"
+#include "apps/job.h"
+#include "apps/job_environment.h"
+#include "apps/launch.h"
 #include "apps/layer_table.h"
 #include "apps/number_text.h"
 #include "apps/progress.h"
@@ -13,6 +16,8 @@
 #include "data/places.h"
 #include "layers/models.h"
 #include "layers/weights.h"
+#include "parallel/agreement.h"
+#include "parallel/strategy.h"
 
 namespace convoy {
 namespace {
@@ -60,6 +65,17 @@ std::string method_text(const Settings& settings) {
   return text;
 }
 
+// "ddp: 2 ranks, tree over 8 shards, buckets of 1 MiB".
+std::string parallel_text(const Settings& settings) {
+  std::string text = settings.strategy + ":";
+  const StrategyRow& strategy = find_strategy(settings.strategy);
+  if (strategy.ranks) text += fmt::format(" {} ranks,", settings.ranks);
+  if (strategy.replicas) text += fmt::format(" {} replicas{},", settings.replicas, strategy.ranks ? " each" : "");
+  text += fmt::format(" {} over {} shards, buckets of {} MiB", settings.reduce, settings.shards, settings.bucket_mb);
+  if (settings.accumulate > 1) text += fmt::format(", {} micro-batches", settings.accumulate);
+  return text;
+}
+
 void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log) {
   const ImageExtent extent = extent_of(data.train);
   fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", one_line(settings.model),
@@ -72,6 +88,7 @@ void print_header(const Settings& settings, const DatasetSplits& data, const Lay
   fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n", steps.epochs(),
              steps.total, settings.batch, method_text(settings), settings.augment ? "on" : "off",
              settings.shuffle ? "on" : "off", settings.seed);
+  if (settings.parallel()) fmt::print("parallel {}\n", parallel_text(settings));
   fmt::print("run      {}\n", log.folder().string());
   std::fflush(stdout);
 }
@@ -82,22 +99,23 @@ std::string epoch_line(const EpochReport& report, int64_t epochs, const char* ev
                      report.evaluation.accuracy, report.seconds);
 }
 
-TrainingResult train_and_log(Module& net, const DatasetSplits& data, const Settings& settings,
-                             const InterruptGuard& interrupt, RunLog& log) {
-  const StepCount steps = count_steps(settings, data.train.size());
-  Progress progress(steps);
-  return train(net, data, settings,
-               {.on_step =
-                    [&](const StepReport& report) {
-                      log.step(report);
-                      progress.step(report);
-                    },
-                .on_epoch =
-                    [&](const EpochReport& report) {
-                      log.epoch(report);
-                      progress.line(epoch_line(report, steps.epochs(), settings.evaluated()));
-                    },
-                .stop_requested = [&] { return interrupt.signal() != 0; }});
+// `log` is null on ranks that keep none.
+TrainingEvents events(const Settings& settings, const StepCount& steps, const InterruptGuard& interrupt, Job& job,
+                      RunLog* log, Progress& progress) {
+  return {.on_step =
+              [&job, log, &progress](const StepReport& report) {
+                job.note_step(report.step);
+                if (log == nullptr) return;
+                log->step(report);
+                progress.step(report);
+              },
+          .on_epoch =
+              [&settings, steps, log, &progress](const EpochReport& report) {
+                if (log == nullptr) return;
+                log->epoch(report);
+                progress.line(epoch_line(report, steps.epochs(), settings.evaluated()));
+              },
+          .stop_requested = [&interrupt] { return interrupt.signal() != 0; }};
 }
 
 void print_result(const TrainingResult& result, const Settings& settings) {
@@ -113,54 +131,108 @@ void print_result(const TrainingResult& result, const Settings& settings) {
   std::fflush(stdout);
 }
 
+// What a training works on, the same on every rank.
+struct Material {
+  DatasetSplits data;
+  std::unique_ptr<Module> net;
+};
+
+std::unique_ptr<Module> make_net(const Settings& settings, const Dataset& dataset) {
+  return make_model(settings.model, extent_of(dataset), static_cast<int64_t>(dataset.classes.size()));
+}
+
+Material prepare(const Settings& settings, bool tell_warnings) {
+  Material material{.data = load_dataset({.name = settings.dataset,
+                                          .data = settings.data,
+                                          .seed = static_cast<uint64_t>(settings.seed),
+                                          .holdout = settings.holdout,
+                                          .limit = settings.limit}),
+                    .net = nullptr};
+  DatasetSplits& data = material.data;
+  data.train = data.train.to(current_stream().device);
+  data.test = data.test.to(current_stream().device);
+  for (const std::string& warning : data.warnings) {
+    if (tell_warnings) fmt::print(stderr, "convoy: warning: {}\n", warning);
+  }
+  material.net = make_net(settings, data.train);
+  check_steps(*material.net, data, settings);
+  initialise(*material.net, static_cast<uint64_t>(settings.seed));
+  if (!settings.init.empty()) load_weights(*material.net, settings.init);
+  return material;
+}
+
+std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Material& material, Job& job) {
+  if (!settings.parallel()) return nullptr;
+  return std::make_unique<DataParallel>(
+      *material.net, [&settings, &material] { return make_net(settings, material.data.train); },
+      DataParallelOptions{.layout = job.layout(),
+                          .threads = settings.threads,
+                          .bucket_bytes = static_cast<int64_t>(settings.bucket_mb * (1 << 20))},
+      job.others());
+}
+
+int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job) {
+  job.check_same_settings(settings);
+  std::optional<RunLog> log;
+  Material material;
+  agree(job.others(), [&] {
+    if (job.first() && !settings.run.empty()) check_run_folder(settings.run);
+    if (job.first() && !settings.save.empty()) check_save(settings);
+    material = prepare(settings, job.first());
+    if (job.first()) log.emplace(settings);
+  });
+  const DatasetSplits& data = material.data;
+  Module& net = *material.net;
+  if (job.others() != nullptr)
+    check_same(*job.others(), {{"training images", grouped(data.train.size())},
+                               {settings.evaluated() + std::string(" images"), grouped(data.test.size())}});
+  if (job.first()) {
+    if (!given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
+    print_header(settings, data, tabulate(net, extent_of(data.train)), *log);
+  }
+  const InterruptGuard interrupt(job.others() != nullptr);
+  try {
+    const std::unique_ptr<DataParallel> parallel = make_parallel(settings, material, job);
+    const StepCount steps = count_steps(settings, data.train.size());
+    std::optional<Progress> progress(steps);
+    const TrainingResult result = train(
+        net, data, settings, events(settings, steps, interrupt, job, log ? &*log : nullptr, *progress), parallel.get());
+    progress.reset();
+    const int exit_code = result.stopped ? 128 + std::max(interrupt.signal(), 1) : 0;
+    if (!job.first()) return exit_code;
+    print_result(result, settings);
+    if (!settings.save.empty()) {
+      save_weights(net, settings.save);
+      fmt::print("weights  {} (after step {})\n", settings.save.string(), result.steps);
+    }
+    result.stopped ? log->interrupted(result) : log->summary(result);
+    return exit_code;
+  } catch (const OutOfMemory& error) {
+    if (settings.parallel()) {
+      if (log) log->failed(error.what());
+      throw;
+    }
+    const int64_t fits = fitting_batch(net, data.train, settings);
+    const OutOfMemory told(fmt::format(
+        "{}; {}", error.what(),
+        fits > 0 ? fmt::format("--batch {} would fit", fits) : "no batch would fit, try a smaller --model"));
+    log->failed(told.what());
+    throw told;
+  } catch (const std::exception& error) {
+    if (log) log->failed(error.what());
+    throw;
+  }
+}
+
 }  // namespace
 
 int run_train(const GivenOptions& given) {
   const Settings settings = resolve(given);
+  CHECK(settings.ranks == 1 || mpi::built(), "--strategy {}: {}", settings.strategy, mpi::library());
+  if (settings.ranks > 1 && started_ranks() == 1) return launch_ranks("train", given, settings);
   set_current_stream(open_stream(settings));
-  if (!settings.run.empty()) check_run_folder(settings.run);
-  if (!settings.save.empty()) check_save(settings);
-
-  DatasetSplits data = load_dataset({.name = settings.dataset,
-                                     .data = settings.data,
-                                     .seed = static_cast<uint64_t>(settings.seed),
-                                     .holdout = settings.holdout,
-                                     .limit = settings.limit});
-  data.train = data.train.to(current_stream().device);
-  data.test = data.test.to(current_stream().device);
-  for (const std::string& warning : data.warnings) fmt::print(stderr, "convoy: warning: {}\n", warning);
-  const ImageExtent extent = extent_of(data.train);
-  const std::unique_ptr<Module> net =
-      make_model(settings.model, extent, static_cast<int64_t>(data.train.classes.size()));
-  check_steps(*net, data, settings);
-  initialise(*net, static_cast<uint64_t>(settings.seed));
-  if (!settings.init.empty()) load_weights(*net, settings.init);
-  const LayerTable layers = tabulate(*net, extent);
-
-  RunLog log(settings);
-  if (!given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
-  print_header(settings, data, layers, log);
-  const InterruptGuard interrupt;
-  try {
-    const TrainingResult result = train_and_log(*net, data, settings, interrupt, log);
-    print_result(result, settings);
-    if (!settings.save.empty()) {
-      save_weights(*net, settings.save);
-      fmt::print("weights  {} (after step {})\n", settings.save.string(), result.steps);
-    }
-    result.stopped ? log.interrupted(result) : log.summary(result);
-    return result.stopped ? 128 + interrupt.signal() : 0;
-  } catch (const OutOfMemory& error) {
-    const int64_t fits = fitting_batch(*net, data.train, settings);
-    const OutOfMemory told(fmt::format(
-        "{}; {}", error.what(),
-        fits > 0 ? fmt::format("--batch {} would fit", fits) : "no batch would fit, try a smaller --model"));
-    log.failed(told.what());
-    throw told;
-  } catch (const std::exception& error) {
-    log.failed(error.what());
-    throw;
-  }
+  Job job(settings);
+  return job.run([&] { return train_as_rank(settings, given, job); });
 }
 
 }  // namespace convoy

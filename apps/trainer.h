@@ -3,19 +3,22 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "apps/evaluation.h"
 #include "apps/settings.h"
 #include "data/dataset.h"
 #include "layers/module.h"
+#include "parallel/data_parallel.h"
 
 namespace convoy {
 
 struct StepReport {
-  int64_t step = 0, epoch = 0;       // from 1
-  float loss = 0, lr = 0;            // of this step's batch, before its update
-  int64_t samples = 0, correct = 0;  // of this step's batch
-  double seconds = 0;                // spent training since the start, without evaluation
+  int64_t step = 0, epoch = 0;          // from 1
+  float loss = 0, lr = 0;               // of this step's batch, before its update
+  int64_t samples = 0, correct = 0;     // of this step's batch
+  double seconds = 0;                   // spent training since the start, without evaluation
+  std::optional<StepTimes> times = {};  // of this step, where it is done in parallel
 };
 
 struct EpochReport {
@@ -23,7 +26,8 @@ struct EpochReport {
   double train_loss = 0;        // mean over the epoch's samples, while the weights changed
   double train_accuracy = 0;    // percent, likewise
   Evaluation evaluation;
-  double seconds = 0;  // of this epoch, without evaluation
+  double seconds = 0;                   // of this epoch, without evaluation
+  std::optional<StepTimes> times = {};  // the sum over its steps, where they are done in parallel
 };
 
 struct TrainingEvents {
@@ -50,7 +54,9 @@ StepCount count_steps(const Settings& settings, int64_t samples);
 
 // Trains `net` in place on data.train and evaluates it on data.test after each epoch. The losses are a
 // function of weights, data and settings; threads and workers change nothing. Throws Error(numeric) naming
-// step and layer when a loss is not finite: that step's update is not made.
-TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings, const TrainingEvents& events);
+// step and layer when a loss is not finite: that step's update is not made. `parallel`: who computes the shards of
+// `net`'s batches, on all ranks; null: this thread takes whole batches.
+TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings, const TrainingEvents& events,
+                     DataParallel* parallel = nullptr);
 
 }  // namespace convoy

@@ -5,31 +5,35 @@
 #include "apps/evaluation.h"
 #include "apps/nonfinite.h"
 #include "apps/number_text.h"
+#include "apps/parallel_steps.h"
 #include "tensor/error.h"
 
 namespace convoy {
 namespace {
 
-LoaderOptions loader_options(const Settings& settings) {
+LoaderOptions loader_options(const Settings& settings, const DataParallel* parallel) {
   const DatasetRow& row = find_dataset_row(settings.dataset);
   return {.batch = settings.batch,
           .shuffle = settings.shuffle,
           .crop_pad = settings.augment ? row.crop_pad : 0,
           .flip = settings.augment && row.flip,
           .seed = static_cast<uint64_t>(settings.seed),
-          .workers = settings.workers};
-}
-
-// The first step's forward pass knows no learning rate yet.
-std::string cure_of_nonfinite(const Settings& settings, int64_t step) {
-  if (step == 1 && !settings.init.empty()) return fmt::format("the weights are those of {}", settings.init.string());
-  return fmt::format("try a --lr below {}", settings.lr);
+          .workers = settings.workers,
+          .micro_batches = settings.accumulate,
+          .rank = parallel == nullptr ? 0 : parallel->layout().rank,
+          .ranks = parallel == nullptr ? 1 : parallel->layout().ranks};
 }
 
 }  // namespace
 
-TrainingSteps::TrainingSteps(Module& net, Optimizer& optimizer, const Dataset& images, const Settings& settings)
-    : net_(net), optimizer_(optimizer), settings_(settings), loader_(images, loader_options(settings)) {
+TrainingSteps::TrainingSteps(Module& net, Optimizer& optimizer, const Dataset& images, const Settings& settings,
+                             std::function<bool()> stop_requested, DataParallel* parallel)
+    : net_(net),
+      optimizer_(optimizer),
+      settings_(settings),
+      stop_requested_(std::move(stop_requested)),
+      parallel_(parallel),
+      loader_(images, loader_options(settings, parallel)) {
   if (settings.graph && images.images.device().kind == Device::Kind::cuda)
     recorded_ = std::make_unique<RecordedStep>(net, optimizer, loader_, settings);
 }
@@ -37,6 +41,15 @@ TrainingSteps::TrainingSteps(Module& net, Optimizer& optimizer, const Dataset& i
 void TrainingSteps::start_epoch(int64_t epoch) { loader_.start_epoch(epoch); }
 
 bool TrainingSteps::run(StepReport report, const Done& done) {
+  set_step_randomness(report);
+  if (parallel_ != nullptr) {
+    const std::optional<ParallelStepReport> step =
+        step_in_parallel(*parallel_, optimizer_, loader_, settings_, report, stop_requested_);
+    if (!step) return false;
+    agreed_to_stop_ = step->stop;
+    done(step->report);
+    return true;
+  }
   if (recorded_ == nullptr) {
     const std::optional<Batch> batch = loader_.next();
     if (!batch) return false;
@@ -57,6 +70,8 @@ bool TrainingSteps::run(StepReport report, const Done& done) {
   return true;
 }
 
+bool TrainingSteps::stop_requested() const { return parallel_ != nullptr ? agreed_to_stop_ : stop_requested_(); }
+
 void TrainingSteps::finish(const Done& done) {
   if (recorded_ != nullptr) hand_over(recorded_->finish(), done);
 }
@@ -67,7 +82,6 @@ void TrainingSteps::set_step_randomness(const StepReport& report) {
 }
 
 void TrainingSteps::run_now(const Batch& batch, StepReport& report) {
-  set_step_randomness(report);
   optimizer_.clear_grad();
   const Variable logits = net_(Variable(batch.images));
   const Variable loss = softmax_cross_entropy(logits, batch.labels, settings_.label_smoothing);

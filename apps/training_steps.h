@@ -1,4 +1,5 @@
-// The steps of a training, one batch after the other: at once on the CPU and for odd batches, from a recording on a GPU.
+// The steps of a training, one batch after the other: at once on the CPU and for odd batches, from a recording on a GPU, or
+// in shards on several replicas and ranks.
 //
 //   steps.start_epoch(0);
 //   while (steps.run(report, done)) ...;
@@ -14,13 +15,16 @@
 #include "autograd/optimizer.h"
 #include "data/loader.h"
 #include "layers/module.h"
+#include "parallel/data_parallel.h"
 
 namespace convoy {
 
 class TrainingSteps {
  public:
-  // Refers to all arguments but `images`, which are shared.
-  TrainingSteps(Module& net, Optimizer& optimizer, const Dataset& images, const Settings& settings);
+  // Refers to all arguments but `images`, which are shared. `parallel`: who computes the shards of a batch; null: this
+  // thread takes whole batches.
+  TrainingSteps(Module& net, Optimizer& optimizer, const Dataset& images, const Settings& settings,
+                std::function<bool()> stop_requested, DataParallel* parallel);
 
   using Done = std::function<void(const StepReport&)>;
 
@@ -30,6 +34,8 @@ class TrainingSteps {
   // latest by finish(). Throws Error(numeric) for a loss that is not finite; that step changes no weight.
   bool run(StepReport report, const Done& done);
   void finish(const Done& done);
+  // Asked after a step; what all ranks have agreed on during it, where there are several.
+  bool stop_requested() const;
 
  private:
   void run_now(const Batch& batch, StepReport& report);
@@ -40,6 +46,9 @@ class TrainingSteps {
   Module& net_;
   Optimizer& optimizer_;
   const Settings& settings_;
+  std::function<bool()> stop_requested_;
+  DataParallel* parallel_;
+  bool agreed_to_stop_ = false;
   Loader loader_;
   std::unique_ptr<RecordedStep> recorded_;  // null where steps are not recorded
 };

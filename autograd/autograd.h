@@ -24,7 +24,8 @@ Variable global_average_pool2d(const Variable& x);  // [N,H,W,C] -> [N,1,1,C]
 
 // batch_norm.cpp: per channel (last axis), then ReLU when asked (fused). Training uses the batch's own
 // statistics and updates running_mean and running_variance [C] with `momentum`; otherwise the running ones
-// are used. Throws when a training batch has one value per channel.
+// are used. Throws when a training batch has one value per channel. Under a BatchExchange (batch_exchange.h) "the batch"
+// is all its parts.
 struct BatchNormState {
   Tensor running_mean, running_variance;
   float momentum = 0.1f, epsilon = 1e-5f;
@@ -54,7 +55,8 @@ Variable flatten(const Variable& x);  // [N, ...] -> [N, rest]
 Variable sum(const Variable& x);
 Variable mean(const Variable& x);
 
-// softmax_cross_entropy.cpp: logits [N,classes], labels i32 [N] in [0, classes) -> the mean loss [1].
-Variable softmax_cross_entropy(const Variable& logits, const Tensor& labels, float smoothing = 0);
+// softmax_cross_entropy.cpp: logits [N,classes], labels i32 [N] in [0, classes) -> the mean loss [1]. For a part of a
+// batch of `samples`: its share of their mean, the sum of its losses / samples; 0: these are all.
+Variable softmax_cross_entropy(const Variable& logits, const Tensor& labels, float smoothing = 0, int64_t samples = 0);
 
 }  // namespace convoy

@@ -1,5 +1,6 @@
 // Ioffe, Szegedy, "Batch normalization", 2015. Written out for rows = N*H*W samples of each channel.
 #include "autograd/autograd.h"
+#include "autograd/batch_exchange.h"
 
 namespace convoy {
 
@@ -12,23 +13,26 @@ Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& be
             state.running_variance.shape() == vector,
         "batch_norm: running statistics are {} and {}, expected {} (input {})", state.running_mean.shape(),
         state.running_variance.shape(), vector, x.shape());
+  BatchExchange* const exchange = training ? BatchExchange::current() : nullptr;  // null: these are all rows
+  int64_t total_rows = rows;
   BatchStatistics statistics;
   if (training) {
-    CHECK(rows != 1, "batch_norm: one value per channel has no variance to train with (input {})", x.shape());
     statistics = known != nullptr ? *known : batch_norm_statistics(x.value());
+    if (exchange != nullptr) total_rows = exchange->merge(rows, statistics);
+    CHECK(total_rows != 1, "batch_norm: one value per channel has no variance to train with (input {})", x.shape());
   } else {
     // Copies: the running ones may have moved on by the time of the backward.
     statistics = {state.running_mean.clone(), state.running_variance.clone()};
   }
   const Tensor y = batch_norm(x.value(), statistics, state.epsilon, gamma.value(), beta.value(), relu);
-  if (training && rows > 0) {
+  if (training && total_rows > 0) {
     kernels(y.device())
-        .batch_norm_update_running(current_stream(), rows, channels, state.momentum, statistics.mean.data<float>(),
-                                   statistics.variance.data<float>(), state.running_mean.data<float>(),
-                                   state.running_variance.data<float>());
+        .batch_norm_update_running(current_stream(), total_rows, channels, state.momentum,
+                                   statistics.mean.data<float>(), statistics.variance.data<float>(),
+                                   state.running_mean.data<float>(), state.running_variance.data<float>());
   }
-  auto backward = [rows, channels, training, relu, epsilon = state.epsilon, x = x.value(), mean = statistics.mean,
-                   variance = statistics.variance, gamma = gamma.value(), beta = beta.value(),
+  auto backward = [rows, total_rows, exchange, channels, training, relu, epsilon = state.epsilon, x = x.value(),
+                   mean = statistics.mean, variance = statistics.variance, gamma = gamma.value(), beta = beta.value(),
                    x_grad = x.gradient_only(), gamma_grad = gamma.gradient_only(),
                    beta_grad = beta.gradient_only()](const Tensor& dy) {
     const Kernels& k = kernels(dy.device());
@@ -45,9 +49,11 @@ Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& be
     if (!training) {
       dgamma = dbeta = Tensor::empty({channels}, DType::f32, dy.device());
       k.fill(current_stream(), channels, 0, dgamma.data<float>());
+    } else if (exchange != nullptr) {
+      exchange->sum(dgamma, dbeta);
     }
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
-      k.batch_norm_backward_input(current_stream(), rows, channels, rows, x, dy, mean.data<float>(),
+      k.batch_norm_backward_input(current_stream(), rows, channels, total_rows, x, dy, mean.data<float>(),
                                   variance.data<float>(), epsilon, gamma.data<float>(), beta.data<float>(), relu,
                                   dgamma.data<float>(), dbeta.data<float>(), accumulate, dx);
     });

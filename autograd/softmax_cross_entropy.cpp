@@ -2,12 +2,12 @@
 
 namespace convoy {
 
-Variable softmax_cross_entropy(const Variable& logits, const Tensor& labels, float smoothing) {
-  CHECK(logits.shape().rank() != 2 || logits.shape()[0] > 0,
+Variable softmax_cross_entropy(const Variable& logits, const Tensor& labels, float smoothing, int64_t samples) {
+  CHECK(logits.shape().rank() != 2 || logits.shape()[0] > 0 || samples > 0,
         "softmax_cross_entropy: the mean over no samples (logits {})", logits.shape());
   const Variable wide = convert(logits, DType::f32);
   const SoftmaxCrossEntropyResult result = softmax_cross_entropy(wide.value(), labels, smoothing);
-  const float share = 1.0f / static_cast<float>(labels.count());  // of one sample in the mean
+  const float share = 1.0f / static_cast<float>(samples > 0 ? samples : labels.count());  // of one sample in the mean
   auto backward = [labels, smoothing, share, probability = result.probability,
                    logits_grad = wide.gradient_only()](const Tensor& dy) {
     logits_grad.add_grad([&](Tensor& dlogits, bool accumulate) {

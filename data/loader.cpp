@@ -47,8 +47,8 @@ Tensor on_device(const std::vector<int32_t>& values, Device device) {
 
 }  // namespace
 
-// Workers take batch numbers in order and put results into a ring of slots; next() empties the ring in order.
-// A worker takes batch b only when b < delivered_ + slots, so slot b % slots is free by then. Everything
+// Workers take piece numbers in order and put results into a ring of slots; next() empties the ring in order.
+// A worker takes piece b only when b < delivered_ + slots, so slot b % slots is free by then. Everything
 // below the line is guarded by mutex_.
 class Loader::Impl {
  public:
@@ -56,6 +56,8 @@ class Loader::Impl {
     CHECK(options.batch >= 1, "loader: batch {}, at least 1 is needed", options.batch);
     CHECK(0 <= options.workers && options.workers <= kMaxWorkers, "loader: {} workers, 0 to {} are possible",
           options.workers, kMaxWorkers);
+    CHECK(options.micro_batches >= 1 && 0 <= options.rank && options.rank < options.ranks,
+          "loader: rank {} of {}, batches in {} pieces", options.rank, options.ranks, options.micro_batches);
     CHECK(options.crop_pad >= 0, "loader: crop padding {}, at least 0 is needed", options.crop_pad);
     const Tensor &images = dataset_.images, &labels = dataset_.labels;
     CHECK(images.defined() && images.rank() == 4 && images.dtype() == DType::u8 && images.size(3) <= 4,
@@ -80,6 +82,7 @@ class Loader::Impl {
 
   int64_t size() const { return dataset_.size(); }
   int64_t batches() const { return size() / options_.batch + (size() % options_.batch != 0); }
+  int64_t pieces() const { return batches() * options_.micro_batches; }
 
   void start_epoch(int64_t number, int64_t first_batch) {
     CHECK(number >= 0, "loader: epoch {}, at least 0 is needed", number);
@@ -96,7 +99,7 @@ class Loader::Impl {
     {
       const std::lock_guard lock(mutex_);
       epoch_ = std::move(epoch);
-      taken_ = delivered_ = first_batch;
+      taken_ = delivered_ = first_batch * options_.micro_batches;
       std::fill(slots_.begin(), slots_.end(), Slot{});
     }
     may_take_.notify_all();
@@ -106,14 +109,15 @@ class Loader::Impl {
     const std::lock_guard lock(mutex_);
     CHECK(epoch_ != nullptr, "loader: next_samples() before start_epoch()");
     CHECK(threads_.empty(), "loader: next_samples() beside {} workers", threads_.size());
-    if (delivered_ == batches()) return std::nullopt;
+    if (delivered_ == pieces()) return std::nullopt;
     return samples(*epoch_, delivered_++);
   }
 
   Batch gather(const BatchSamples& samples, const Stream& stream) const {
     const Device device = dataset_.images.device();
     return {.images = gather(on_device(samples.positions, device), samples.epoch, stream),
-            .labels = on_device(samples.labels, device)};
+            .labels = on_device(samples.labels, device),
+            .place = samples.place};
   }
 
   Tensor gather(const Tensor& positions, uint32_t epoch, const Stream& stream) const {
@@ -137,7 +141,7 @@ class Loader::Impl {
   std::optional<Batch> next() {
     std::unique_lock lock(mutex_);
     CHECK(epoch_ != nullptr, "loader: next() before start_epoch()");
-    if (delivered_ == batches()) return std::nullopt;
+    if (delivered_ == pieces()) return std::nullopt;
     if (threads_.empty()) return gather(samples(*epoch_, delivered_++), current_stream());
     Slot& slot = slots_[static_cast<size_t>(delivered_) % slots_.size()];
     may_deliver_.wait(lock, [&] { return slot.full; });
@@ -171,7 +175,7 @@ class Loader::Impl {
     while (true) {
       may_take_.wait(lock, [&] {
         return stopping_ ||
-               (epoch_ != nullptr && taken_ < batches() && taken_ < delivered_ + static_cast<int64_t>(slots_.size()));
+               (epoch_ != nullptr && taken_ < pieces() && taken_ < delivered_ + static_cast<int64_t>(slots_.size()));
       });
       if (stopping_) return;
       const std::shared_ptr<const Epoch> epoch = epoch_;
@@ -191,11 +195,17 @@ class Loader::Impl {
     }
   }
 
-  // Batch `number` of the epoch: n = options.batch samples, or what is left.
+  // This rank's part of piece `number` of the epoch. A batch has options.batch samples, or what is left.
   BatchSamples samples(const Epoch& epoch, int64_t number) const {
-    const auto first = epoch.order.begin() + number * options_.batch;
-    const int64_t n = std::min(options_.batch, size() - number * options_.batch);
-    BatchSamples samples{.positions = {first, first + n}, .labels = {}, .epoch = epoch.number};
+    const int64_t first = number / options_.micro_batches * options_.batch;
+    const int64_t size = std::min(options_.batch, this->size() - first);
+    const Range piece = cut(size, number % options_.micro_batches, options_.micro_batches);
+    const Range here = cut(piece.size(), options_.rank, options_.ranks) + piece.begin;
+    const auto begin = epoch.order.begin() + first;
+    BatchSamples samples{.positions = {begin + here.begin, begin + here.end},
+                         .labels = {},
+                         .epoch = epoch.number,
+                         .place = {.size = size, .piece = piece, .here = here}};
     const int32_t* const labels = dataset_.labels.data<int32_t>();
     for (const int32_t position : samples.positions) samples.labels.push_back(labels[position]);
     return samples;
@@ -209,7 +219,7 @@ class Loader::Impl {
   std::mutex mutex_;
   std::condition_variable may_take_, may_deliver_;
   std::shared_ptr<const Epoch> epoch_;  // null before the first start_epoch()
-  int64_t taken_ = 0, delivered_ = 0;   // the next batch to take, and to deliver
+  int64_t taken_ = 0, delivered_ = 0;   // the next piece to take, and to deliver
   std::vector<Slot> slots_;             // empty without workers
   bool stopping_ = false;
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "tensor/cut.h"
 
 namespace convoy {
 
@@ -20,18 +21,22 @@ struct LoaderOptions {
   int crop_pad = 0;      // > 0: random crop from the image padded by this
   bool flip = false;     // random horizontal flip
   uint64_t seed = 1;
-  int workers = 0;  // 0: batches are made in next(), on the calling thread; images on a GPU need and get none
+  int workers = 0;            // 0: batches are made in next(), on the calling thread; images on a GPU need and get none
+  int64_t micro_batches = 1;  // each batch is handed out in so many consecutive pieces, cut() from it
+  int rank = 0, ranks = 1;    // of each piece, only this rank's part of `ranks` is made; it may be empty
 };
 
-struct Batch {    // on the device of the data set's images
-  Tensor images;  // [n, H, W, C] of the stream's activation_type()
-  Tensor labels;  // i32 [n]
+struct Batch {       // on the device of the data set's images
+  Tensor images;     // [n, H, W, C] of the stream's activation_type()
+  Tensor labels;     // i32 [n]
+  BatchPlace place;  // of these n in the whole batch
 };
 
 // Which samples make up a batch: all that is needed to gather it on a GPU.
 struct BatchSamples {
   std::vector<int32_t> positions, labels;  // [n], positions in the data set
   uint32_t epoch = 0;
+  BatchPlace place;
 };
 
 class Loader {
@@ -47,7 +52,8 @@ class Loader {
 
   // Begins epoch `epoch` at batch `first_batch`, dropping whatever is still queued.
   void start_epoch(int64_t epoch, int64_t first_batch = 0);
-  // The next batch in order, or nothing at the end of the epoch. An error in a worker is thrown here.
+  // The next batch in order, or the next piece of it; nothing at the end of the epoch. An error in a worker is thrown
+  // here.
   std::optional<Batch> next();
 
   // The two halves of next() without workers: the samples of the next batch, and the batch that samples make.

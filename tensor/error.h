@@ -24,6 +24,7 @@ enum class ErrorKind {
   numeric = 4,   // the loss or a tensor is no longer finite
   io = 5,        // a file that cannot be written
   device = 6,    // a device that is missing or out of memory
+  peer = 7,      // another process of a parallel training is gone, or differs from this one
 };
 
 class Error : public std::runtime_error {

@@ -47,6 +47,35 @@ TEST(usage, unknown_names_are_refused_with_the_nearest_one) {
   }
 }
 
+TEST(usage, strategies_that_make_no_sense_are_refused) {
+  for (const Mistake& mistake : std::vector<Mistake>{
+           {{"train", "--strategy", "dpd"}, 2, "unknown strategy 'dpd', did you mean 'ddp'?"},
+           {{"train", "--strategy", "ddp", "--reduce", "trie"}, 2, "did you mean 'tree'?"},
+           {{"train", "--ranks", "2"}, 2, "--ranks: has no effect with --strategy serial"},
+           {{"train", "--strategy", "ddp", "--replicas", "2"}, 2, "--replicas: has no effect with --strategy ddp"},
+           {{"train", "--reduce", "ring"},
+            2,
+            "--reduce: has no effect with --strategy serial, where nothing is summed"},
+           {{"train", "--bucket-mb", "2"}, 2, "--bucket-mb: has no effect with --strategy serial"},
+           {{"train", "--strategy", "ddp", "--shards", "8"}, 2, "--shards: has no effect with --reduce ring"},
+           {{"train", "--reduce", "tree", "--shards", "6"}, 2, "--shards: 6 is not a power of two"},
+           {{"train", "--strategy", "replicated", "--replicas", "3", "--reduce", "tree"},
+            2,
+            "--shards: 8 shards do not divide among 1 ranks of 3 replicas"},
+           {{"train", "--batch", "4", "--accumulate", "5"}, 2, "--accumulate: 5 micro-batches of a --batch of 4"},
+           {{"train", "--strategy", "replicated", "--device", "cuda"},
+            2,
+            "--strategy replicated runs on the CPU only so far"},
+           {{"train", "--accumulate", "2", "--device", "cuda"},
+            2,
+            "--reduce tree or --accumulate runs on the CPU only"},
+       }) {
+    expect_refused(mistake);
+  }
+  expect_refused({{"train"}, 2, "--strategy serial: is one process, but mpirun or srun has started 2"},
+                 {{"OMPI_COMM_WORLD_SIZE", "2"}});
+}
+
 TEST(usage, numbers_that_make_no_sense_are_refused) {
   for (const Mistake& mistake : std::vector<Mistake>{
            {{"train", "--batch", "0"}, 2, "--batch: 0 is too small, the least is 1"},

@@ -133,6 +133,42 @@ TEST(Loader, counts_batches_for_any_size) {
   }
 }
 
+// Every rank makes its part of every piece, and together they are the batches that one rank alone would make.
+TEST(Loader, ranks_and_micro_batches_together_hold_every_sample_once_in_its_place) {
+  const Dataset dataset = numbered(29, 1, 1, 1);
+  const LoaderOptions options{.batch = 11, .shuffle = true, .seed = 4};
+  const std::vector<int32_t> whole = collect_epoch(dataset, options, 2).labels;
+  for (const int64_t pieces : {1, 3, 11}) {
+    for (const int ranks : {1, 2, 5}) {
+      for (const int workers : {0, 2}) {
+        std::vector<int32_t> together(29, -1);
+        for (int rank = 0; rank < ranks; ++rank) {
+          Loader loader(dataset, {.batch = 11,
+                                  .shuffle = true,
+                                  .seed = 4,
+                                  .workers = workers,
+                                  .micro_batches = pieces,
+                                  .rank = rank,
+                                  .ranks = ranks});
+          loader.start_epoch(2);
+          for (int64_t number = 0; number < 3 * pieces; ++number) {
+            const std::optional<Batch> batch = loader.next();
+            ASSERT_TRUE(batch.has_value());
+            const int64_t first = number / pieces * 11, size = std::min<int64_t>(11, 29 - first);
+            EXPECT_EQ(batch->place.size, size);
+            EXPECT_EQ(batch->place.piece, cut(size, number % pieces, pieces));
+            ASSERT_EQ(batch->place.here.size(), batch->labels.count());
+            const std::vector<int32_t> labels = labels_of(*batch);
+            std::copy(labels.begin(), labels.end(), together.begin() + first + batch->place.here.begin);
+          }
+          EXPECT_FALSE(loader.next().has_value());
+        }
+        EXPECT_EQ(together, whole) << pieces << " pieces, " << ranks << " ranks";
+      }
+    }
+  }
+}
+
 TEST(Loader, a_shuffle_is_a_permutation_that_depends_on_seed_and_epoch) {
   const Dataset dataset = numbered(101, 1, 1, 1);
   const auto order = [&](uint64_t seed, int64_t epoch) {

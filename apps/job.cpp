@@ -1,0 +1,80 @@
+#include "apps/job.h"
+
+#include <fmt/format.h>
+#include <fstream>
+#include <set>
+
+#include "apps/options.h"
+#include "parallel/agreement.h"
+#include "parallel/strategy.h"
+#include "tensor/kernels.h"
+
+namespace convoy {
+namespace {
+
+// A number that changes with every change of the program.
+std::string build_id() {
+  std::ifstream program("/proc/self/exe", std::ios::binary);
+  uint64_t hash = 0xCBF29CE484222325u;  // FNV-1a
+  for (std::istreambuf_iterator<char> byte(program), end; byte != end; ++byte)
+    hash = (hash ^ static_cast<unsigned char>(*byte)) * 0x100000001B3u;
+  return fmt::format("{:016x}", hash);
+}
+
+// All that ranks must have in common: every option but those that change no result or name files.
+std::vector<std::pair<std::string, std::string>> facts(const Settings& settings) {
+  static const std::set<std::string> own = {"--data",      "--init", "--threads", "--workers",
+                                            "--log-every", "--run",  "--save"};
+  std::vector<std::pair<std::string, std::string>> facts{{"build", build_id()},
+                                                         {"kernels", kernels(current_stream().device).name}};
+  for (const OptionRow& row : option_table()) {
+    if (!own.contains(row.name)) facts.emplace_back(row.name, row.get(settings).dump());
+  }
+  return facts;
+}
+
+}  // namespace
+
+Job::Job(const Settings& settings)
+    : layout_{.ranks = settings.ranks, .replicas = settings.replicas, .shards = settings.shards} {
+  if (settings.ranks == 1) return;
+  session_ = std::make_unique<mpi::Session>();
+  CHECK(session_->size() == settings.ranks,
+        "mpi: a job of {} ranks, {} expected; is this program built with the MPI whose mpirun has started it? ({})",
+        session_->size(), settings.ranks, mpi::library());
+  layout_.rank = session_->rank();
+  life_ = std::make_unique<SignsOfLife>(layout_.rank);
+  communicator_ = std::make_unique<Communicator>(session_->open_transport(), session_->open_transport(),
+                                                 find_reduce(settings.reduce).all_reduce);
+}
+
+int Job::run(const std::function<int()>& work) {
+  if (others() == nullptr) return work();
+  const auto end_all = [&](int exit_code, const char* message) {
+    fmt::print(stderr, "convoy: rank {} on {}: {}\n", layout_.rank, host_name(), message);
+    mpi::Session::abort(exit_code);
+  };
+  try {
+    return work();
+  } catch (const AgreedError& error) {
+    if (first()) throw;
+    return static_cast<int>(error.kind());
+  } catch (const Error& error) {
+    end_all(static_cast<int>(error.kind()), error.what());
+  } catch (const std::bad_alloc&) {
+    end_all(static_cast<int>(ErrorKind::device), "out of memory");
+  } catch (const std::exception& error) {
+    end_all(static_cast<int>(ErrorKind::internal), error.what());
+  }
+  return static_cast<int>(ErrorKind::internal);
+}
+
+void Job::check_same_settings(const Settings& settings) {
+  if (communicator_ != nullptr) check_same(*communicator_, facts(settings));
+}
+
+void Job::note_step(int64_t step) {
+  if (life_ != nullptr) life_->note_step(step);
+}
+
+}  // namespace convoy

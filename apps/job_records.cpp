@@ -1,0 +1,84 @@
+#include "apps/job_records.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+
+#include "parallel/agreement.h"
+#include "tensor/error.h"
+
+namespace convoy {
+namespace {
+
+constexpr const char* kVariable = "CONVOY_JOB_RECORDS";
+
+off_t place_of(int rank) { return static_cast<off_t>(sizeof(JobRecord)) * rank; }
+
+}  // namespace
+
+JobRecords::JobRecords(int ranks) : file_(memfd_create("convoy job", MFD_CLOEXEC)), seen_(static_cast<size_t>(ranks)) {
+  if (file_ < 0) fail(ErrorKind::device, "memfd_create: {}", std::strerror(errno));
+  setenv(kVariable, fmt::format("/proc/{}/fd/{}", getpid(), file_).c_str(), 1);
+}
+
+JobRecords::~JobRecords() { close(file_); }
+
+JobRecord JobRecords::read(int rank) const {
+  JobRecord record;
+  return pread(file_, &record, sizeof record, place_of(rank)) == sizeof record ? record : JobRecord{};
+}
+
+std::optional<int> JobRecords::silent_rank() {
+  const auto now = Clock::now();
+  for (size_t rank = 0; rank < seen_.size(); ++rank) {
+    Seen& seen = seen_[rank];
+    const int64_t heartbeats = read(static_cast<int>(rank)).heartbeats;
+    if (heartbeats != seen.heartbeats) seen = {heartbeats, now};
+    if (heartbeats > 0 && now - seen.since > kSilence) return static_cast<int>(rank);
+  }
+  return std::nullopt;
+}
+
+SignsOfLife::SignsOfLife(int rank) : rank_(rank), host_(host_name()) {
+  const char* const path = std::getenv(kVariable);
+  if (path != nullptr) file_ = open(path, O_WRONLY | O_CLOEXEC);
+  if (file_ < 0) return;
+  heart_ = std::jthread([this](const std::stop_token& stop) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any stopped;
+    while (!stop.stop_requested()) {
+      ++heartbeats_;
+      write();
+      stopped.wait_for(lock, stop, JobRecords::kHeartbeat, [] { return false; });
+    }
+  });
+}
+
+SignsOfLife::~SignsOfLife() {
+  if (heart_.joinable()) {
+    heart_.request_stop();
+    heart_.join();
+  }
+  if (file_ >= 0) close(file_);
+}
+
+void SignsOfLife::note_step(int64_t step) {
+  step_ = step;
+  if (file_ >= 0) write();
+}
+
+void SignsOfLife::write() {
+  JobRecord record{.step = step_, .heartbeats = heartbeats_};
+  std::strncpy(record.host, host_.c_str(), sizeof record.host - 1);
+  [[maybe_unused]] const ssize_t written = pwrite(file_, &record, sizeof record, place_of(rank_));
+}
+
+}  // namespace convoy

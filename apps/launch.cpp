@@ -1,0 +1,148 @@
+#include "apps/launch.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "apps/job_records.h"
+#include "apps/mpirun_output.h"
+#include "tensor/error.h"
+
+namespace convoy {
+namespace {
+
+std::vector<std::string> mpirun_command(const char* command, const GivenOptions& given, const Settings& settings) {
+  // --oversubscribe: cores are counted by us, mpirun counts in its own ways.
+  std::vector<std::string> words{"mpirun",          "-n",        std::to_string(settings.ranks),
+                                 "--oversubscribe", "--bind-to", "none"};
+  if (geteuid() == 0) words.push_back("--allow-run-as-root");
+  words.insert(words.end(), {std::filesystem::read_symlink("/proc/self/exe").string(), command});
+  for (const auto& [name, text] : given) {
+    if (name != "--ranks") words.insert(words.end(), {name + "=" + text});
+  }
+  words.push_back("--ranks=" + std::to_string(settings.ranks));
+  return words;
+}
+
+// In the child: becomes mpirun, or ends with 127.
+[[noreturn]] void become(const std::vector<std::string>& words, int error_pipe, const sigset_t& signals) {
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  setpgid(0, 0);                     // a terminal's Ctrl-C comes to the launcher alone
+  prctl(PR_SET_PDEATHSIG, SIGTERM);  // and when that is killed, the job ends
+  sigprocmask(SIG_UNBLOCK, &signals, nullptr);
+  dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+  dup2(error_pipe, STDERR_FILENO);
+  execvp(arguments[0], arguments.data());
+  _exit(127);
+}
+
+// Signals that arrive while one lives can be read from a file instead.
+class SignalFile {
+ public:
+  SignalFile() {
+    sigemptyset(&signals_);
+    for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals_, signal);
+    sigprocmask(SIG_BLOCK, &signals_, nullptr);
+    file_ = signalfd(-1, &signals_, SFD_CLOEXEC);
+  }
+  ~SignalFile() {
+    close(file_);
+    sigprocmask(SIG_UNBLOCK, &signals_, nullptr);
+  }
+  SignalFile(const SignalFile&) = delete;
+  SignalFile& operator=(const SignalFile&) = delete;
+  int file() const { return file_; }
+  const sigset_t& signals() const { return signals_; }
+  int read_signal() const {
+    signalfd_siginfo info{};
+    return read(file_, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+  }
+
+ private:
+  sigset_t signals_;
+  int file_ = -1;
+};
+
+std::string fate_of(const FailedRank& failed) {
+  if (failed.signal == 0) return fmt::format("ended early with exit code {}", failed.exit_code);
+  return fmt::format("was killed by signal {} ({})", failed.signal, strsignal(failed.signal));
+}
+
+std::string how_it_ended(int rank, const JobRecord& record, const std::string& fate) {
+  std::string text = fmt::format("rank {}", rank);
+  if (record.host[0] != 0) text += fmt::format(" on {}", record.host);
+  text += " " + fate;
+  if (record.step > 0) text += fmt::format(" after step {}", record.step);
+  return text + "; all other ranks were ended";
+}
+
+}  // namespace
+
+int launch_ranks(const char* command, const GivenOptions& given, const Settings& settings) {
+  JobRecords records(settings.ranks);
+  int pipe_ends[2];
+  if (pipe2(pipe_ends, O_CLOEXEC) != 0) fail(ErrorKind::device, "mpirun: cannot be started: {}", std::strerror(errno));
+
+  const SignalFile signals;
+  const pid_t mpirun = fork();
+  if (mpirun < 0) fail(ErrorKind::device, "mpirun: cannot be started: {}", std::strerror(errno));
+  if (mpirun == 0) become(mpirun_command(command, given, settings), pipe_ends[1], signals.signals());
+  close(pipe_ends[1]);
+
+  MpirunOutput output([](std::string_view text) { fmt::print(stderr, "{}", text); });
+  int interrupted = 0;
+  std::optional<int> silent;
+  for (bool open = true; open;) {
+    constexpr int kLookAgain = 500;  // milliseconds
+    pollfd files[] = {{pipe_ends[0], POLLIN, 0}, {signals.file(), POLLIN, 0}};
+    if (poll(files, 2, kLookAgain) < 0) continue;
+    if (!silent && (silent = records.silent_rank())) kill(mpirun, SIGTERM);
+    if (files[1].revents & POLLIN) {
+      const int signal = signals.read_signal();
+      if (interrupted == 0) fmt::print(stderr, "stopping after this step; Ctrl-C again stops now\n");
+      // mpirun hands SIGUSR1 to all ranks, and ends them at SIGTERM.
+      kill(mpirun, interrupted == 0 ? SIGUSR1 : SIGTERM);
+      if (interrupted == 0) interrupted = signal;
+    }
+    if (files[0].revents == 0) continue;
+    char bytes[4096];
+    const ssize_t count = read(pipe_ends[0], bytes, sizeof bytes);
+    if (count > 0) output.add({bytes, static_cast<size_t>(count)});
+    open = count > 0 || (count < 0 && errno == EINTR);
+  }
+  output.finish();
+  close(pipe_ends[0]);
+  int status = 0;
+  while (waitpid(mpirun, &status, 0) < 0 && errno == EINTR) continue;
+
+  if (silent) {
+    fail(
+        ErrorKind::peer, "{}",
+        how_it_ended(*silent, records.read(*silent),
+                     fmt::format("has shown no sign of life for {} s (is it stopped?)", JobRecords::kSilence.count())));
+  }
+  if (interrupted != 0) return 128 + interrupted;
+  const int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (exit_code == 0) return 0;
+  if (exit_code == 127 && !output.failed_rank())
+    fail(ErrorKind::usage, "mpirun: not found; install it (openmpi-bin), or choose another --strategy");
+  // A rank that has told its own error has also chosen the exit code.
+  if (output.rank_told()) return exit_code;
+  const FailedRank failed = output.failed_rank().value_or(FailedRank{.rank = 0, .exit_code = exit_code});
+  fail(ErrorKind::peer, "{}", how_it_ended(failed.rank, records.read(failed.rank), fate_of(failed)));
+}
+
+}  // namespace convoy

@@ -1,0 +1,107 @@
+// `convoy train --strategy …`: whoever computes the parts of a batch, the training is the same.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "tests/apps/run_convoy.h"
+#include "tests/apps/with_mpi.h"
+
+namespace convoy {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+// Batch norm, dropout and layers without a fixed order of sums take part.
+const char* const kRichModel =
+    "conv 8 3x3 pad 1; bn; relu; maxpool 2; dropout 0.3; conv 12 3x3 stride 2; bn; relu; flatten; dropout 0.5; linear "
+    "10";
+
+struct Result {
+  std::string weights;             // the bytes of the file
+  std::vector<std::string> lines;  // of metrics.jsonl, without times
+  std::string error;
+  bool operator==(const Result&) const = default;
+};
+
+Result train(const Arguments& more) {
+  const TemporaryFolder folder;
+  Arguments arguments = small_training(
+      {"--model", kRichModel, "--batch", "64", "--epochs", "2", "--run", "run", "--save", "weights.safetensors"});
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const Outcome outcome = run_convoy(folder, arguments);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  Result result{.weights = read_text(folder / "weights.safetensors"), .lines = {}, .error = outcome.error};
+  for (nlohmann::json event : read_events(folder / "run")) {
+    if (event.at("event") == "summary") continue;
+    for (const char* name :
+         {"seconds", "copy_seconds", "compute_seconds", "reduce_seconds", "communicate_seconds", "update_seconds"})
+      event.erase(name);
+    result.lines.push_back(event.dump());
+  }
+  return result;
+}
+
+const Result& serial_tree() {
+  static const Result result = train({"--reduce", "tree", "--shards", "8"});
+  return result;
+}
+
+double first_loss(const Result& result) { return nlohmann::json::parse(result.lines.at(0)).at("loss").get<double>(); }
+
+void expect_same_bits(const Arguments& more) {
+  SCOPED_TRACE(nlohmann::json(more).dump());
+  Arguments arguments{"--reduce", "tree", "--shards", "8"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const Result result = train(arguments);
+  EXPECT_EQ(result.lines, serial_tree().lines);
+  EXPECT_TRUE(result.weights == serial_tree().weights && !result.weights.empty());
+  EXPECT_EQ(result.error, "");
+}
+
+// The mean of 64 losses in two orders of addition.
+void expect_near_serial(const Result& result) {
+  const double serial = first_loss(train({}));
+  EXPECT_NEAR(first_loss(result), serial, 2 * 64 * std::numeric_limits<float>::epsilon() * serial);
+}
+
+TEST(strategies, tree_gives_the_same_bits_for_any_threads_and_replicas) {
+  for (const char* threads : {"1", "2", "3"}) expect_same_bits({"--threads", threads});
+  for (const char* replicas : {"2", "4"}) expect_same_bits({"--strategy", "replicated", "--replicas", replicas});
+}
+
+TEST(strategies, replicated_around_the_ring_is_serial_up_to_rounding) {
+  expect_near_serial(train({"--strategy", "replicated", "--replicas", "3"}));
+}
+
+TEST(strategies, micro_batches_without_batch_norm_are_serial_up_to_rounding) {
+  const Arguments plain{"--model", "conv 4 3x3; relu; maxpool 2; dropout 0.2; flatten; linear 10"};
+  const auto with = [&](Arguments more) {
+    Arguments all{"train", "--dataset", "synthetic", "--limit",     "70", "--holdout", "50", "--epochs",
+                  "1",     "--batch",   "64",        "--log-every", "1",  "--run",     "run"};
+    all.insert(all.end(), plain.begin(), plain.end());
+    all.insert(all.end(), more.begin(), more.end());
+    const TemporaryFolder folder;
+    EXPECT_EQ(run_convoy(folder, all).exit_code, 0);
+    return read_events(folder / "run", "step").at(0).at("loss").get<double>();
+  };
+  const double whole = with({});
+  EXPECT_NEAR(with({"--accumulate", "5"}), whole, 2 * 64 * std::numeric_limits<float>::epsilon() * whole);
+}
+
+TEST(StrategiesRanks, tree_gives_the_same_bits_for_ddp_and_hybrid) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
+  for (const char* ranks : {"2", "4"}) expect_same_bits({"--strategy", "ddp", "--ranks", ranks});
+  expect_same_bits({"--strategy", "ddp", "--ranks", "2", "--threads", "3", "--bucket-mb", "0.001"});
+  expect_same_bits({"--strategy", "hybrid", "--ranks", "2", "--replicas", "2"});
+}
+
+TEST(StrategiesRanks, ddp_without_a_tree_is_serial_up_to_rounding) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
+  for (const char* reduce : {"ring", "mpi"})
+    expect_near_serial(train({"--strategy", "ddp", "--ranks", "3", "--reduce", reduce}));
+}
+
+}  // namespace
+}  // namespace convoy

@@ -1,0 +1,62 @@
+// The communicator's suite among threads.
+#include <gtest/gtest.h>
+
+#include "parallel/ring_all_reduce.h"
+#include "parallel/tree_all_reduce.h"
+#include "tensor/error.h"
+#include "tests/parallel/communicator_cases.h"
+#include "tests/parallel/local_ranks.h"
+
+namespace convoy {
+namespace {
+
+struct Setting {
+  const char* algorithm_name;
+  Communicator::AllReduce algorithm;
+  int ranks;
+  CommunicatorCase test;
+};
+
+std::vector<Setting> settings() {
+  std::vector<Setting> all;
+  for (int ranks = 1; ranks <= 4; ++ranks) {
+    for (const CommunicatorCase& test : communicator_cases()) {
+      all.push_back({"ring", ring_all_reduce, ranks, test});
+      all.push_back({"tree", tree_all_reduce, ranks, test});
+    }
+    for (const CommunicatorCase& test : reproducible_cases()) all.push_back({"tree", tree_all_reduce, ranks, test});
+  }
+  for (const CommunicatorCase& test : communicator_cases()) all.push_back({"tree", tree_all_reduce, 7, test});
+  return all;
+}
+
+class LocalParallel : public testing::TestWithParam<Setting> {};
+
+TEST_P(LocalParallel, communicator) { on_local_ranks(GetParam().ranks, GetParam().algorithm, GetParam().test.run); }
+
+INSTANTIATE_TEST_SUITE_P(all, LocalParallel, testing::ValuesIn(settings()), [](const auto& info) {
+  const Setting& setting = info.param;
+  return std::string(setting.algorithm_name) + "_" + std::to_string(setting.ranks) + "_ranks_" + setting.test.name;
+});
+
+TEST(ParallelAbort, wakes_those_who_wait) {
+  for (const Communicator::AllReduce algorithm : {ring_all_reduce, tree_all_reduce}) {
+    std::vector<std::string> errors(3);
+    on_local_ranks(3, algorithm, [&](Communicator& communicator) {
+      std::vector<float> values(1000);
+      if (communicator.rank() == 1) return communicator.abort();
+      try {
+        communicator.all_reduce(values).wait();
+        communicator.barrier();
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::peer);
+        errors[static_cast<size_t>(communicator.rank())] = error.what();
+      }
+    });
+    EXPECT_EQ(errors[0], "local transport: another rank has given up");
+    EXPECT_EQ(errors[2], errors[0]);
+  }
+}
+
+}  // namespace
+}  // namespace convoy

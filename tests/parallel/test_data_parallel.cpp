@@ -1,0 +1,112 @@
+// Parallel is right when it equals serial at the same global batch: to the last bit along the tree, up to rounding
+// around the ring.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "parallel/ring_all_reduce.h"
+#include "parallel/tree_all_reduce.h"
+#include "tensor/error.h"
+#include "tests/parallel/local_ranks.h"
+#include "tests/parallel/small_training.h"
+
+namespace convoy {
+namespace {
+
+constexpr SmallTraining kTraining;
+
+// Sums of up to `terms` float32 terms in two orders differ by at most 2 * terms * eps times the sum of their sizes; of
+// batch 13 with 10 x 9 pixels each sum has 1170 terms. Relative to the largest value of all, with a factor 4 for what
+// is computed from sums of sums.
+void expect_close(const std::vector<float>& actual, const std::vector<float>& expected, const char* what) {
+  ASSERT_EQ(actual.size(), expected.size());
+  float largest = 0;
+  for (const float value : expected) largest = std::max(largest, std::abs(value));
+  const float bound = 8 * 1170 * std::numeric_limits<float>::epsilon() * largest;
+  for (size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], bound) << what << " " << i;
+}
+
+void expect_close(const Trained& actual, const Trained& expected) {
+  EXPECT_EQ(actual.correct, expected.correct);
+  expect_close(actual.losses, expected.losses, "loss");
+  expect_close(actual.weights, expected.weights, "weight");
+  expect_close(actual.gradients, expected.gradients, "gradient");
+}
+
+TEST(DataParallel, one_shard_is_the_plain_training_bit_for_bit) {
+  EXPECT_EQ(train_in_parallel(kTraining, {}, nullptr), train_plainly(kTraining));
+}
+
+TEST(DataParallel, shards_on_one_slot_equal_the_plain_training_up_to_rounding) {
+  const Trained plain = train_plainly(kTraining);
+  for (const int shards : {2, 3, 8, 16}) expect_close(train_in_parallel(kTraining, {.shards = shards}, nullptr), plain);
+}
+
+TEST(DataParallel, tree_gives_the_same_bits_whoever_computes_the_shards) {
+  for (const int shards : {4, 8, 16}) {
+    const Trained serial = train_in_parallel(kTraining, {.shards = shards}, nullptr);
+    for (const int threads : {1, 3}) {
+      SmallTraining other = kTraining;
+      other.threads = threads;
+      EXPECT_EQ(train_in_parallel(other, {.shards = shards}, nullptr), serial) << threads << " threads";
+    }
+    for (const int ranks : {1, 2, 4}) {
+      for (const int replicas : {1, 2, 4}) {
+        if (shards % (ranks * replicas) != 0) continue;
+        const Layout layout{.ranks = ranks, .replicas = replicas, .shards = shards};
+        EXPECT_EQ(train_on_local_ranks(kTraining, layout, tree_all_reduce), serial)
+            << shards << " shards, " << ranks << " ranks of " << replicas << " replicas";
+      }
+    }
+  }
+}
+
+TEST(DataParallel, ring_equals_the_plain_training_up_to_rounding) {
+  const Trained plain = train_plainly(kTraining);
+  for (const int ranks : {1, 2, 3, 4}) {
+    for (const int replicas : {1, 2, 3}) {
+      const Layout layout{.ranks = ranks, .replicas = replicas, .shards = ranks * replicas};
+      expect_close(train_on_local_ranks(kTraining, layout, ring_all_reduce), plain);
+    }
+  }
+}
+
+TEST(DataParallel, micro_batches_give_the_same_bits_on_any_layout) {
+  SmallTraining training = kTraining;
+  training.micro_batches = 3;
+  const Trained serial = train_in_parallel(training, {.shards = 4}, nullptr);
+  EXPECT_EQ(train_on_local_ranks(training, {.ranks = 2, .replicas = 2, .shards = 4}, tree_all_reduce), serial);
+  EXPECT_EQ(train_on_local_ranks(training, {.ranks = 4, .shards = 4}, tree_all_reduce), serial);
+}
+
+TEST(DataParallel, first_error_of_a_shard_is_thrown_and_nobody_waits_for_it) {
+  const std::unique_ptr<Module> net = small_net();
+  initialise(*net, 1);
+  DataParallel parallel(*net, small_net, {.layout = {.replicas = 2, .shards = 4}}, nullptr);
+  parallel.begin_step();
+  const Tensor images = Tensor::zeros({8, 10, 9, 2}), labels = Tensor::zeros({8}, DType::i32);
+  try {
+    parallel.run(images, labels, {.size = 8, .piece = {0, 8}, .here = {0, 8}}, [](const Shard& shard) {
+      if (shard.index == 2) fail(ErrorKind::numeric, "shard {} fails", shard.index);
+      shard.net(Variable(shard.images));
+    });
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "shard 2 fails");
+  }
+}
+
+TEST(DataParallel, shards_have_to_divide) {
+  const std::unique_ptr<Module> net = small_net();
+  try {
+    DataParallel(*net, small_net, {.layout = {.replicas = 2, .shards = 3}}, nullptr);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "data parallel: 3 shards do not divide among 1 ranks of 2 replicas");
+  }
+}
+
+}  // namespace
+}  // namespace convoy
