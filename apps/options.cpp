@@ -162,7 +162,8 @@ std::vector<OptionRow> build_table() {
           "cpu, cuda, or cuda:N for GPU N"),
       name_of(
           "--precision", "NAME", machine, &S::precision, [](const std::string& name) { find_precision(name); },
-          "how a GPU computes products, and what activations are stored as; parameters and sums stay fp32" + choices(precision_table())),
+          "how a GPU computes products, and what activations are stored as; parameters and sums stay fp32" +
+              choices(precision_table())),
       name_of(
           "--conv-algo", "NAME", machine, &S::conv_algo,
           [](const std::string& name) { find_convolution_algorithm(name); },
