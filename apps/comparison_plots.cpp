@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -41,7 +42,7 @@ std::string label_of(const Measured& one) { return one.configuration->strategy +
 // Bars from the top down, one for each row, with room for its name at the left.
 std::string bar_axes(size_t rows) {
   return fmt::format(
-      "set yrange [{}.5:0.5] noextend\nset ytics nomirror scale 0\nset border 1\nset grid noytics xtics\nset lmargin "
+      "set yrange [{}.6:0.4] noextend\nset ytics nomirror scale 0\nset border 1\nset grid noytics xtics\nset lmargin "
       "24\n",
       rows);
 }
@@ -52,7 +53,7 @@ std::string time_script(const std::vector<Measured>& rows) {
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto& [configuration, summary] = rows[i];
     data +=
-        fmt::format("{} {} {} {} {:d} \"{}\" \"{:.3g} s{}\"\n", i + 1, summary->seconds.median, summary->seconds.least,
+        fmt::format("{} {} {} {} {:d} \"{}\" \"{:.2f} s{}\"\n", i + 1, summary->seconds.median, summary->seconds.least,
                     summary->seconds.most, std::stoi(color_of(configuration->strategy) + 1, nullptr, 16),
                     label_of(rows[i]), summary->seconds.median, summary->oversubscribed ? " (oversubscribed)" : "");
     most = std::max(most, summary->seconds.most);
@@ -91,7 +92,10 @@ std::string scaling_script(const Comparison& comparison, const std::vector<Measu
   for (size_t s = 0; s < strategies.size(); ++s) {
     std::string data;
     for (const auto& [configuration, summary] : rows) {
-      if (configuration->strategy != strategies[s] || !summary->speedup) continue;
+      // OpenMP with one thread is serial.
+      const bool drawn = configuration->strategy == strategies[s] ||
+                         (strategies[s] == "openmp" && configuration->strategy == "serial");
+      if (!drawn || !summary->speedup) continue;
       const int workers = configuration->workers();
       const double x = workers + aside * (static_cast<double>(s) - static_cast<double>(strategies.size() - 1) / 2);
       data += fmt::format("{} {} {} {}\n", x, value(summary->speedup->median, workers),
@@ -114,12 +118,12 @@ std::string scaling_script(const Comparison& comparison, const std::vector<Measu
         "textcolor rgb \"#666666\"\n",
         edge, comparison.cores, comparison.cores == 1 ? "" : "s");
   }
-  return text +
-         fmt::format(
-             "set xlabel \"workers (threads, replicas or ranks, one core each)\"\nset ylabel \"{}\"\n"
-             "set xrange [0.7:{}]\nset yrange [0:{}]\nset xtics ({})\nset key outside right top vertical samplen 2\n"
-             "plot {} with lines dashtype 2 linewidth 1.5 linecolor rgb \"#888888\" title \"ideal\"{}\n",
-             ylabel, most_workers + 0.3 + aside, top * 1.15, fmt::join(tics, ", "), ideal, curves);
+  return text + fmt::format(
+                    "set xlabel \"workers (threads, replicas or ranks, one core each)\"\nset ylabel \"{}\"\n"
+                    "set xrange [0.7:{}]\nset yrange [0:{}]\nset xtics ({})\nset key outside right top vertical Left "
+                    "reverse samplen 2\n"
+                    "plot {} with lines dashtype 2 linewidth 1.5 linecolor rgb \"#888888\" title \"ideal\"{}\n",
+                    ylabel, most_workers + 0.3 + aside, top * 1.3, fmt::join(tics, ", "), ideal, curves);
 }
 
 // At most so many points, each the mean of consecutive ones.
@@ -140,25 +144,34 @@ std::vector<std::pair<double, double>> thinned(const std::vector<LossPoint>& poi
   return means;
 }
 
+// All curves lie on each other as long as nothing is wrong, so each shows marks of its own along the way.
 std::string loss_script(const Comparison& comparison, const ModelSummary& summary) {
-  std::string data, curves;
+  std::string data, lines, marks;
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  const size_t all = comparison.plan.configurations.size();
   for (const RunResult& result : comparison.results) {
     if (result.run.model != summary.model || result.run.round != 1 || !result.good()) continue;
-    const Configuration& configuration = comparison.plan.configurations[result.run.configuration];
-    const std::string name = fmt::format("run{}", result.run.configuration);
-    data += fmt::format("${} << EOD\n", name);
-    for (const auto& [step, loss] : thinned(result.losses)) data += fmt::format("{} {}\n", step, loss);
+    const size_t index = result.run.configuration;
+    const Configuration& configuration = comparison.plan.configurations[index];
+    data += fmt::format("$run{} << EOD\n", index);
+    for (const auto& [step, loss] : thinned(result.losses)) {
+      data += fmt::format("{} {}\n", step, loss);
+      least = std::min(least, loss);
+      most = std::max(most, loss);
+    }
     data += "EOD\n";
-    const bool serial = configuration.strategy == "serial";
-    curves += fmt::format(
-        "{} ${} with lines linewidth {} dashtype {} linecolor rgb \"{}\" title \"{}, {}\"",
-        curves.empty() ? "plot" : ", \\\n ", name, serial ? 7 : 2, serial ? 1 : 1 + result.run.configuration % 4,
-        serial ? "#cccccc" : color_of(configuration.strategy), configuration.strategy, configuration.devices());
+    lines += fmt::format("{} $run{} with lines linewidth 1.5 linecolor rgb \"{}\" notitle",
+                         lines.empty() ? "plot" : ", \\\n ", index, color_of(configuration.strategy));
+    marks += fmt::format(
+        ", \\\n  $run{} every {}::{} with points pointtype {} pointsize 1.1 linecolor rgb \"{}\" title \"{}, {}\"",
+        index, all, index, 4 + index % 10, color_of(configuration.strategy), configuration.strategy,
+        configuration.devices());
   }
+  constexpr double kDecade = 10;
   return data +
-         "set xlabel \"optimizer step\"\nset ylabel \"training loss (first round; means of batches)\"\nset logscale y\n"
-         "set key outside right top vertical samplen 3\n" +
-         curves + "\n";
+         "set xlabel \"optimizer step\"\nset ylabel \"training loss (round 1; means of batches)\"\n"
+         "set key outside right top vertical Left reverse samplen 1\n" +
+         (least > 0 && most > kDecade * least ? "set logscale y\n" : "set yrange [0:*]\n") + lines + marks + "\n";
 }
 
 std::string shares_script(const std::vector<Measured>& rows) {
@@ -214,7 +227,7 @@ std::string shares_script(const std::vector<Measured>& rows) {
   }
   return data + fmt::format("$names << EOD\n{}EOD\n", names) + bar_axes(rows.size()) +
          "set xlabel \"share of the training time of rank 0, in percent\"\nset xrange [0:100]\n"
-         "set key outside bottom center horizontal samplen 1\n"
+         "set key at screen 0.5, screen 0.98 center top horizontal Left reverse samplen 1 maxrows 2\nset tmargin 4\n"
          "plot $names using (-1):1:ytic(2) with points pointtype 0 notitle" +
          parts + "\n";
 }
@@ -248,7 +261,8 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
 std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals) {
   for (const Plot& plot : plots) {
     const std::string script =
-        "# gnuplot " + plot.name + ".gp\nset border 3\nset tics nomirror\nset grid ytics linecolor rgb \"#dddddd\"\n" +
+        "# gnuplot " + plot.name +
+        ".gp\nset border 3\nset tics nomirror\nset grid ytics linetype 1 linewidth 0.6 linecolor rgb \"#d0d0d0\"\n" +
         "set terminal svg noenhanced size 860,500 font \"DejaVu Sans,14\" background rgb \"white\"\nset output \"" +
         plot.name + ".svg\"\n" + plot.script +
         "set terminal pngcairo noenhanced size 1720,1000 font \"DejaVu Sans,14\" fontscale 2 linewidth 2 pointscale "

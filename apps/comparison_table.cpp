@@ -39,8 +39,10 @@ ComparisonRow row_of(const Configuration& configuration, const ConfigurationSumm
                     summary.exit_code, summary.message);
     return row;
   }
-  row.time = fmt::format("{} s ({} to {})", seconds_text(summary.seconds.median), seconds_text(summary.seconds.least),
-                         seconds_text(summary.seconds.most));
+  const Spread& seconds = summary.seconds;
+  row.time = seconds_text(seconds.median) + " s";
+  if (summary.rounds > 1)
+    row.time += fmt::format(" ({} to {})", seconds_text(seconds.least), seconds_text(seconds.most));
   row.accuracy = fmt::format("{:.2f} %", summary.accuracy.median);
   if (!summary.speedup) return row;
   const double speedup = summary.speedup->median;
@@ -100,7 +102,7 @@ std::string heading(const Comparison& comparison, const ModelSummary& summary) {
 std::string terminal_tables(const Comparison& comparison) {
   std::string text;
   for (const ModelSummary& summary : comparison.summaries) {
-    text += "\n" + shortened(heading(comparison, summary), kColumns) + "\n";
+    text += fmt::format("\n{}\n", shortened(heading(comparison, summary), kColumns));
     if (summary.rounds == 0) {
       text += "no complete round\n";
       continue;
@@ -123,7 +125,7 @@ std::string terminal_tables(const Comparison& comparison) {
     while (rest.size() > kColumns) {
       const size_t space = rest.rfind(' ', kColumns);
       text += rest.substr(0, space) + "\n";
-      rest = "  " + rest.substr(space + 1);
+      rest = fmt::format("  {}", rest.substr(space + 1));
     }
     text += rest + "\n";
   }
