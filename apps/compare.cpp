@@ -175,9 +175,14 @@ int run_compare(const GivenOptions& given) {
   comparison.summaries = summarise(comparison.plan, comparison.results, comparison.cores);
   write_report(comparison, root, signals);
   if (signal != 0) return 128 + signal;
-  if (comparison.failed() > 0)
-    fail(ErrorKind::peer, "compare: {} of {} runs failed; {} tells which and why", comparison.failed(),
-         comparison.results.size(), (root / "report.html").string());
+  std::fflush(stdout);
+  if (comparison.failed() > 0) {
+    const auto failed = std::ranges::find_if(comparison.results, [](const RunResult& one) { return !one.good(); });
+    const bool documented = failed->exit_code <= static_cast<int>(ErrorKind::peer);
+    fail(documented ? static_cast<ErrorKind>(failed->exit_code) : ErrorKind::peer,
+         "compare: {} of {} runs failed, the first with exit code {}; {} tells which and why", comparison.failed(),
+         comparison.results.size(), failed->exit_code, (root / "report.html").string());
+  }
   return 0;
 }
 

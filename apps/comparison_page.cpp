@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <initializer_list>
+#include <iterator>
+
 #include "apps/comparison_table.h"
 #include "apps/comparison_traffic.h"
 #include "apps/number_text.h"
@@ -28,9 +31,16 @@ std::string cell(const std::string& text, bool number = false) {
   return fmt::format("<td{}>{}</td>", number ? " class=\"number\"" : "", html_text(text));
 }
 
+std::string number_headings(std::initializer_list<const char*> names) {
+  std::string text;
+  for (const char* name : names) text += fmt::format("<th class=\"number\">{}</th>", name);
+  return text;
+}
+
 std::string results_table(const Comparison& comparison, const ModelSummary& summary) {
   std::string text = "<div class=\"wide\"><table><tr>";
-  for (const char* name : kComparisonHeader) text += fmt::format("<th>{}</th>", name);
+  for (size_t i = 0; i < std::size(kComparisonHeader); ++i)
+    text += fmt::format("<th{}>{}</th>", i >= 2 && i <= 5 ? " class=\"number\"" : "", kComparisonHeader[i]);
   text += "</tr>\n";
   const std::vector<ComparisonRow> rows = comparison_rows(comparison, summary);
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -63,8 +73,8 @@ std::string traffic_table(const Comparison& comparison, const ModelSummary& summ
       "the formulas of docs/parallel.md (copy and reduce: in each process; communicate: sent by each rank). Shares of "
       "rank "
       "0's training time are <b>measured</b>.</p>\n<div class=\"wide\"><table><tr><th>Strategy</th><th>Devices</th>"
-      "<th>copy, MB</th><th>share</th><th>reduce, MB</th><th>share</th><th>communicate, MB</th><th>share</th></tr>\n",
-      grouped(parameters));
+      "{}</tr>\n",
+      grouped(parameters), number_headings({"copy, MB", "share", "reduce, MB", "share", "communicate, MB", "share"}));
   for (const ConfigurationSummary& one : summary.configurations) {
     const Configuration& configuration = comparison.plan.configurations[one.configuration];
     const Settings settings = resolve(comparison.plan.training_options({summary.model, one.configuration, 1}));
@@ -95,9 +105,9 @@ std::string notes(const std::vector<std::string>& lines) {
 
 // A row for each run that was made, in the order they were made.
 std::string runs_table(const Comparison& comparison) {
-  std::string text =
-      "<div class=\"wide\"><table><tr><th>Model</th><th>Configuration</th><th>Round</th><th>Time, s</th>"
-      "<th>samples/s</th><th>Loss</th><th>Accuracy, %</th><th>SHA-256 of the weights</th></tr>\n";
+  std::string text = "<div class=\"wide\"><table><tr><th>Model</th><th>Configuration</th>" +
+                     number_headings({"Round", "Time, s", "samples/s", "Loss", "Accuracy, %"}) +
+                     "<th>SHA-256 of the weights</th></tr>\n";
   for (const RunResult& result : comparison.results) {
     text += "<tr>" + cell(comparison.plan.models[result.run.model].label) +
             cell(comparison.plan.configurations[result.run.configuration].name()) +

@@ -65,9 +65,13 @@ std::vector<Configuration> configurations(const Settings& settings, std::vector<
 
 // The data set a model is meant for, or what stands in for it; empty when there is none here.
 std::string dataset_of(const std::string& model, const GivenOptions& given, std::vector<std::string>& notes) {
-  if (const auto named = given.find("--dataset"); named != given.end()) return named->second;
   const auto data = given.find("--data");
   const std::filesystem::path folder = data == given.end() ? "" : data->second;
+  if (const auto named = given.find("--dataset"); named != given.end()) {
+    const DatasetRow& row = find_dataset_row(named->second);
+    if (*row.folder != 0 && row.find(folder).empty()) load_dataset({.name = row.name, .data = folder});  // which tells
+    return row.name;
+  }
   std::string dataset = "mnist";
   for (const Recipe& recipe : recipe_table()) {
     if (model == recipe.model) {

@@ -143,7 +143,7 @@ OptionRow counts(std::string name, const char* group, std::vector<int> Settings:
     }
   };
   const auto get = [=](const Settings& settings) { return Json(fmt::format("{}", fmt::join(settings.*member, ","))); };
-  return {name, "N,N,…", group, std::move(help), set, get};
+  return {name, "N,N,...", group, std::move(help), set, get};
 }
 
 OptionRow flag(std::string name, const char* group, bool Settings::*member, std::string help) {
@@ -256,13 +256,13 @@ std::vector<OptionRow> build_comparison_table() {
   using S = Settings;
   return {
       names(
-          "--strategies", "NAME,NAME,…", comparison, &S::strategies,
+          "--strategies", "NAME,NAME,...", comparison, &S::strategies,
           [](const std::string& name) { find_compared_strategy(name); },
           "what is compared, serial always with it; without it all" + choices(compared_strategy_table())),
       counts("--workers-list", comparison, &S::workers_list, 1024,
              "numbers of workers, each with a core to itself; without it 1,2,4"),
       names(
-          "--models", "NAME,NAME,…", comparison, &S::models, [](const std::string&) {},
+          "--models", "NAME,NAME,...", comparison, &S::models, [](const std::string&) {},
           "networks to train, as --model of train names them; without it mnist-cnn,cifar-cnn"),
       count("--repeats", comparison, &S::repeats, 1, 1000,
             "rounds, each of which runs every configuration once; without it 3"),
