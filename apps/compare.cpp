@@ -41,8 +41,7 @@ std::string command_line(const GivenOptions& given) {
   std::string line = "convoy compare";
   for (const auto& [name, text] : given) {
     if (name == "--run") continue;
-    line += " " + name;
-    if (name != "--quick") line += " " + quoted(text);
+    line += name == "--quick" ? " --quick" : fmt::format(" {} {}", name, quoted(text));
   }
   return line;
 }

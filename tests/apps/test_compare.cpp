@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/apps/run_convoy.h"
+#include "tests/apps/with_mpi.h"
 
 namespace convoy {
 namespace {
@@ -37,7 +38,7 @@ TEST(compare, writes_tables_pictures_and_the_same_bits_along_the_tree) {
                     csv = read_text(folder / "run/results.csv");
   EXPECT_TRUE(has(markdown, "| replicated | 2 replicas | ")) << markdown;
   EXPECT_TRUE(has(markdown, "| yes, bit for bit |"));
-  EXPECT_FALSE(has(markdown, "final loss"));
+  EXPECT_FALSE(has(markdown, "final loss within"));
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 8);
   EXPECT_TRUE(has(page, "</html>"));
   if (has(outcome.out, "no pictures")) {
@@ -60,7 +61,21 @@ TEST(compare, without_gnuplot_the_report_is_there_and_says_how_to_get_pictures) 
   EXPECT_TRUE(has(read_text(folder / "run/report.html"), "apt install gnuplot-nox"));
 }
 
-TEST(compare, a_failing_strategy_is_shown_and_the_rest_is_kept) {
+TEST(CompareRanks, a_failing_strategy_is_shown_and_the_rest_is_kept) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
+  const TemporaryFolder folder;
+  const Outcome outcome =
+      run_convoy(folder, small_comparison({"--strategies", "openmp,ddp", "--workers-list", "2", "--repeats", "1"}),
+                 {{"PATH", "/nowhere"}});  // and no mpirun there
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.error,
+            "convoy: compare: 1 of 3 runs failed, the first with exit code 2; run/report.html tells which and why\n");
+  const std::string markdown = read_text(folder / "run/report.md");
+  EXPECT_TRUE(has(markdown, "failed (exit code 2): mpirun: not found")) << markdown;
+  EXPECT_TRUE(has(markdown, "| openmp | 2 threads | ")) << markdown;
+}
+
+TEST(compare, all_strategies_may_fail) {
   const TemporaryFolder folder;
   // 100 images in batches of 99: the last batch of one image has no statistics for batch norm to use.
   const Outcome outcome = run_convoy(
