@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 
 #include "apps/job_records.h"
 #include "apps/mpirun_output.h"
+#include "apps/signal_file.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -48,33 +48,6 @@ std::vector<std::string> mpirun_command(const char* command, const GivenOptions&
   execvp(arguments[0], arguments.data());
   _exit(127);
 }
-
-// Signals that arrive while one lives can be read from a file instead.
-class SignalFile {
- public:
-  SignalFile() {
-    sigemptyset(&signals_);
-    for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals_, signal);
-    sigprocmask(SIG_BLOCK, &signals_, nullptr);
-    file_ = signalfd(-1, &signals_, SFD_CLOEXEC);
-  }
-  ~SignalFile() {
-    close(file_);
-    sigprocmask(SIG_UNBLOCK, &signals_, nullptr);
-  }
-  SignalFile(const SignalFile&) = delete;
-  SignalFile& operator=(const SignalFile&) = delete;
-  int file() const { return file_; }
-  const sigset_t& signals() const { return signals_; }
-  int read_signal() const {
-    signalfd_siginfo info{};
-    return read(file_, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
-  }
-
- private:
-  sigset_t signals_;
-  int file_ = -1;
-};
 
 std::string fate_of(const FailedRank& failed) {
   if (failed.signal == 0) return fmt::format("ended early with exit code {}", failed.exit_code);

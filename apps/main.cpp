@@ -54,9 +54,31 @@ std::vector<CommandOption> all_options() {
   return options;
 }
 
+// Its own, and those of train that it hands on.
+std::vector<CommandOption> compare_options() {
+  std::vector<CommandOption> options;
+  for (const OptionRow& row : comparison_option_table()) options.push_back({row.name});
+  options.insert(options.end(),
+                 {{"--reduce"},
+                  {"--shards"},
+                  {"--bucket-mb"},
+                  {"--dataset", "for all models; without it the one that each is meant for (recipes of train)"},
+                  {"--data"},
+                  {"--holdout"},
+                  {"--limit"},
+                  {"--workers", "threads of each process that prepare batches ahead"},
+                  {"--epochs"},
+                  {"--batch", "global: images per optimizer step of all workers together"},
+                  {"--seed"},
+                  {"--run", "new folder for the report and the runs; without it\nruns/compare-<time>"}});
+  return options;
+}
+
 const std::vector<Command>& command_table() {
   static const std::vector<Command> table = {
       {"train", "train a model", all_options(), train_footer, run_train},
+      {"compare", "train under every parallel strategy, and report speed-up and equality", compare_options(), no_footer,
+       run_compare},
       {"eval",
        "loss and accuracy of saved weights",
        {{"--model"},
@@ -97,8 +119,10 @@ void add_option(ParsedCommand& parsed, const CommandOption& wanted) {
   const OptionRow& row = find_option(wanted.name);
   const nlohmann::ordered_json value = row.default_shown ? row.get(Settings{}) : nullptr;
   const std::string text = value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
+  const std::string& help = wanted.help.empty() ? row.help : wanted.help;
+  std::string& given = parsed.texts[row.name];
   CLI::Option* option =
-      parsed.app->add_option(row.name, parsed.texts[row.name], wanted.help.empty() ? row.help : wanted.help);
+      row.value.empty() ? parsed.app->add_flag(row.name, given, help) : parsed.app->add_option(row.name, given, help);
   option->option_text(row.value + (text.empty() ? "" : " [" + text + "]"))->group(row.group);
 }
 

@@ -1,11 +1,14 @@
 #include "apps/options.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <sstream>
 #include <vector>
 
+#include "apps/compared_strategies.h"
 #include "apps/device_options.h"
 #include "apps/optimizers.h"
 #include "autograd/schedule.h"
@@ -106,6 +109,55 @@ OptionRow name_of(std::string name, const char* value, const char* group, std::s
   return {name, value, group, std::move(help), set, get};
 }
 
+// The parts of "a,b,c".
+std::vector<std::string> parse_list(const std::string& option, const std::string& text) {
+  std::vector<std::string> items;
+  std::istringstream parts(text + ",");
+  for (std::string item; std::getline(parts, item, ',');) {
+    CHECK(!item.empty(), "{}: '{}' is not a list like a,b,c", option, text);
+    CHECK(std::find(items.begin(), items.end(), item) == items.end(), "{}: {} is named twice", option, item);
+    items.push_back(item);
+  }
+  return items;
+}
+
+OptionRow names(std::string name, const char* value, const char* group, std::vector<std::string> Settings::*member,
+                void (*check)(const std::string&), std::string help) {
+  const auto set = [=](Settings& settings, const std::string& text) {
+    settings.*member = parse_list(name, text);
+    for (const std::string& item : settings.*member) check(item);
+  };
+  const auto get = [=](const Settings& settings) { return Json(fmt::format("{}", fmt::join(settings.*member, ","))); };
+  return {name, value, group, std::move(help), set, get};
+}
+
+OptionRow counts(std::string name, const char* group, std::vector<int> Settings::*member, int64_t most,
+                 std::string help) {
+  const auto set = [=](Settings& settings, const std::string& text) {
+    (settings.*member).clear();
+    for (const std::string& item : parse_list(name, text)) {
+      const int64_t number = parse_number<int64_t>(name, item, "a whole number", "64 bits do not hold it");
+      CHECK(number >= 1, "{}: {} is too small, the least is 1", name, number);
+      CHECK(number <= most, "{}: {} is too large, the most is {}", name, number, most);
+      (settings.*member).push_back(static_cast<int>(number));
+    }
+  };
+  const auto get = [=](const Settings& settings) { return Json(fmt::format("{}", fmt::join(settings.*member, ","))); };
+  return {name, "N,N,...", group, std::move(help), set, get};
+}
+
+OptionRow flag(std::string name, const char* group, bool Settings::*member, std::string help) {
+  const auto set = [=](Settings& settings, const std::string& text) { settings.*member = text != "false"; };
+  const auto get = [=](const Settings& settings) { return Json(settings.*member); };
+  return {.name = name,
+          .value = "",
+          .group = group,
+          .help = std::move(help),
+          .set = set,
+          .get = get,
+          .default_shown = false};
+}
+
 OptionRow without_default(OptionRow row) {
   row.default_shown = false;
   return row;
@@ -200,7 +252,33 @@ std::vector<OptionRow> build_table() {
   };
 }
 
+std::vector<OptionRow> build_comparison_table() {
+  const char* const comparison = "Comparison";
+  using S = Settings;
+  return {
+      names(
+          "--strategies", "NAME,NAME,...", comparison, &S::strategies,
+          [](const std::string& name) { find_compared_strategy(name); },
+          "what is compared, serial always with it; without it all" + choices(compared_strategy_table())),
+      counts("--workers-list", comparison, &S::workers_list, 1024,
+             "numbers of workers, each with a core to itself; without it 1,2,4"),
+      names(
+          "--models", "NAME,NAME,...", comparison, &S::models, [](const std::string&) {},
+          "networks to train, as --model of train names them; without it mnist-cnn,cifar-cnn"),
+      count("--repeats", comparison, &S::repeats, 1, 1000,
+            "rounds, each of which runs every configuration once; without it 3"),
+      flag("--quick", comparison, &S::quick,
+           "a minute's run: workers 1,2, 2 repeats, 1 epoch of 2,048 images, 1,000 more to validate; options that you "
+           "give\noverrule these"),
+  };
+}
+
 }  // namespace
+
+std::span<const OptionRow> comparison_option_table() {
+  static const std::vector<OptionRow> table = build_comparison_table();
+  return table;
+}
 
 std::span<const OptionRow> option_table() {
   static const std::vector<OptionRow> table = build_table();
@@ -208,8 +286,10 @@ std::span<const OptionRow> option_table() {
 }
 
 const OptionRow& find_option(const std::string& name) {
-  for (const OptionRow& row : option_table()) {
-    if (row.name == name) return row;
+  for (const std::span<const OptionRow> table : {option_table(), comparison_option_table()}) {
+    for (const OptionRow& row : table) {
+      if (row.name == name) return row;
+    }
   }
   fail(ErrorKind::internal, "option table: no row '{}'", name);
 }

@@ -15,7 +15,7 @@ namespace convoy {
 
 struct OptionRow {
   std::string name;   // "--batch"
-  std::string value;  // what stands for the value in the help: "N", "on|off"
+  std::string value;  // what stands for the value in the help: "N", "on|off"; empty for an option without a value
   std::string group;  // heading in the help
   std::string help;
   std::function<void(Settings&, const std::string& text)> set;  // throws Error(usage) naming the option and the text
@@ -31,7 +31,8 @@ std::string choices(const Table& table) {
   return text;
 }
 
-std::span<const OptionRow> option_table();
+std::span<const OptionRow> option_table();             // of a training
+std::span<const OptionRow> comparison_option_table();  // of a comparison alone
 const OptionRow& find_option(const std::string& name);
 
 }  // namespace convoy

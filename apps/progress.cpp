@@ -1,12 +1,8 @@
 #include "apps/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <numeric>
 #include <string_view>
 #include <vector>
@@ -17,25 +13,6 @@ namespace {
 constexpr auto kRepaintEvery = std::chrono::milliseconds(100);
 constexpr auto kPlainLineEvery = std::chrono::seconds(10);
 constexpr int64_t kLongestBar = 30, kShortestBar = 6;
-
-std::string environment(const char* name) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? "" : text;
-}
-
-// The first that is set of LC_ALL, LC_CTYPE and LANG decides, as in the C library.
-bool terminal_is_unicode() {
-  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
-    const std::string locale = environment(name);
-    if (!locale.empty()) return locale.find("UTF-8") != std::string::npos || locale.find("utf8") != std::string::npos;
-  }
-  return false;
-}
-
-int64_t terminal_columns() {
-  winsize size = {};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
 
 std::string clock_text(double seconds) {
   const int64_t all = static_cast<int64_t>(seconds + 0.5);
@@ -70,14 +47,7 @@ void drop_until_fits(std::vector<Field>& fields, int64_t columns) {
 
 }  // namespace
 
-Progress::Progress(const StepCount& steps)
-    : steps_(steps),
-      live_(isatty(STDERR_FILENO) == 1 && environment("TERM") != "dumb"),
-      color_(environment("NO_COLOR").empty()),
-      unicode_(terminal_is_unicode()),
-      last_shown_(Clock::now()) {}
-
-Progress::~Progress() { wipe(); }
+Progress::Progress(const StepCount& steps) : steps_(steps), last_shown_(Clock::now()) {}
 
 void Progress::step(const StepReport& report) {
   if (report.epoch != epoch_) {
@@ -93,8 +63,8 @@ void Progress::step(const StepReport& report) {
   const int64_t steps_before = (report.epoch - 1) * steps_.per_epoch;
   const bool last_of_epoch = report.step - steps_before == steps_.per_epoch || report.step == steps_.total;
   const Clock::time_point now = Clock::now();
-  if (now - last_shown_ < (live_ ? Clock::duration(kRepaintEvery) : Clock::duration(kPlainLineEvery)) &&
-      !(live_ && last_of_epoch))
+  if (now - last_shown_ < (live_line_.live() ? Clock::duration(kRepaintEvery) : Clock::duration(kPlainLineEvery)) &&
+      !(live_line_.live() && last_of_epoch))
     return;
   last_shown_ = now;
   show(report.step - steps_before, report);
@@ -113,40 +83,28 @@ void Progress::show(int64_t step_in_epoch, const StepReport& report) {
       {fmt::format("loss {:.4f}", loss_sum_ / static_cast<double>(samples_)), 1},
       {fmt::format("acc {:.1f} %", 100.0 * static_cast<double>(correct_) / static_cast<double>(samples_)), 2},
   };
-  if (!live_) {
+  if (!live_line_.live()) {
     std::string text = fields.front().text;
     for (size_t i = 1; i < fields.size(); ++i) text += "  " + fields[i].text;
     return line(text);
   }
 
-  // The last column stays free: some terminals wrap when it is written.
-  const int64_t columns = terminal_columns() - 1;
+  const int64_t columns = live_line_.columns();
   drop_until_fits(fields, columns);
   std::string text = fields.front().text.substr(0, static_cast<size_t>(columns));
   const int64_t bar = std::min(kLongestBar, columns - width_of(fields) - 2);
   if (bar >= kShortestBar) {
     const int64_t done = bar * step_in_epoch / steps_in_epoch;
-    const char* const piece = unicode_ ? "━" : "#";
-    const char* const rest_piece = unicode_ && color_ ? "━" : unicode_ ? "─" : ".";
-    text += fmt::format("  {}{}{}{}{}", color_ ? "\x1b[32m" : "", repeat(piece, done), color_ ? "\x1b[90m" : "",
-                        repeat(rest_piece, bar - done), color_ ? "\x1b[0m" : "");
+    const bool color = live_line_.color(), unicode = live_line_.unicode();
+    const char* const piece = unicode ? "━" : "#";
+    const char* const rest_piece = unicode && color ? "━" : unicode ? "─" : ".";
+    text += fmt::format("  {}{}{}{}{}", color ? "\x1b[32m" : "", repeat(piece, done), color ? "\x1b[90m" : "",
+                        repeat(rest_piece, bar - done), color ? "\x1b[0m" : "");
   }
   for (size_t i = 1; i < fields.size(); ++i) text += "  " + fields[i].text;
-  fmt::print(stderr, "\r{}\x1b[K", text);
-  std::fflush(stderr);
-  painted_ = true;
+  live_line_.show(text);
 }
 
-void Progress::wipe() {
-  if (painted_) fmt::print(stderr, "\r\x1b[K");
-  std::fflush(stderr);
-  painted_ = false;
-}
-
-void Progress::line(const std::string& text) {
-  wipe();
-  fmt::print("{}\n", text);
-  std::fflush(stdout);
-}
+void Progress::line(const std::string& text) { live_line_.print(text); }
 
 }  // namespace convoy

@@ -4,13 +4,13 @@
 //
 //   epoch 2/5  ━━━━━━━━━━━━━━━━━━━━━━  469/938  9615 samples/s  ETA 0:31  loss 0.0871  acc 97.4 %
 //
-// Fields drop out, the least telling first, until the line fits the terminal. NO_COLOR (no-color.org) and
-// TERM=dumb are respected.
+// Fields drop out, the least telling first, until the line fits the terminal.
 #pragma once
 
 #include <chrono>
 #include <string>
 
+#include "apps/live_line.h"
 #include "apps/trainer.h"
 
 namespace convoy {
@@ -18,9 +18,6 @@ namespace convoy {
 class Progress {
  public:
   explicit Progress(const StepCount& steps);
-  ~Progress();  // wipes the live line
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
 
   void step(const StepReport& report);
 
@@ -29,12 +26,10 @@ class Progress {
 
  private:
   void show(int64_t step_in_epoch, const StepReport& report);
-  void wipe();
 
   using Clock = std::chrono::steady_clock;
   StepCount steps_;
-  bool live_, color_, unicode_;
-  bool painted_ = false;
+  LiveLine live_line_;
   Clock::time_point last_shown_;
   int64_t epoch_ = 0, samples_ = 0, correct_ = 0;  // running sums of this epoch
   double loss_sum_ = 0;

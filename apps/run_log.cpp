@@ -1,7 +1,7 @@
 #include "apps/run_log.h"
 
 #include <fcntl.h>
-#include <fmt/chrono.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/options.h"
+#include "apps/run_folder.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
@@ -20,43 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kConfig = "config.json";
-
-// "custom" for a description on the command line, the file's name for @FILE.
-std::string model_label(const std::string& model) {
-  if (model.starts_with('@')) return fs::path(model.substr(1)).stem().string();
-  return model.find_first_of(" ;{\n") == std::string::npos ? model : "custom";
-}
-
-// What of `folder` and its parents create_directories() would create first; empty when all is there.
-fs::path first_missing(const fs::path& folder) {
-  std::error_code error;
-  fs::path missing;
-  for (fs::path at = folder; !at.empty() && !fs::exists(at, error); at = at.parent_path()) {
-    missing = at;
-    if (at == at.parent_path()) break;
-  }
-  return missing;
-}
-
-// Creates `folder` and its parents; false when it was there already.
-bool create_folder(const fs::path& folder) {
-  std::error_code error;
-  const bool created = fs::create_directories(folder, error);
-  if (error) fail(ErrorKind::io, "{}: cannot create the folder: {}", folder.string(), error.message());
-  return created;
-}
-
-// A folder of this name that did not exist before, also when two runs start in the same second.
-fs::path create_fresh_folder(const std::string& name) {
-  fs::path folder = name;
-  for (int copy = 2; !create_folder(folder); ++copy) folder = fmt::format("{}-{}", name, copy);
-  return folder;
-}
-
-std::string fresh_name(const Settings& settings) {
-  return fmt::format("runs/{}-{}-{:%Y%m%d-%H%M%S}", model_label(settings.model), settings.dataset,
-                     fmt::localtime(std::time(nullptr)));
-}
 
 // Throws Error(io) unless a file can be written at `path`.
 void check_writable(const fs::path& path) {
@@ -81,14 +45,6 @@ std::string times_text(const std::optional<StepTimes>& times) {
 }
 
 }  // namespace
-
-void check_run_folder(const fs::path& folder) {
-  std::error_code error;
-  if (!fs::exists(folder, error)) return;
-  if (!fs::is_directory(folder, error)) fail(ErrorKind::io, "--run {}: is not a folder", folder.string());
-  if (!fs::is_empty(folder, error))
-    fail(ErrorKind::io, "--run {}: is not empty; an earlier run is never overwritten", folder.string());
-}
 
 void check_save(const Settings& settings) {
   std::error_code error;
@@ -115,7 +71,7 @@ void check_save(const Settings& settings) {
 RunLog::RunLog(const Settings& settings) : evaluated_(settings.evaluated()), log_every_(settings.log_every) {
   if (settings.run.empty()) {
     first_created_ = first_missing("runs");
-    folder_ = create_fresh_folder(fresh_name(settings));
+    folder_ = create_fresh_folder(model_label(settings.model) + "-" + settings.dataset);
     if (first_created_.empty()) first_created_ = folder_;
   } else {
     check_run_folder(settings.run);

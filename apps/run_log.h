@@ -24,9 +24,6 @@
 
 namespace convoy {
 
-// Throws Error(io) unless a run may be written to `folder`: it does not exist or is empty.
-void check_run_folder(const std::filesystem::path& folder);
-
 // Throws Error(io) unless the weights can be written to settings.save, which may lie in the folder that this
 // run will create; leaves nothing behind.
 void check_save(const Settings& settings);

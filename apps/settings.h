@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace convoy {
 
@@ -46,6 +47,12 @@ struct Settings {
 
   int64_t log_every = 50;  // steps
   std::filesystem::path run, init, save;
+
+  // Of `convoy compare` alone; empty or 0: not given.
+  std::vector<std::string> strategies, models;
+  std::vector<int> workers_list;
+  int64_t repeats = 0;
+  bool quick = false;
 };
 
 // Defaults (options.cpp), then the recipe (recipes.cpp), then `given`. Without a --dataset that is MNIST when

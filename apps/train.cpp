@@ -11,6 +11,7 @@
 #include "apps/layer_table.h"
 #include "apps/number_text.h"
 #include "apps/progress.h"
+#include "apps/run_folder.h"
 #include "apps/run_log.h"
 #include "apps/trainer.h"
 #include "data/places.h"

@@ -1,0 +1,188 @@
+// `convoy compare`: one network, one data set, every parallel strategy; each run is a `convoy train` of its own.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <sstream>
+
+#include "apps/child_process.h"
+#include "apps/commands.h"
+#include "apps/comparison.h"
+#include "apps/comparison_files.h"
+#include "apps/comparison_page.h"
+#include "apps/comparison_plots.h"
+#include "apps/comparison_table.h"
+#include "apps/job_environment.h"
+#include "apps/live_line.h"
+#include "apps/number_text.h"
+#include "apps/run_folder.h"
+#include "data/sha256.h"
+#include "tensor/atomic_file.h"
+#include "tensor/device.h"
+#include "tensor/error.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+// A word as a shell takes it.
+std::string quoted(const std::string& word) {
+  constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,=@+:";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char letter : word) text += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
+  return text + "'";
+}
+
+std::string command_line(const GivenOptions& given) {
+  std::string line = "convoy compare";
+  for (const auto& [name, text] : given) {
+    if (name == "--run") continue;
+    line += name == "--quick" ? " --quick" : fmt::format(" {} {}", name, quoted(text));
+  }
+  return line;
+}
+
+std::vector<std::string> training_words(const ComparisonPlan& plan, const PlannedRun& run, const fs::path& folder) {
+  std::vector<std::string> words{fs::read_symlink("/proc/self/exe").string(), "train"};
+  for (const auto& [name, text] : plan.training_options(run)) words.push_back(name + "=" + text);
+  words.push_back("--run=" + folder.string());
+  words.push_back("--save=" + (folder / "weights.safetensors").string());
+  words.push_back("--log-every=1");
+  return words;
+}
+
+std::string last_line(const std::string& text) {
+  const size_t end = text.find_last_not_of('\n');
+  if (end == std::string::npos) return "";
+  const size_t before = text.rfind('\n', end);
+  return text.substr(before == std::string::npos ? 0 : before + 1,
+                     end - (before == std::string::npos ? 0 : before + 1) + 1);
+}
+
+// Runs one training and reads what it left. Nothing when it was interrupted; `interrupted` is then the signal.
+std::optional<RunResult> run_training(const ComparisonPlan& plan, const PlannedRun& run, const fs::path& root,
+                                      const SignalFile& signals, int& interrupted,
+                                      const std::function<void(const ChildOutcome&)>& tick) {
+  const fs::path folder = root / plan.folder_of(run);
+  const ChildOutcome outcome = run_child(training_words(plan, run, folder), signals, tick);
+  interrupted = outcome.interrupted;
+  if (interrupted != 0) return {};
+  RunResult result{.run = run, .exit_code = outcome.exit_code};
+  if (outcome.exit_code == 0) {
+    const fs::path weights = folder / "weights.safetensors";
+    read_metrics(folder, result);
+    result.weights_sha256 = sha256_of_file(weights);
+    // Its digest says all that the comparison wants of it, and there is one for every run.
+    fs::remove(weights);
+  } else {
+    result.message = failure_message(outcome.error);
+    if (result.message.empty()) result.message = "ended without a message";
+    create_folder(folder);
+    write_file_atomically(folder / "output.txt", outcome.out + outcome.error);
+  }
+  return result;
+}
+
+// "[ 3/24] cifar-cnn  ddp, 2 ranks  round 1".
+std::string run_label(const ComparisonPlan& plan, const PlannedRun& run, size_t number, size_t all) {
+  const std::string total = std::to_string(all);
+  const Configuration& configuration = plan.configurations[run.configuration];
+  return fmt::format("[{:>{}}/{}] {}  {:<22} round {}", number, total.size(), total, plan.models[run.model].label,
+                     configuration.strategy + ", " + configuration.devices(), run.round);
+}
+
+// Runs the plan until its end or a signal, which is returned, else 0.
+int run_plan(Comparison& comparison, const fs::path& root, const SignalFile& signals) {
+  const std::vector<PlannedRun> runs = comparison.plan.runs();
+  LiveLine line;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const std::string label = run_label(comparison.plan, runs[i], i + 1, runs.size());
+    const Clock::time_point start = Clock::now();
+    const auto tick = [&](const ChildOutcome& until_now) {
+      const std::string said = last_line(until_now.out);
+      std::string text =
+          fmt::format("{}  {:.0f} s", label, std::chrono::duration<double>(Clock::now() - start).count());
+      if (said.starts_with("epoch")) text += "  " + said;
+      line.show(text.substr(0, static_cast<size_t>(std::max<int64_t>(0, line.columns()))));
+    };
+    int interrupted = 0;
+    const std::optional<RunResult> result = run_training(comparison.plan, runs[i], root, signals, interrupted, tick);
+    if (!result) return interrupted;
+    comparison.results.push_back(*result);
+    line.print(result->good()
+                   ? fmt::format("{}  {:>7.2f} s  {:>7.0f} samples/s  {:.2f} %", label, result->seconds,
+                                 result->samples_per_second, result->accuracy)
+                   : fmt::format("{}  failed (exit code {}): {}", label, result->exit_code, one_line(result->message)));
+  }
+  return 0;
+}
+
+std::vector<Picture> pictures_of(const std::vector<Plot>& plots, const fs::path& folder) {
+  std::vector<Picture> pictures;
+  for (const Plot& plot : plots) {
+    std::ostringstream svg;
+    svg << std::ifstream(folder / (plot.name + ".svg"), std::ios::binary).rdbuf();
+    pictures.push_back({plot, svg.str()});
+  }
+  return pictures;
+}
+
+void write_report(const Comparison& comparison, const fs::path& root, const SignalFile& signals) {
+  write_file_atomically(root / "results.csv", results_csv(comparison));
+  const bool complete =
+      std::ranges::any_of(comparison.summaries, [](const ModelSummary& one) { return one.rounds > 0; });
+  if (!complete) {
+    fmt::print("\nno round is complete: no report\nresults  {}\n", (root / "results.csv").string());
+    return;
+  }
+  write_file_atomically(root / "report.md", report_markdown(comparison));
+  const std::vector<Plot> plots = comparison_plots(comparison);
+  create_folder(root / "plots");
+  const std::string no_pictures = draw(plots, root / "plots", signals);
+  const std::vector<Picture> pictures =
+      no_pictures.empty() ? pictures_of(plots, root / "plots") : std::vector<Picture>{};
+  write_file_atomically(root / "report.html", report_page(comparison, pictures, no_pictures));
+
+  fmt::print("{}\n", terminal_tables(comparison));
+  if (!no_pictures.empty()) fmt::print("no pictures: {}\n", no_pictures);
+  fmt::print("report   {}\n", (root / "report.html").string());
+}
+
+}  // namespace
+
+int run_compare(const GivenOptions& given) {
+  CHECK(started_ranks() == 1, "compare: starts its own ranks; run it without mpirun or srun");
+  Comparison comparison{.plan = make_plan(given),
+                        .results = {},
+                        .summaries = {},
+                        .cores = available_cores(),
+                        .machine = machine_facts(),
+                        .command = command_line(given)};
+  const auto run = given.find("--run");
+  if (run != given.end()) check_run_folder(run->second);
+  const fs::path root = run == given.end() ? create_fresh_folder("compare") : fs::path(run->second);
+  create_folder(root);
+  for (const std::string& note : comparison.plan.notes) fmt::print("{}\n", note);
+
+  const SignalFile signals;
+  const int signal = run_plan(comparison, root, signals);
+  comparison.interrupted = signal != 0;
+  comparison.summaries = summarise(comparison.plan, comparison.results, comparison.cores);
+  write_report(comparison, root, signals);
+  if (signal != 0) return 128 + signal;
+  std::fflush(stdout);
+  if (comparison.failed() > 0) {
+    const auto failed = std::ranges::find_if(comparison.results, [](const RunResult& one) { return !one.good(); });
+    const bool documented = failed->exit_code <= static_cast<int>(ErrorKind::peer);
+    fail(documented ? static_cast<ErrorKind>(failed->exit_code) : ErrorKind::peer,
+         "compare: {} of {} runs failed, the first with exit code {}; {} tells which and why", comparison.failed(),
+         comparison.results.size(), failed->exit_code, (root / "report.html").string());
+  }
+  return 0;
+}
+
+}  // namespace convoy

@@ -1,0 +1,56 @@
+#include "apps/comparison.h"
+
+#include <fmt/chrono.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "apps/commit.h"
+#include "apps/machine.h"
+#include "apps/options.h"
+#include "parallel/mpi.h"
+#include "tensor/device.h"
+#include "tensor/kernels.h"
+
+namespace convoy {
+
+size_t Comparison::failed() const {
+  return static_cast<size_t>(std::ranges::count_if(results, [](const RunResult& result) { return !result.good(); }));
+}
+
+bool Comparison::oversubscribed() const {
+  return std::ranges::any_of(plan.configurations, [&](const Configuration& one) { return one.workers() > cores; });
+}
+
+std::vector<Fact> shared_settings(const ComparisonPlan& plan, size_t model) {
+  // Of the last configuration, which sums gradients.
+  const Settings settings = resolve(plan.training_options({model, plan.configurations.size() - 1, 1}));
+  std::vector<Fact> facts;
+  for (const char* name :
+       {"--model", "--dataset", "--holdout", "--limit", "--augment", "--optimizer", "--lr", "--weight-decay",
+        "--schedule", "--epochs", "--batch", "--seed", "--reduce", "--bucket-mb", "--workers"}) {
+    const nlohmann::ordered_json value = find_option(name).get(settings);
+    if (value.is_null()) continue;
+    facts.push_back({std::string(name).substr(2), value.is_string() ? value.get<std::string>() : value.dump()});
+  }
+  if (settings.reduce == "tree") facts.push_back({"shards", std::to_string(settings.shards)});
+  return facts;
+}
+
+std::vector<Fact> machine_facts() {
+  const std::string commit = kCommit;
+  return {
+      {"CPU", cpu_name()},
+      {"cores", fmt::format("{} for this process", available_cores())},
+      {"kernels", kernels({}).name},
+      {"threads", "one for each worker; each process has loader threads beside them"},
+      {"memory", fmt::format("{:.1f} GiB", static_cast<double>(memory_in_bytes()) / (1 << 30))},
+      {"load", fmt::format("{:.1f} programs were running on average in the minute before", load_average())},
+      {"MPI", mpi::built() ? mpi::library() : "none"},
+      {"Convoy",
+       fmt::format("{}{}, built with {}", CONVOY_VERSION, commit.empty() ? "" : ", commit " + commit, CONVOY_COMPILER)},
+      {"date", fmt::format("{:%Y-%m-%d %H:%M:%S %z}", fmt::localtime(std::time(nullptr)))},
+  };
+}
+
+}  // namespace convoy

@@ -1,0 +1,37 @@
+// A comparison as its report sees it: what was planned, what the runs came to, and where and when that was.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/comparison_plan.h"
+#include "apps/comparison_results.h"
+#include "apps/comparison_statistics.h"
+
+namespace convoy {
+
+// One line of the report's list of settings or of facts about the machine.
+struct Fact {
+  std::string name, value;
+};
+
+struct Comparison {
+  ComparisonPlan plan;
+  std::vector<RunResult> results;  // in the order of plan.runs(), fewer when interrupted
+  std::vector<ModelSummary> summaries;
+  int cores = 1;              // that this process may use
+  std::vector<Fact> machine;  // CPU, cores, kernels, date, version
+  std::string command;        // that prints the same comparison again
+  bool interrupted = false;
+
+  size_t failed() const;
+  bool oversubscribed() const;  // whether any configuration is
+};
+
+// The settings that all trainings of a model share, as config.json names them.
+std::vector<Fact> shared_settings(const ComparisonPlan& plan, size_t model);
+
+// Of this machine and build, now.
+std::vector<Fact> machine_facts();
+
+}  // namespace convoy

@@ -1,0 +1,162 @@
+#include "apps/comparison_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/layer_table.h"
+#include "apps/number_text.h"
+#include "apps/options.h"
+#include "apps/recipes.h"
+#include "apps/run_folder.h"
+#include "data/dataset.h"
+#include "layers/models.h"
+#include "parallel/mpi.h"
+#include "tensor/error.h"
+
+namespace convoy {
+namespace {
+
+bool own_option(const std::string& name) {
+  return std::ranges::any_of(comparison_option_table(), [&](const OptionRow& row) { return row.name == name; });
+}
+
+// Those of `convoy compare` alone, with their defaults.
+Settings own_settings(const GivenOptions& given) {
+  Settings settings;
+  for (const auto& [name, text] : given) {
+    if (own_option(name)) find_option(name).set(settings, text);
+  }
+  if (settings.workers_list.empty()) settings.workers_list = {1, 2};
+  if (!given.contains("--workers-list") && !settings.quick) settings.workers_list.push_back(4);
+  if (settings.repeats == 0) settings.repeats = settings.quick ? 2 : 3;
+  if (settings.models.empty()) settings.models = {"mnist-cnn", "cifar-cnn"};
+  return settings;
+}
+
+std::vector<Configuration> configurations(const Settings& settings, std::vector<std::string>& notes) {
+  std::vector<std::string> wanted = settings.strategies;
+  if (wanted.empty()) {
+    for (const ComparedStrategy& strategy : compared_strategy_table()) wanted.push_back(strategy.name);
+  }
+  std::vector<Configuration> configurations{*find_compared_strategy("serial").with(1)};
+  for (const std::string& name : wanted) {
+    if (name == "serial") continue;
+    const size_t before = configurations.size();
+    for (const int workers : settings.workers_list) {
+      const std::optional<Configuration> one = find_compared_strategy(name).with(workers);
+      if (!one) continue;
+      if (one->ranks > 1 && !mpi::built()) {
+        CHECK(settings.strategies.empty(), "--strategies: {} needs MPI: {}", name, mpi::library());
+        notes.push_back(fmt::format("{} is left out: {}", one->name(), mpi::library()));
+        continue;
+      }
+      configurations.push_back(*one);
+    }
+    if (configurations.size() > before || (!notes.empty() && notes.back().starts_with(name))) continue;
+    const std::string fault = fmt::format("none of the workers {} suit it ({})", fmt::join(settings.workers_list, ", "),
+                                          find_compared_strategy(name).help);
+    CHECK(settings.strategies.empty(), "--strategies: {}: {}", name, fault);
+    notes.push_back(fmt::format("{} is left out: {}", name, fault));
+  }
+  CHECK(configurations.size() > 1, "compare: nothing to compare with serial; name more --strategies or --workers-list");
+  return configurations;
+}
+
+// The data set a model is meant for, or what stands in for it; empty when there is none here.
+std::string dataset_of(const std::string& model, const GivenOptions& given, std::vector<std::string>& notes) {
+  const auto data = given.find("--data");
+  const std::filesystem::path folder = data == given.end() ? "" : data->second;
+  if (const auto named = given.find("--dataset"); named != given.end()) {
+    const DatasetRow& row = find_dataset_row(named->second);
+    if (*row.folder != 0 && row.find(folder).empty()) load_dataset({.name = row.name, .data = folder});  // which tells
+    return row.name;
+  }
+  std::string dataset = "mnist";
+  for (const Recipe& recipe : recipe_table()) {
+    if (model == recipe.model) {
+      dataset = recipe.dataset;
+      break;
+    }
+  }
+  const DatasetRow& row = find_dataset_row(dataset);
+  if (!row.find(folder).empty()) return dataset;
+  const DatasetRow& digits = find_dataset_row("synthetic");
+  if (data == given.end() && row.h == digits.h && row.w == digits.w && row.c == digits.c) {
+    notes.push_back(fmt::format("{}: {} was not found, synthetic digits stand in for it", one_line(model), dataset));
+    return digits.name;
+  }
+  notes.push_back(
+      fmt::format("{} is left out: its data set {} was not found (convoy data list says where it is looked for)",
+                  one_line(model), dataset));
+  return "";
+}
+
+std::string unique_label(const std::string& model, const std::vector<ComparedModel>& models) {
+  const std::string label = model_label(model);
+  std::string unique = label;
+  const auto taken = [&](const ComparedModel& other) { return other.label == unique; };
+  for (int copy = 2; std::ranges::any_of(models, taken); ++copy) unique = fmt::format("{}-{}", label, copy);
+  return unique;
+}
+
+}  // namespace
+
+std::vector<PlannedRun> ComparisonPlan::runs() const {
+  std::vector<PlannedRun> runs;
+  for (size_t model = 0; model < models.size(); ++model) {
+    for (int64_t round = 1; round <= repeats; ++round) {
+      for (size_t i = 0; i < configurations.size(); ++i) runs.push_back({model, i, round});
+    }
+  }
+  return runs;
+}
+
+std::filesystem::path ComparisonPlan::folder_of(const PlannedRun& run) const {
+  return std::filesystem::path(models[run.model].label) /
+         fmt::format("{}-round-{}", configurations[run.configuration].name(), run.round);
+}
+
+GivenOptions ComparisonPlan::training_options(const PlannedRun& run) const {
+  GivenOptions all = options;
+  all["--model"] = models[run.model].model;
+  all["--dataset"] = models[run.model].dataset;
+  if (models[run.model].dataset == "synthetic") all.erase("--data");
+  for (const auto& [name, text] : configurations[run.configuration].options()) all[name] = text;
+  // Serial sums nothing, unless along the tree.
+  const auto reduce = all.find("--reduce");
+  if (all["--strategy"] == "serial" && (reduce == all.end() || reduce->second != "tree")) {
+    all.erase("--reduce");
+    all.erase("--bucket-mb");
+  }
+  return all;
+}
+
+ComparisonPlan make_plan(const GivenOptions& given) {
+  const Settings settings = own_settings(given);
+  ComparisonPlan plan{.models = {},
+                      .configurations = {},
+                      .repeats = settings.repeats,
+                      .quick = settings.quick,
+                      .options = {},
+                      .notes = {}};
+  plan.configurations = configurations(settings, plan.notes);
+  if (plan.quick) plan.options = {{"--epochs", "1"}, {"--limit", "2048"}, {"--holdout", "1000"}};
+  for (const auto& [name, text] : given) {
+    if (!own_option(name) && name != "--run") plan.options[name] = text;
+  }
+  for (const std::string& model : settings.models) {
+    const std::string dataset = dataset_of(model, given, plan.notes);
+    if (dataset.empty()) continue;
+    const DatasetRow& row = find_dataset_row(dataset);
+    const ImageExtent extent{row.h, row.w, row.c};
+    const std::unique_ptr<Module> net = make_model(model, extent, row.classes);
+    plan.models.push_back({model, unique_label(model, plan.models), dataset, tabulate(*net, extent).parameters});
+    for (size_t i = 0; i < plan.configurations.size(); ++i)
+      resolve(plan.training_options({plan.models.size() - 1, i, 1}));  // throws what train would
+  }
+  if (plan.models.empty()) fail(ErrorKind::data, "compare: {}", plan.notes.back());
+  return plan;
+}
+
+}  // namespace convoy

@@ -1,0 +1,284 @@
+#include "apps/comparison_plots.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "apps/child_process.h"
+#include "tensor/atomic_file.h"
+
+namespace convoy {
+namespace {
+
+// Okabe and Ito's colours, which people with colour blindness tell apart, too.
+const char* color_of(const std::string& strategy) {
+  static const std::map<std::string, const char*> colors{{"serial", "#4d4d4d"},
+                                                         {"openmp", "#0072b2"},
+                                                         {"replicated", "#e69f00"},
+                                                         {"ddp", "#009e73"},
+                                                         {"hybrid", "#cc79a7"}};
+  return colors.at(strategy);
+}
+
+struct Measured {
+  const Configuration* configuration;
+  const ConfigurationSummary* summary;
+};
+
+// Those with something to draw, in the order of the table.
+std::vector<Measured> measured(const Comparison& comparison, const ModelSummary& summary) {
+  std::vector<Measured> found;
+  for (const ConfigurationSummary& one : summary.configurations) {
+    if (one.measured() && one.failed == 0) found.push_back({&comparison.plan.configurations[one.configuration], &one});
+  }
+  return found;
+}
+
+std::string label_of(const Measured& one) { return one.configuration->strategy + ", " + one.configuration->devices(); }
+
+// Bars from the top down, one for each row, with room for its name at the left.
+std::string bar_axes(size_t rows) {
+  return fmt::format(
+      "set yrange [{}.6:0.4] noextend\nset ytics nomirror scale 0\nset border 1\nset grid noytics xtics\nset lmargin "
+      "24\n",
+      rows);
+}
+
+std::string time_script(const std::vector<Measured>& rows) {
+  std::string data;
+  double most = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto& [configuration, summary] = rows[i];
+    data +=
+        fmt::format("{} {} {} {} {:d} \"{}\" \"{:.2f} s{}\"\n", i + 1, summary->seconds.median, summary->seconds.least,
+                    summary->seconds.most, std::stoi(color_of(configuration->strategy) + 1, nullptr, 16),
+                    label_of(rows[i]), summary->seconds.median, summary->oversubscribed ? " (oversubscribed)" : "");
+    most = std::max(most, summary->seconds.most);
+  }
+  return fmt::format("$data << EOD\n{}EOD\n{}", data, bar_axes(rows.size())) +
+         fmt::format(
+             "set xlabel \"training time in seconds: median; line: least to most\"\nset xrange [0:{}]\nunset key\n"
+             "plot $data using (0):1:(0):2:($1-0.35):($1+0.35):5:ytic(6) with boxxyerror fillcolor rgb variable "
+             "fillstyle solid 0.85 noborder, \\\n"
+             "  $data using 2:1:3:4 with xerrorbars linecolor rgb \"black\" pointtype 7 pointsize 0.3, \\\n"
+             "  $data using 4:1:7 with labels left offset 1,0\n",
+             most * 1.35);
+}
+
+// Points over the number of workers, a line for each strategy. `value` makes of a speed-up and a number of workers what is
+// drawn, `ideal` is a formula in x.
+template <class Value>
+std::string scaling_script(const Comparison& comparison, const std::vector<Measured>& rows, const char* ylabel,
+                           const std::string& ideal, Value&& value) {
+  std::vector<std::string> strategies;
+  int most_workers = 1, first_beyond = 0;
+  double top = value(comparison.cores, comparison.cores);
+  for (const auto& [configuration, summary] : rows) {
+    if (!summary->speedup) continue;
+    const int workers = configuration->workers();
+    most_workers = std::max(most_workers, workers);
+    if (workers > comparison.cores && (first_beyond == 0 || workers < first_beyond)) first_beyond = workers;
+    top = std::max(top, value(summary->speedup->most, workers));
+    if (std::ranges::find(strategies, configuration->strategy) == strategies.end())
+      strategies.push_back(configuration->strategy);
+  }
+  std::string text, curves;
+  std::set<std::string> tics;
+  // Side by side rather than on top of each other.
+  const double aside = 0.03 * std::max(1, most_workers - 1);
+  for (size_t s = 0; s < strategies.size(); ++s) {
+    std::string data;
+    for (const auto& [configuration, summary] : rows) {
+      // OpenMP with one thread is serial.
+      const bool drawn = configuration->strategy == strategies[s] ||
+                         (strategies[s] == "openmp" && configuration->strategy == "serial");
+      if (!drawn || !summary->speedup) continue;
+      const int workers = configuration->workers();
+      const double x = workers + aside * (static_cast<double>(s) - static_cast<double>(strategies.size() - 1) / 2);
+      data += fmt::format("{} {} {} {}\n", x, value(summary->speedup->median, workers),
+                          value(summary->speedup->least, workers), value(summary->speedup->most, workers));
+      tics.insert(fmt::format("{}", workers));
+    }
+    text += fmt::format("${} << EOD\n{}EOD\n", strategies[s], data);
+    curves += fmt::format(
+        ", \\\n  ${0} using 1:2 with lines linewidth 2 linecolor rgb \"{1}\" notitle, \\\n"
+        "  ${0} using 1:2:3:4 with yerrorbars linewidth 1.5 pointtype {2} pointsize 1 linecolor rgb \"{1}\" title "
+        "\"{0}\"",
+        strategies[s], color_of(strategies[s]), 2 * s + 5);
+  }
+  if (first_beyond > 0) {
+    const double edge = (comparison.cores + first_beyond) / 2.0;
+    text += fmt::format(
+        "set object 1 rectangle from {0}, graph 0 to graph 1, graph 1 behind fillcolor rgb \"#eeeeee\" fillstyle solid "
+        "noborder\n"
+        "set label 1 \"oversubscribed:\\nmore workers\\nthan {1} core{2}\" at {0}, graph 0.97 offset 0.5,-0.3 left "
+        "textcolor rgb \"#666666\"\n",
+        edge, comparison.cores, comparison.cores == 1 ? "" : "s");
+  }
+  return text + fmt::format(
+                    "set xlabel \"workers (threads, replicas or ranks, one core each)\"\nset ylabel \"{}\"\n"
+                    "set xrange [0.7:{}]\nset yrange [0:{}]\nset xtics ({})\nset key outside right top vertical Left "
+                    "reverse samplen 2\n"
+                    "plot {} with lines dashtype 2 linewidth 1.5 linecolor rgb \"#888888\" title \"ideal\"{}\n",
+                    ylabel, most_workers + 0.3 + aside, top * 1.3, fmt::join(tics, ", "), ideal, curves);
+}
+
+// At most so many points, each the mean of consecutive ones.
+std::vector<std::pair<double, double>> thinned(const std::vector<LossPoint>& points) {
+  constexpr size_t kPoints = 60;
+  const size_t each = (points.size() + kPoints - 1) / kPoints;
+  std::vector<std::pair<double, double>> means;
+  for (size_t begin = 0; begin < points.size(); begin += each) {
+    const size_t end = std::min(points.size(), begin + each);
+    double step = 0, loss = 0;
+    for (size_t i = begin; i < end; ++i) {
+      step += static_cast<double>(points[i].step);
+      loss += points[i].loss;
+    }
+    const double n = static_cast<double>(end - begin);
+    means.emplace_back(step / n, loss / n);
+  }
+  return means;
+}
+
+// All curves lie on each other as long as nothing is wrong, so each shows marks of its own along the way.
+std::string loss_script(const Comparison& comparison, const ModelSummary& summary) {
+  std::string data, lines, marks;
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  const size_t all = comparison.plan.configurations.size();
+  for (const RunResult& result : comparison.results) {
+    if (result.run.model != summary.model || result.run.round != 1 || !result.good()) continue;
+    const size_t index = result.run.configuration;
+    const Configuration& configuration = comparison.plan.configurations[index];
+    data += fmt::format("$run{} << EOD\n", index);
+    for (const auto& [step, loss] : thinned(result.losses)) {
+      data += fmt::format("{} {}\n", step, loss);
+      least = std::min(least, loss);
+      most = std::max(most, loss);
+    }
+    data += "EOD\n";
+    lines += fmt::format("{} $run{} with lines linewidth 1.5 linecolor rgb \"{}\" notitle",
+                         lines.empty() ? "plot" : ", \\\n ", index, color_of(configuration.strategy));
+    marks += fmt::format(
+        ", \\\n  $run{} every {}::{} with points pointtype {} pointsize 1.1 linecolor rgb \"{}\" title \"{}, {}\"",
+        index, all, index, 4 + index % 10, color_of(configuration.strategy), configuration.strategy,
+        configuration.devices());
+  }
+  constexpr double kDecade = 10;
+  return data +
+         "set xlabel \"optimizer step\"\nset ylabel \"training loss (round 1; means of batches)\"\n"
+         "set key outside right top vertical Left reverse samplen 1\n" +
+         (least > 0 && most > kDecade * least ? "set logscale y\n" : "set yrange [0:*]\n") + lines + marks + "\n";
+}
+
+std::string shares_script(const std::vector<Measured>& rows) {
+  struct Part {
+    const char* title;
+    const char* color;
+    double (*seconds)(const StepTimes&, double all);
+  };
+  static constexpr Part kParts[] = {
+      {"compute", "#0072b2", [](const StepTimes& times, double) { return times.compute - times.reduce; }},
+      {"reduce", "#56b4e9", [](const StepTimes& times, double) { return times.reduce; }},
+      {"communicate", "#d55e00", [](const StepTimes& times, double) { return times.communicate; }},
+      {"copy", "#e69f00", [](const StepTimes& times, double) { return times.copy; }},
+      {"update", "#009e73", [](const StepTimes& times, double) { return times.update; }},
+      {"data and other", "#bbbbbb",
+       [](const StepTimes& times, double all) {
+         return all - times.copy - times.compute - times.communicate - times.update;
+       }},
+  };
+  std::string data, parts, unsplit;
+  std::vector<double> begin(rows.size());
+  for (const Part& part : kParts) {
+    std::string block;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const std::optional<StepTimes>& times = rows[i].summary->times;
+      if (!times) continue;
+      const double all = times->copy + times->compute + times->communicate + times->update;
+      const double seconds = std::max(rows[i].summary->seconds.median, all);
+      const double share = 100 * std::max(0.0, part.seconds(*times, seconds)) / seconds;
+      block += fmt::format("{} {} {}\n", i + 1, begin[i], begin[i] + share);
+      begin[i] += share;
+    }
+    if (block.empty()) continue;
+    const std::string name = fmt::format("part{}", &part - kParts);
+    data += fmt::format("${} << EOD\n{}EOD\n", name, block);
+    parts += fmt::format(
+        ", \\\n  ${} using 2:1:2:3:($1-0.35):($1+0.35) with boxxyerror fillcolor rgb \"{}\" fillstyle solid 0.85 "
+        "noborder title \"{}\"",
+        name, part.color, part.title);
+  }
+  std::string names;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    names += fmt::format("{} \"{}\"\n", i + 1, label_of(rows[i]));
+    if (!rows[i].summary->times) unsplit += fmt::format("{}\n", i + 1);
+  }
+  if (!unsplit.empty()) {
+    data += fmt::format("$unsplit << EOD\n{}EOD\n", unsplit);
+    parts +=
+        ", \\\n  $unsplit using (0):1:(0):(100):($1-0.35):($1+0.35) with boxxyerror fillcolor rgb \"#dddddd\" "
+        "fillstyle solid noborder"
+        " notitle, \\\n  $unsplit using (50):1:(\"one step on one set of weights: not timed in parts\") with labels "
+        "textcolor rgb \"#444444\"";
+  }
+  return data + fmt::format("$names << EOD\n{}EOD\n", names) + bar_axes(rows.size()) +
+         "set xlabel \"share of the training time of rank 0, in percent\"\nset xrange [0:100]\n"
+         "set key at screen 0.5, screen 0.98 center top horizontal Left reverse samplen 1 maxrows 2\nset tmargin 4\n"
+         "plot $names using (-1):1:ytic(2) with points pointtype 0 notitle" +
+         parts + "\n";
+}
+
+}  // namespace
+
+std::vector<Plot> comparison_plots(const Comparison& comparison) {
+  std::vector<Plot> plots;
+  for (const ModelSummary& summary : comparison.summaries) {
+    const std::vector<Measured> rows = measured(comparison, summary);
+    if (rows.empty()) continue;
+    const std::string& label = comparison.plan.models[summary.model].label;
+    const auto add = [&](const char* name, const char* caption, const std::string& script) {
+      plots.push_back({fmt::format("{}-{}", name, label), caption, summary.model, script});
+    };
+    add("time", "Training time", time_script(rows));
+    const bool scales = std::ranges::any_of(rows, [](const Measured& one) { return one.summary->speedup.has_value(); });
+    if (scales) {
+      add("speedup", "Speed-up against serial with one thread",
+          scaling_script(comparison, rows, "speed-up", "x", [](double speedup, int) { return speedup; }));
+      add("efficiency", "Efficiency: speed-up / workers",
+          scaling_script(comparison, rows, "efficiency in percent", "100",
+                         [](double speedup, int workers) { return 100 * speedup / workers; }));
+    }
+    add("loss", "Training loss: the same curve, whoever computes", loss_script(comparison, summary));
+    add("shares", "Where the time goes", shares_script(rows));
+  }
+  return plots;
+}
+
+std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals) {
+  for (const Plot& plot : plots) {
+    const std::string script =
+        "# gnuplot " + plot.name +
+        ".gp\nset border 3\nset tics nomirror\nset grid ytics linetype 1 linewidth 0.6 linecolor rgb \"#d0d0d0\"\n" +
+        "set terminal svg noenhanced size 860,500 font \"DejaVu Sans,14\" background rgb \"white\"\nset output \"" +
+        plot.name + ".svg\"\n" + plot.script +
+        "set terminal pngcairo noenhanced size 1720,1000 font \"DejaVu Sans,14\" fontscale 2 linewidth 2 pointscale "
+        "2\nset output \"" +
+        plot.name + ".png\"\nreplot\n";
+    write_file_atomically(folder / (plot.name + ".gp"), script);
+    const ChildOutcome outcome =
+        run_child({"env", "--chdir=" + folder.string(), "gnuplot", plot.name + ".gp"}, signals);
+    if (outcome.exit_code == 127)
+      return "gnuplot is not installed (apt install gnuplot-nox); with it, draw the pictures from the .gp files in " +
+             folder.string();
+    if (outcome.exit_code != 0)
+      return fmt::format("gnuplot failed at {}: {}", (folder / (plot.name + ".gp")).string(),
+                         outcome.error.substr(0, outcome.error.find('\n')));
+  }
+  return "";
+}
+
+}  // namespace convoy

@@ -1,0 +1,135 @@
+#include "apps/comparison_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/number_text.h"
+
+namespace convoy {
+namespace {
+
+constexpr size_t kColumns = 100;
+
+// With about three digits.
+std::string seconds_text(double seconds) {
+  return fmt::format("{:.{}f}", seconds, seconds < 10 ? 2 : seconds < 100 ? 1 : 0);
+}
+
+std::string same_text(const Difference& difference) {
+  if (difference.same_bits) return "yes, bit for bit";
+  const std::string loss = fmt::format("final loss within {:.2g} %", 100 * difference.loss);
+  if (difference.accuracy_holds()) return fmt::format("{}, accuracy within {} %", loss, Difference::kAllowedAccuracy);
+  return fmt::format("{}, but accuracy {:.2f} % away", loss, difference.accuracy);
+}
+
+std::string same_in_brief(const Difference& difference) {
+  if (difference.same_bits) return "yes, bit for bit";
+  return fmt::format("loss {:.1g} %, acc {}", 100 * difference.loss,
+                     difference.accuracy_holds() ? "ok" : fmt::format("{:.2f} %", difference.accuracy));
+}
+
+ComparisonRow row_of(const Configuration& configuration, const ConfigurationSummary& summary) {
+  ComparisonRow row{.strategy = configuration.strategy,
+                    .devices = configuration.devices() + (summary.oversubscribed ? " *" : "")};
+  if (summary.failed > 0) {
+    row.failure =
+        fmt::format("failed{} (exit code {}): {}",
+                    summary.measured() ? fmt::format(" in {} of {} rounds", summary.failed, summary.rounds) : "",
+                    summary.exit_code, summary.message);
+    return row;
+  }
+  const Spread& seconds = summary.seconds;
+  row.time = seconds_text(seconds.median) + " s";
+  if (summary.rounds > 1)
+    row.time += fmt::format(" ({} to {})", seconds_text(seconds.least), seconds_text(seconds.most));
+  row.accuracy = fmt::format("{:.2f} %", summary.accuracy.median);
+  if (!summary.speedup) return row;
+  const double speedup = summary.speedup->median;
+  row.speedup = summary.oversubscribed ? fmt::format("({:.2f}x)", speedup) : fmt::format("{:.2f}x", speedup);
+  if (!summary.oversubscribed) row.efficiency = fmt::format("{:.0f} %", 100 * speedup / configuration.workers());
+  const bool is_serial = configuration.strategy == "serial" && summary.difference->same_bits;
+  row.same = is_serial ? "is serial" : same_text(*summary.difference);
+  row.same_in_brief = is_serial ? row.same : same_in_brief(*summary.difference);
+  return row;
+}
+
+std::string shortened(const std::string& text, size_t length) {
+  if (text.size() <= length) return text;
+  size_t end = length - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not within a UTF-8 letter
+  return text.substr(0, end) + "...";
+}
+
+std::string terminal_line(const std::string& strategy, const std::string& devices, const std::string& time,
+                          const std::string& speedup, const std::string& efficiency, const std::string& accuracy,
+                          const std::string& same) {
+  return fmt::format("{:<10} {:<13} {:>21} {:>8}  {:>10}  {:>8}  {}\n", strategy, devices, time, speedup, efficiency,
+                     accuracy, same);
+}
+
+}  // namespace
+
+std::vector<ComparisonRow> comparison_rows(const Comparison& comparison, const ModelSummary& summary) {
+  std::vector<ComparisonRow> rows;
+  for (const ConfigurationSummary& one : summary.configurations)
+    rows.push_back(row_of(comparison.plan.configurations[one.configuration], one));
+  return rows;
+}
+
+std::vector<std::string> table_notes(const Comparison& comparison) {
+  std::vector<std::string> notes{
+      "Time: seconds of training, loading and evaluation not counted; median of the rounds (least to most).",
+      "Speed-up: against serial with one thread. Efficiency: speed-up / workers.",
+      fmt::format("Same result: the weights' bytes; else the largest relative difference of the final loss, and "
+                  "whether accuracy is within {} percentage points.",
+                  Difference::kAllowedAccuracy)};
+  if (comparison.oversubscribed())
+    notes.push_back(
+        fmt::format("* oversubscribed: more workers than the {} core{} of this machine; no result on scaling.",
+                    comparison.cores, comparison.cores == 1 ? "" : "s"));
+  if (comparison.plan.quick)
+    notes.push_back("A quick run: so few images and steps show that all is well, not how well it trains or scales.");
+  return notes;
+}
+
+std::string heading(const Comparison& comparison, const ModelSummary& summary) {
+  const ComparedModel& model = comparison.plan.models[summary.model];
+  return fmt::format("{} on {}, {} round{}", one_line(model.model), model.dataset, summary.rounds,
+                     summary.rounds == 1 ? "" : "s");
+}
+
+std::string terminal_tables(const Comparison& comparison) {
+  std::string text;
+  for (const ModelSummary& summary : comparison.summaries) {
+    text += fmt::format("\n{}\n", shortened(heading(comparison, summary), kColumns));
+    if (summary.rounds == 0) {
+      text += "no complete round\n";
+      continue;
+    }
+    text += terminal_line("strategy", "devices", "time", "speed-up", "efficiency", "accuracy", "same as serial?");
+    for (const ComparisonRow& row : comparison_rows(comparison, summary)) {
+      if (row.failure.empty()) {
+        text += terminal_line(row.strategy, row.devices, row.time, row.speedup, row.efficiency, row.accuracy,
+                              row.same_in_brief);
+      } else {
+        text += shortened(fmt::format("{:<10} {:<13} {}", row.strategy, row.devices, one_line(row.failure)), kColumns) +
+                "\n";
+      }
+    }
+  }
+  text += "\n";
+  for (const std::string& note : table_notes(comparison)) {
+    // Broken at spaces.
+    std::string rest = note;
+    while (rest.size() > kColumns) {
+      const size_t space = rest.rfind(' ', kColumns);
+      text += rest.substr(0, space) + "\n";
+      rest = fmt::format("  {}", rest.substr(space + 1));
+    }
+    text += rest + "\n";
+  }
+  return text;
+}
+
+}  // namespace convoy

@@ -1,0 +1,33 @@
+// The table Strategy | Devices | Time | Speed-up | Efficiency | Accuracy | same result as serial? of one model.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/comparison.h"
+
+namespace convoy {
+
+struct ComparisonRow {
+  std::string strategy, devices;
+  std::string failure = {};  // "failed (exit code 7): …"; then there is nothing in the rest
+  std::string time = "-", speedup = "-", efficiency = "-",
+              accuracy = "-";                   // "12.3 s (12.1 to 12.9)", "1.85x", "92 %", …
+  std::string same = "-", same_in_brief = "-";  // "yes, bit for bit"
+};
+inline constexpr const char* kComparisonHeader[] = {
+    "Strategy", "Devices", "Time", "Speed-up", "Efficiency", "Accuracy", "same result as serial?"};
+
+// A row for each configuration; none without a complete round.
+std::vector<ComparisonRow> comparison_rows(const Comparison& comparison, const ModelSummary& summary);
+
+// How the table is to be read: a sentence each.
+std::vector<std::string> table_notes(const Comparison& comparison);
+
+// "mnist-cnn on mnist, 3 rounds".
+std::string heading(const Comparison& comparison, const ModelSummary& summary);
+
+// All models' tables as plain text of at most 100 columns.
+std::string terminal_tables(const Comparison& comparison);
+
+}  // namespace convoy

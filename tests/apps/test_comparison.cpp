@@ -1,0 +1,251 @@
+// What a comparison is made of, without running one: the plan, statistics on made-up runs, and the writers of its files.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+
+#include "apps/comparison.h"
+#include "apps/comparison_files.h"
+#include "apps/comparison_page.h"
+#include "apps/comparison_plots.h"
+#include "apps/comparison_table.h"
+#include "apps/comparison_traffic.h"
+#include "tensor/error.h"
+#include "tests/apps/run_convoy.h"
+
+namespace convoy {
+namespace {
+
+const char* const kTiny = "conv 4 3x3; relu; flatten; linear 10";
+
+ComparisonPlan plan_of(GivenOptions more) {
+  more.insert({{"--dataset", "synthetic"}, {"--models", kTiny}});
+  return make_plan(more);
+}
+
+std::vector<std::string> names_of(const ComparisonPlan& plan) {
+  std::vector<std::string> names;
+  for (const Configuration& one : plan.configurations) names.push_back(one.name());
+  return names;
+}
+
+TEST(comparison_plan, has_serial_first_and_every_strategy_with_the_workers_that_suit_it) {
+  EXPECT_EQ(names_of(plan_of({{"--strategies", "openmp,replicated,hybrid"}, {"--workers-list", "1,2,3,4,6"}})),
+            (std::vector<std::string>{"serial", "openmp-2", "openmp-3", "openmp-4", "openmp-6", "replicated-1",
+                                      "replicated-2", "replicated-3", "replicated-4", "replicated-6", "hybrid-2x2",
+                                      "hybrid-2x3"}));
+}
+
+TEST(comparison_plan, every_configuration_runs_once_in_each_round) {
+  const ComparisonPlan plan =
+      plan_of({{"--strategies", "openmp,replicated"}, {"--workers-list", "2,4"}, {"--repeats", "3"}});
+  const std::vector<PlannedRun> runs = plan.runs();
+  ASSERT_EQ(runs.size(), 3 * 5u);
+  std::set<std::string> folders;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    EXPECT_EQ(runs[i].round, static_cast<int64_t>(i / 5) + 1);
+    EXPECT_EQ(runs[i].configuration, i % 5);
+    folders.insert(plan.folder_of(runs[i]).string());
+  }
+  EXPECT_EQ(folders.size(), runs.size());
+  EXPECT_TRUE(folders.contains("custom/replicated-4-round-3"));
+}
+
+TEST(comparison_plan, each_worker_has_one_thread_and_all_train_the_same) {
+  const ComparisonPlan plan = plan_of(
+      {{"--strategies", "openmp,replicated,ddp,hybrid"}, {"--workers-list", "4"}, {"--batch", "32"}, {"--seed", "7"}});
+  const char* const kThreads[] = {"1", "4", "4", "1", "2"};
+  for (size_t i = 0; i < plan.configurations.size(); ++i) {
+    const GivenOptions options = plan.training_options({0, i, 1});
+    EXPECT_EQ(options.at("--threads"), kThreads[i]);
+    EXPECT_EQ(options.at("--batch"), "32");
+    EXPECT_EQ(options.at("--seed"), "7");
+    EXPECT_EQ(plan.configurations[i].workers(), i == 0 ? 1 : 4);
+  }
+  EXPECT_EQ(plan.training_options({0, 4, 1}).at("--ranks"), "2");
+  EXPECT_EQ(plan.training_options({0, 4, 1}).at("--replicas"), "2");
+}
+
+TEST(comparison_plan, serial_sums_along_the_tree_like_all_others_or_not_at_all) {
+  const GivenOptions tree{
+      {"--strategies", "replicated"}, {"--workers-list", "2"}, {"--reduce", "tree"}, {"--shards", "4"}};
+  EXPECT_EQ(plan_of(tree).training_options({0, 0, 1}).at("--shards"), "4");
+  const GivenOptions ring{
+      {"--strategies", "replicated"}, {"--workers-list", "2"}, {"--reduce", "ring"}, {"--bucket-mb", "2"}};
+  EXPECT_FALSE(plan_of(ring).training_options({0, 0, 1}).contains("--reduce"));
+  EXPECT_EQ(plan_of(ring).training_options({0, 1, 1}).at("--reduce"), "ring");
+}
+
+TEST(comparison_plan, quick_is_short_but_for_what_is_given) {
+  const ComparisonPlan plan = plan_of({{"--quick", "true"}, {"--strategies", "replicated"}, {"--limit", "99"}});
+  EXPECT_EQ(plan.options.at("--limit"), "99");
+  EXPECT_EQ(plan.options.at("--epochs"), "1");
+  EXPECT_EQ(names_of(plan), (std::vector<std::string>{"serial", "replicated-1", "replicated-2"}));
+}
+
+TEST(comparison_plan, bytes_of_a_step_follow_the_formulas) {
+  const Configuration hybrid{.strategy = "hybrid", .ranks = 2, .replicas = 2, .threads = 2};
+  const StepTraffic traffic = step_traffic(hybrid, 1000, 8);
+  EXPECT_EQ(traffic.copy, 4000);         // 1 other replica
+  EXPECT_EQ(traffic.reduce, 3 * 4000);   // 4 shards in a process
+  EXPECT_EQ(traffic.communicate, 4000);  // 2 (2 - 1) / 2
+  const StepTraffic serial = step_traffic(Configuration{.strategy = "serial"}, 1000, 1);
+  EXPECT_EQ(serial.copy + serial.reduce + serial.communicate, 0);
+}
+
+// Two rounds of serial, openmp-2 and replicated-4 on two cores. OpenMP gives serial's bits; replicated does not, and fails
+// in the second round where `fails`.
+Comparison made_up(bool fails = false) {
+  Comparison comparison;
+  comparison.plan.models = {{"a < b | c, \"d\"", "custom", "synthetic", 1000}};
+  comparison.plan.configurations = {Configuration{.strategy = "serial"},
+                                    Configuration{.strategy = "openmp", .threads = 2},
+                                    Configuration{.strategy = "replicated", .replicas = 4, .threads = 4}};
+  comparison.plan.repeats = 2;
+  comparison.plan.options = {};
+  comparison.cores = 2;
+  comparison.machine = {{"CPU", "Model <T>"}};
+  comparison.command = "convoy compare --models 'a < b'";
+  const double seconds[] = {10, 5, 4, 14, 7, 8};
+  for (size_t i = 0; i < 6; ++i) {
+    RunResult result{.run = {0, i % 3, static_cast<int64_t>(i / 3) + 1}};
+    result.seconds = seconds[i];
+    result.samples_per_second = 1000 / seconds[i];
+    result.loss = i % 3 == 2 ? 0.202 : 0.2;
+    result.accuracy = i % 3 == 2 ? 90.2 : 90;
+    result.losses = {{1, 2.5}, {2, 0.2}};
+    result.weights_sha256 = i % 3 == 2 ? "feed" : "cafe";
+    if (i % 3 == 2) result.times = StepTimes{.copy = 0.5, .compute = 2, .reduce = 1, .communicate = 0, .update = 0.5};
+    comparison.results.push_back(result);
+  }
+  if (fails) comparison.results[5] = {.run = {0, 2, 2}, .exit_code = 7, .message = "rank 1 was killed, \"<signal>\" 9"};
+  comparison.summaries = summarise(comparison.plan, comparison.results, comparison.cores);
+  return comparison;
+}
+
+TEST(comparison_statistics, the_median_of_an_even_count_is_the_mean_of_the_middle) {
+  EXPECT_EQ(spread_of({3}).median, 3);
+  EXPECT_EQ(spread_of({9, 1, 2}).median, 2);
+  const Spread spread = spread_of({4, 1, 3, 100});
+  EXPECT_EQ(spread.median, 3.5);
+  EXPECT_EQ(spread.least, 1);
+  EXPECT_EQ(spread.most, 100);
+}
+
+TEST(comparison_statistics, speed_up_is_serials_median_over_the_own) {
+  const std::vector<ConfigurationSummary> all = made_up().summaries.at(0).configurations;
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].speedup->median, 1);
+  EXPECT_EQ(all[1].speedup->median, 2);  // 12 / 6
+  EXPECT_EQ(all[1].speedup->most, 12.0 / 5);
+  EXPECT_EQ(all[1].speedup->least, 12.0 / 7);
+  EXPECT_TRUE(all[1].difference->same_bits);
+  EXPECT_FALSE(all[1].oversubscribed);
+  EXPECT_FALSE(all[2].difference->same_bits);
+  EXPECT_NEAR(all[2].difference->loss, 0.01, 1e-12);
+  EXPECT_TRUE(all[2].difference->accuracy_holds());
+  EXPECT_TRUE(all[2].oversubscribed);
+  EXPECT_EQ(all[2].times->compute, 2);
+  EXPECT_FALSE(all[0].times.has_value());
+}
+
+TEST(comparison_statistics, a_round_that_is_not_complete_does_not_count) {
+  Comparison comparison = made_up();
+  comparison.results.resize(5);
+  const ModelSummary summary = summarise(comparison.plan, comparison.results, 2).at(0);
+  EXPECT_EQ(summary.rounds, 1);
+  EXPECT_EQ(summary.configurations.at(0).seconds.most, 10);
+  comparison.results.resize(2);
+  EXPECT_EQ(summarise(comparison.plan, comparison.results, 2).at(0).rounds, 0);
+}
+
+TEST(comparison_statistics, nothing_is_claimed_against_a_serial_that_failed) {
+  Comparison comparison = made_up();
+  for (const size_t i : {0, 3})
+    comparison.results[i] = {.run = comparison.results[i].run, .exit_code = 4, .message = "nan"};
+  comparison.summaries = summarise(comparison.plan, comparison.results, 2);
+  EXPECT_FALSE(comparison.summaries[0].configurations[1].speedup.has_value());
+  EXPECT_EQ(comparison_rows(comparison, comparison.summaries[0]).at(1).speedup, "-");
+}
+
+TEST(comparison_table, shows_values_marks_oversubscription_and_fits_100_columns) {
+  const Comparison comparison = made_up();
+  const std::vector<ComparisonRow> rows = comparison_rows(comparison, comparison.summaries[0]);
+  EXPECT_EQ(rows[1].time, "6.00 s (5.00 to 7.00)");
+  EXPECT_EQ(rows[1].speedup, "2.00x");
+  EXPECT_EQ(rows[1].efficiency, "100 %");
+  EXPECT_EQ(rows[1].same, "yes, bit for bit");
+  EXPECT_EQ(rows[2].devices, "4 replicas *");
+  EXPECT_EQ(rows[2].speedup, "(2.00x)");
+  EXPECT_EQ(rows[2].efficiency, "-");
+  EXPECT_EQ(rows[2].same, "final loss within 1 %, accuracy within 0.3 %");
+  std::istringstream lines(terminal_tables(made_up(true)));
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
+}
+
+TEST(comparison_table, a_failure_is_told_with_its_exit_code) {
+  const Comparison comparison = made_up(true);
+  EXPECT_EQ(comparison_rows(comparison, comparison.summaries[0]).at(2).failure,
+            "failed in 1 of 2 rounds (exit code 7): rank 1 was killed, \"<signal>\" 9");
+  EXPECT_EQ(comparison.failed(), 1u);
+}
+
+TEST(comparison_files, csv_quotes_what_needs_it_and_has_a_row_for_each_run) {
+  const std::string csv = results_csv(made_up(true));
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 7);
+  EXPECT_NE(csv.find("\n\"a < b | c, \"\"d\"\"\",synthetic,openmp,openmp-2,1,1,2,2,1,0,5,200,0.2,90,,,,,,cafe,\n"),
+            std::string::npos)
+      << csv;
+  EXPECT_NE(csv.find(",replicated-4,1,4,4,4,2,7,,,,,,,,,,,\"rank 1 was killed, \"\"<signal>\"\" 9\"\n"),
+            std::string::npos)
+      << csv;
+  std::istringstream lines(results_csv(made_up()));  // no cell with a comma but the model's name
+  for (std::string line; std::getline(lines, line);)
+    EXPECT_EQ(std::count(line.begin(), line.end(), ','), line.starts_with("model,") ? 20 : 21) << line;
+}
+
+TEST(comparison_plots, draw_what_was_measured_with_the_oversubscribed_set_apart) {
+  const std::vector<Plot> plots = comparison_plots(made_up(true));
+  ASSERT_EQ(plots.size(), 5u);
+  EXPECT_EQ(plots[1].name, "speedup-custom");
+  EXPECT_EQ(plots[1].script.find("$replicated"), std::string::npos) << "a configuration that failed";
+  EXPECT_NE(comparison_plots(made_up())[1].script.find("oversubscribed"), std::string::npos);
+}
+
+TEST(comparison_page, text_is_escaped) {
+  EXPECT_EQ(html_text("a < b & \"c\" > d"), "a &lt; b &amp; &quot;c&quot; &gt; d");
+}
+
+TEST(comparison_results, the_message_of_a_failure_is_the_line_that_convoy_printed) {
+  EXPECT_EQ(failure_message("noise\nconvoy: warning: w\nconvoy: rank 1 died\n  ^\n"), "rank 1 died");
+  EXPECT_EQ(failure_message("Segmentation fault\n"), "Segmentation fault");
+}
+
+TEST(comparison_results, metrics_are_read_and_those_of_half_a_run_are_refused) {
+  const TemporaryFolder folder;
+  const auto write = [&](const std::string& text) { std::ofstream(folder / "metrics.jsonl") << text; };
+  const std::string epoch =
+      R"({"event":"epoch","epoch":1,"copy_seconds":1,"compute_seconds":2,"reduce_seconds":0.5,"communicate_seconds":3,"update_seconds":4})"
+      "\n";
+  write(
+      R"({"event":"step","step":50,"epoch":1,"loss":0.25,"lr":0.001})"
+      "\n" +
+      epoch + epoch +
+      R"({"event":"summary","validation_accuracy":98.5,"validation_loss":0.06,"seconds":31.5,"samples_per_second":9615})"
+      "\n");
+  RunResult result;
+  read_metrics(folder.path(), result);
+  EXPECT_EQ(result.losses.at(0).loss, 0.25);
+  EXPECT_EQ(result.times->communicate, 6);
+  EXPECT_EQ(result.accuracy, 98.5);
+  EXPECT_EQ(result.seconds, 31.5);
+  write(epoch);
+  RunResult half;
+  EXPECT_THROW(read_metrics(folder.path(), half), Error);
+  write("nonsense\n");
+  EXPECT_THROW(read_metrics(folder.path(), half), Error);
+}
+
+}  // namespace
+}  // namespace convoy
