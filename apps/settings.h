@@ -45,7 +45,7 @@ struct Settings {
   bool parallel() const { return shards > 1 || accumulate > 1 || strategy != "serial"; }
 
   int64_t log_every = 50;  // steps
-  std::filesystem::path run, init, save;
+  std::filesystem::path run, init, save, trace;
 };
 
 // Defaults (options.cpp), then the recipe (recipes.cpp), then `given`. Without a --dataset that is MNIST when
