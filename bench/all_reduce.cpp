@@ -1,7 +1,8 @@
 // How fast are our all-reduce algorithms, by size? Between processes (MPI) when mpirun has started this program, between
 // threads of one with --threads. Definitions are those of nccl-tests (doc/PERFORMANCE.md): for n ranks and an array of
-// `bytes` on each, algbw = bytes / time, busbw = algbw * 2 (n - 1) / n, both in GB/s. `copy` is no all-reduce but the limit
-// beside it: all ranks copy `bytes` in their own memory at the same time. Rank 0 prints one JSON line per size and algorithm.
+// `bytes` on each, algbw = bytes / time, busbw = algbw * 2 (n - 1) / n, both in GB/s. `copy` and `add` are no
+// all-reduce but the limit beside it: all ranks copy `bytes` in their own memory, or add them up, at the same time. Rank 0 prints
+// one JSON line per size and algorithm.
 //
 //   mpirun -n 2 bench_all_reduce
 //   bench_all_reduce --threads 2 --algorithm ring --most 1048576
@@ -20,6 +21,7 @@
 #include "parallel/local_transport.h"
 #include "parallel/mpi.h"
 #include "parallel/ring_all_reduce.h"
+#include "parallel/segments.h"
 #include "parallel/tree_all_reduce.h"
 #include "tensor/error.h"
 
@@ -40,6 +42,12 @@ void copy(Transport&, std::span<float> values) {
   std::memcpy(other.data(), values.data(), values.size_bytes());
 }
 
+void add(Transport&, std::span<float> values) {
+  thread_local std::vector<float> other;
+  other.resize(values.size());
+  add(values, other);
+}
+
 struct Algorithm {
   const char* name;
   Communicator::AllReduce run;
@@ -49,7 +57,8 @@ struct Algorithm {
 constexpr Algorithm kAlgorithms[] = {{"ring", ring_all_reduce, true, false},
                                      {"tree", tree_all_reduce, true, false},
                                      {"mpi", mpi::all_reduce, true, true},
-                                     {"copy", copy, false, false}};
+                                     {"copy", copy, false, false},
+                                     {"add", add, false, false}};
 
 // A rank's ends: `large` is measured, `others` is how ranks agree on what to measure.
 struct Rank {
@@ -154,8 +163,8 @@ int main(int argc, char** argv) {
   CLI::App app("Times all-reduce algorithms by size.");
   app.add_option("--threads", settings.threads, "ranks as threads of this process; without it mpirun says")
       ->check(CLI::PositiveNumber);
-  app.add_option("--algorithm", settings.algorithms, "ring, tree, mpi or copy; may be repeated (default: all)")
-      ->check(CLI::IsMember({"ring", "tree", "mpi", "copy"}));
+  app.add_option("--algorithm", settings.algorithms, "ring, tree, mpi, copy or add; may be repeated (default: all)")
+      ->check(CLI::IsMember({"ring", "tree", "mpi", "copy", "add"}));
   app.add_option("--least", settings.least, "bytes of the first size")
       ->capture_default_str()
       ->check(CLI::Range(4, 1 << 30));

@@ -24,7 +24,7 @@ from train_step import MEDDLING, ROOT, commit, cpu
 
 OURS = ("ring", "tree")
 PEERS = ("mpi", "MPI_Allreduce")
-ALGORITHMS = (*OURS, *PEERS, "copy")
+SHOWN = (*OURS, *PEERS, "copy")
 
 
 def mpirun(ranks, *command):
@@ -66,7 +66,7 @@ def size_text(size):
 
 def table(seconds, transport, ranks, cores):
     sizes = sorted({key[2] for key in seconds if key[:2] == (transport, ranks)})
-    have = [name for name in ALGORITHMS if (transport, ranks, sizes[0], name) in seconds]
+    have = [name for name in SHOWN if (transport, ranks, sizes[0], name) in seconds]
     peers = [name for name in PEERS if name in have]
     where = "processes" if transport == "mpi" else "threads of one process"
     crowded = f" on {cores} cores: **oversubscribed**, ranks wait for a core" if ranks > cores else ""

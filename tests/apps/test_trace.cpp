@@ -18,8 +18,9 @@ struct Span {
 };
 
 std::vector<Span> spans_in(const std::filesystem::path& file) {
+  const Json trace = Json::parse(read_text(file));
   std::vector<Span> spans;
-  for (const Json& event : Json::parse(read_text(file)).at("traceEvents")) {
+  for (const Json& event : trace.at("traceEvents")) {
     if (event.at("ph") != "X") continue;
     const double begin = event.at("ts"), length = event.at("dur");
     spans.push_back(

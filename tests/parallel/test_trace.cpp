@@ -14,8 +14,9 @@ namespace {
 using Json = nlohmann::json;
 
 std::vector<Json> events(const std::string& text, const std::string& kind) {
+  const Json trace = Json::parse(text);
   std::vector<Json> found;
-  for (const Json& event : Json::parse(text).at("traceEvents")) {
+  for (const Json& event : trace.at("traceEvents")) {
     if (event.at("ph") == kind) found.push_back(event);
   }
   return found;
