@@ -36,17 +36,23 @@ struct Settings {
   double seconds = 0.2;  // per size and algorithm
 };
 
-void copy(Transport&, std::span<float> values) {
-  thread_local std::vector<float> other;
-  other.resize(values.size());
-  std::memcpy(other.data(), values.data(), values.size_bytes());
+// Memory of the pool, as gradients are in: aligned, and on large pages.
+std::span<float> memory(Tensor& tensor, size_t floats) {
+  if (!tensor.defined() || tensor.count() != static_cast<int64_t>(floats))
+    tensor = Tensor::zeros({static_cast<int64_t>(floats)});
+  return {tensor.data<float>(), floats};
 }
 
-void add(Transport&, std::span<float> values) {
-  thread_local std::vector<float> other;
-  other.resize(values.size());
-  add(values, other);
+std::span<float> other_memory(size_t floats) {
+  thread_local Tensor other;
+  return memory(other, floats);
 }
+
+void copy(Transport&, std::span<float> values) {
+  std::memcpy(other_memory(values.size()).data(), values.data(), values.size_bytes());
+}
+
+void add_up(Transport&, std::span<float> values) { add(values, other_memory(values.size())); }
 
 struct Algorithm {
   const char* name;
@@ -58,7 +64,7 @@ constexpr Algorithm kAlgorithms[] = {{"ring", ring_all_reduce, true, false},
                                      {"tree", tree_all_reduce, true, false},
                                      {"mpi", mpi::all_reduce, true, true},
                                      {"copy", copy, false, false},
-                                     {"add", add, false, false}};
+                                     {"add", add_up, false, false}};
 
 // A rank's ends: `large` is measured, `others` is how ranks agree on what to measure.
 struct Rank {
@@ -70,7 +76,7 @@ struct Rank {
 using Clock = std::chrono::steady_clock;
 
 // Rank r contributes r + i mod 7 at place i: whole numbers, whose sums are exact in any order.
-void check_sum(Rank& rank, const Algorithm& algorithm, std::vector<float>& values) {
+void check_sum(Rank& rank, const Algorithm& algorithm, std::span<float> values) {
   const int ranks = rank.others.size();
   for (size_t i = 0; i < values.size(); ++i)
     values[i] = static_cast<float>(rank.others.rank() + static_cast<int>(i % 7));
@@ -84,7 +90,7 @@ void check_sum(Rank& rank, const Algorithm& algorithm, std::vector<float>& value
 }
 
 // Seconds of one of `times` operations in a row, on the slowest rank.
-double time_of(Rank& rank, const Algorithm& algorithm, std::vector<float>& values, int64_t times) {
+double time_of(Rank& rank, const Algorithm& algorithm, std::span<float> values, int64_t times) {
   rank.others.barrier();
   const Clock::time_point start = Clock::now();
   for (int64_t i = 0; i < times; ++i) algorithm.run(*rank.large, values);
@@ -94,7 +100,8 @@ double time_of(Rank& rank, const Algorithm& algorithm, std::vector<float>& value
 
 void measure(Rank& rank, const Algorithm& algorithm, int64_t bytes, double budget) {
   constexpr int kSeries = 9;
-  std::vector<float> values(static_cast<size_t>(bytes) / sizeof(float));
+  Tensor array;
+  const std::span<float> values = memory(array, static_cast<size_t>(bytes) / sizeof(float));
   if (algorithm.sums) check_sum(rank, algorithm, values);
   time_of(rank, algorithm, values, 3);
   const double once = std::max(time_of(rank, algorithm, values, 3), 1e-8);
@@ -104,11 +111,11 @@ void measure(Rank& rank, const Algorithm& algorithm, int64_t bytes, double budge
   std::ranges::nth_element(series, series.begin() + kSeries / 2);
   if (rank.others.rank() != 0) return;
   const double ranks = rank.others.size(), seconds = series[kSeries / 2];
-  const double algbw = static_cast<double>(values.size() * sizeof(float)) / seconds / 1e9;
+  const double algbw = static_cast<double>(values.size_bytes()) / seconds / 1e9;
   std::cout << nlohmann::json{{"transport", rank.transport},
                               {"ranks", rank.others.size()},
                               {"algorithm", algorithm.name},
-                              {"bytes", values.size() * sizeof(float)},
+                              {"bytes", values.size_bytes()},
                               {"seconds", seconds},
                               {"times", times * kSeries},
                               {"algbw", algbw},

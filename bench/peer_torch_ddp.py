@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import time
+import warnings
 
 import torch
 import torch.distributed as dist
@@ -25,6 +26,7 @@ WARM_UP_STEPS = 8
 
 
 def train(rank, a, meeting_place):
+    warnings.simplefilter("ignore", FutureWarning)  # of the next name of broadcast_buffers
     torch.set_num_threads(a.threads)
     torch.manual_seed(rank)
     if a.ranks > 1:

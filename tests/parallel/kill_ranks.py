@@ -108,7 +108,7 @@ def shared_memory():
 
 
 def steps_in(metrics):
-    return metrics.read_text().count('"step"') // 2 if metrics.exists() else 0
+    return metrics.read_text().count('"event":"step"') if metrics.exists() else 0
 
 
 def soon(condition, seconds):
