@@ -11,7 +11,8 @@ def fields(curves):
     lines = [f"set multiplot layout {len(models)},2"]
     for number, ((model, strong), by_name) in enumerate(curves.items()):
         lines.append(f"set title \"{model}, {'strong' if strong else 'weak'} scaling\"")
-        lines.append("set key bottom left" if number == 0 else "unset key")
+        # Below the last curves of strong scaling, which stay high for long, is room for names.
+        lines.append("set key bottom left Left reverse samplen 3" if number == len(curves) - 1 else "unset key")
         for index, points in enumerate(by_name.values()):
             lines += [f"$curve{number}_{index} << EOD", *(f"{ranks} {percent:.3f}" for ranks, percent in points), "EOD"]
         lines.append("plot " + ", ".join(
