@@ -4,6 +4,7 @@
 #include <fstream>
 #include <set>
 
+#include "apps/job_environment.h"
 #include "apps/options.h"
 #include "parallel/agreement.h"
 #include "parallel/strategy.h"
@@ -38,12 +39,12 @@ std::vector<std::pair<std::string, std::string>> facts(const Settings& settings)
 Job::Job(const Settings& settings)
     : layout_{.ranks = settings.ranks, .replicas = settings.replicas, .shards = settings.shards} {
   if (settings.ranks == 1) return;
+  life_ = std::make_unique<SignsOfLife>(started_rank());  // also while it joins
   session_ = std::make_unique<mpi::Session>();
   CHECK(session_->size() == settings.ranks,
         "mpi: a job of {} ranks, {} expected; is this program built with the MPI whose mpirun has started it? ({})",
         session_->size(), settings.ranks, mpi::library());
   layout_.rank = session_->rank();
-  life_ = std::make_unique<SignsOfLife>(layout_.rank);
   communicator_ = std::make_unique<Communicator>(session_->open_transport(), session_->open_transport(),
                                                  find_reduce(settings.reduce).all_reduce);
 }

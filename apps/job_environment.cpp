@@ -25,6 +25,8 @@ int first_number(std::initializer_list<const char*> variables, int otherwise) {
 
 int started_ranks() { return first_number({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}, 1); }
 
+int started_rank() { return first_number({"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"}, 0); }
+
 int ranks_on_this_host(int ranks) { return first_number({"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"}, ranks); }
 
 }  // namespace convoy

@@ -7,6 +7,9 @@ namespace convoy {
 // Ranks that were started together, this one included; 1: none but this.
 int started_ranks();
 
+// Which of them this is; 0 when it is alone.
+int started_rank();
+
 // How many of a job's `ranks` share this host: as the environment says, else all.
 int ranks_on_this_host(int ranks);
 

@@ -41,7 +41,7 @@ std::optional<int> JobRecords::silent_rank() {
     Seen& seen = seen_[rank];
     const int64_t heartbeats = read(static_cast<int>(rank)).heartbeats;
     if (heartbeats != seen.heartbeats) seen = {heartbeats, now};
-    if (heartbeats > 0 && now - seen.since > kSilence) return static_cast<int>(rank);
+    if (now - seen.since > (heartbeats > 0 ? kSilence : kStart)) return static_cast<int>(rank);
   }
   return std::nullopt;
 }

@@ -28,10 +28,11 @@ class JobRecords {
   JobRecords& operator=(const JobRecords&) = delete;
 
   JobRecord read(int rank) const;
-  // A rank whose heart has been still for longer than kSilence, as seen by calls of this function.
+  // A rank whose heart has been still for longer than kSilence, as seen by calls of this function, or that has not begun
+  // within kStart.
   std::optional<int> silent_rank();
 
-  static constexpr std::chrono::seconds kHeartbeat{1}, kSilence{6};
+  static constexpr std::chrono::seconds kHeartbeat{1}, kSilence{6}, kStart{30};
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -102,10 +102,10 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
   while (waitpid(mpirun, &status, 0) < 0 && errno == EINTR) continue;
 
   if (silent) {
-    fail(
-        ErrorKind::peer, "{}",
-        how_it_ended(*silent, records.read(*silent),
-                     fmt::format("has shown no sign of life for {} s (is it stopped?)", JobRecords::kSilence.count())));
+    const JobRecord record = records.read(*silent);
+    const auto seconds = record.heartbeats > 0 ? JobRecords::kSilence : JobRecords::kStart;
+    const std::string fate = fmt::format("has shown no sign of life for {} s (is it stopped?)", seconds.count());
+    fail(ErrorKind::peer, "{}", how_it_ended(*silent, record, fate));
   }
   if (interrupted != 0) return 128 + interrupted;
   const int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

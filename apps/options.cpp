@@ -249,6 +249,9 @@ std::vector<OptionRow> build_table() {
            "new folder for metrics.jsonl and config.json; without it\nruns/<model>-<dataset>-<time>"),
       path("--save", "FILE", output, &S::save,
            "write the weights here at the end, also when interrupted (safetensors with PyTorch's names)"),
+      path("--trace", "FILE", output, &S::trace,
+           "write here what each rank and replica did in steps 2 to 21, to be seen in ui.perfetto.dev\n(JSON; "
+           "docs/parallel.md)"),
   };
 }
 

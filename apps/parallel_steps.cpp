@@ -57,20 +57,33 @@ void check_finite(DataParallel& parallel, const Totals& total, const Counts& cou
   throw AgreedError(ErrorKind::numeric, fmt::format("{}: the sum of finite losses is not finite{}", when, cure));
 }
 
+std::optional<Batch> next_batch(Loader& loader, Trace* trace) {
+  const TraceSpan span(trace, Trace::kStep, "next batch");
+  return loader.next();
+}
+
 }  // namespace
 
 std::optional<ParallelStepReport> step_in_parallel(DataParallel& parallel, Optimizer& optimizer, Loader& loader,
                                                    const Settings& settings, StepReport report,
                                                    const std::function<bool()>& stop_requested) {
+  Trace* const trace = parallel.trace();
+  if (trace != nullptr) trace->begin_step(report.step);
   Counts counts(parallel.layout());
+  const auto forward = [&](const Shard& shard, int64_t batch) {
+    const TraceSpan span(trace, Trace::of_shard(shard.index), "forward");
+    const Variable logits = shard.net(Variable(shard.images));
+    const Variable loss = softmax_cross_entropy(logits, shard.labels, settings.label_smoothing, batch);
+    counts.add(shard, logits, loss);
+    return loss;
+  };
   for (int64_t piece = 0; piece < settings.accumulate; ++piece) {
-    const std::optional<Batch> batch = loader.next();
+    const std::optional<Batch> batch = next_batch(loader, trace);
     if (!batch) return std::nullopt;
     if (piece == 0) parallel.begin_step();
     const auto work = [&](const Shard& shard) {
-      const Variable logits = shard.net(Variable(shard.images));
-      const Variable loss = softmax_cross_entropy(logits, shard.labels, settings.label_smoothing, batch->place.size);
-      counts.add(shard, logits, loss);
+      const Variable loss = forward(shard, batch->place.size);
+      const TraceSpan span(trace, Trace::of_shard(shard.index), "backward");
       loss.backward();
     };
     parallel.run(batch->images, batch->labels, batch->place, work, piece + 1 == settings.accumulate);
@@ -85,6 +98,7 @@ std::optional<ParallelStepReport> step_in_parallel(DataParallel& parallel, Optim
   report.samples = total.samples;
   report.correct = total.correct;
   report.times = parallel.times();
+  if (trace != nullptr) trace->end_step();
   return ParallelStepReport{report, total.stop};
 }
 

@@ -46,22 +46,21 @@ std::string times_text(const std::optional<StepTimes>& times) {
 
 }  // namespace
 
-void check_save(const Settings& settings) {
+void check_output(const char* option, const fs::path& path, const Settings& settings) {
   std::error_code error;
-  const fs::path& path = settings.save;
   if (!path.has_filename())
-    fail(ErrorKind::io, "--save {}: is a folder, the name of a file in it is wanted", path.string());
-  if (fs::is_directory(path, error)) fail(ErrorKind::io, "--save {}: is a folder", path.string());
+    fail(ErrorKind::io, "{} {}: is a folder, the name of a file in it is wanted", option, path.string());
+  if (fs::is_directory(path, error)) fail(ErrorKind::io, "{} {}: is a folder", option, path.string());
   if (fs::exists(path, error) && !fs::is_regular_file(path, error))
-    fail(ErrorKind::io, "--save {}: cannot be replaced, it is not an ordinary file", path.string());
+    fail(ErrorKind::io, "{} {}: cannot be replaced, it is not an ordinary file", option, path.string());
   if (!settings.run.empty()) {
-    const fs::path save = fs::weakly_canonical(fs::absolute(path, error), error);
+    const fs::path file = fs::weakly_canonical(fs::absolute(path, error), error);
     fs::path run_folder = fs::weakly_canonical(fs::absolute(settings.run, error), error);
     if (!run_folder.has_filename()) run_folder = run_folder.parent_path();  // typed as "run/"
-    if (save == run_folder) fail(ErrorKind::io, "--save {}: is the folder of --run", path.string());
-    if (save.parent_path() == run_folder) {
+    if (file == run_folder) fail(ErrorKind::io, "{} {}: is the folder of --run", option, path.string());
+    if (file.parent_path() == run_folder) {
       if (path.filename() == kMetrics || path.filename() == kConfig)
-        fail(ErrorKind::io, "--save {}: the run itself writes this file", path.string());
+        fail(ErrorKind::io, "{} {}: the run itself writes this file", option, path.string());
       if (!fs::exists(run_folder, error)) return;  // it will be created
     }
   }

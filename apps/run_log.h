@@ -24,9 +24,9 @@
 
 namespace convoy {
 
-// Throws Error(io) unless the weights can be written to settings.save, which may lie in the folder that this
-// run will create; leaves nothing behind.
-void check_save(const Settings& settings);
+// Throws Error(io) unless the file that `option` names, --save or --trace, can be written; it may lie in the folder that
+// this run will create. Leaves nothing behind.
+void check_output(const char* option, const std::filesystem::path& path, const Settings& settings);
 
 class RunLog {
  public:

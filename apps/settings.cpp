@@ -59,6 +59,7 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
         "--shards: {} is not a power of two", settings.shards);
   CHECK(settings.shards % workers == 0, "--shards: {} shards do not divide among {} ranks of {} replicas",
         settings.shards, settings.ranks, settings.replicas);
+  check_used(given, "--trace", settings.parallel(), where + ", which communicates with nobody");
   CHECK(settings.accumulate <= settings.batch, "--accumulate: {} micro-batches of a --batch of {}", settings.accumulate,
         settings.batch);
   CHECK(!settings.parallel() || parse_device(settings.device).kind == Device::Kind::cpu,

@@ -46,7 +46,7 @@ struct Settings {
   bool parallel() const { return shards > 1 || accumulate > 1 || strategy != "serial"; }
 
   int64_t log_every = 50;  // steps
-  std::filesystem::path run, init, save;
+  std::filesystem::path run, init, save, trace;
 
   // Of `convoy compare` alone; empty or 0: not given.
   std::vector<std::string> strategies, models;

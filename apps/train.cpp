@@ -19,6 +19,7 @@
 #include "layers/weights.h"
 #include "parallel/agreement.h"
 #include "parallel/strategy.h"
+#include "tensor/atomic_file.h"
 
 namespace convoy {
 namespace {
@@ -162,13 +163,15 @@ Material prepare(const Settings& settings, bool tell_warnings) {
   return material;
 }
 
-std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Material& material, Job& job) {
+std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Material& material, Job& job,
+                                            Trace* trace) {
   if (!settings.parallel()) return nullptr;
   return std::make_unique<DataParallel>(
       *material.net, [&settings, &material] { return make_net(settings, material.data.train); },
       DataParallelOptions{.layout = job.layout(),
                           .threads = settings.threads,
-                          .bucket_bytes = static_cast<int64_t>(settings.bucket_mb * (1 << 20))},
+                          .bucket_bytes = static_cast<int64_t>(settings.bucket_mb * (1 << 20)),
+                          .trace = trace},
       job.others());
 }
 
@@ -178,7 +181,8 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
   Material material;
   agree(job.others(), [&] {
     if (job.first() && !settings.run.empty()) check_run_folder(settings.run);
-    if (job.first() && !settings.save.empty()) check_save(settings);
+    if (job.first() && !settings.save.empty()) check_output("--save", settings.save, settings);
+    if (job.first() && !settings.trace.empty()) check_output("--trace", settings.trace, settings);
     material = prepare(settings, job.first());
     if (job.first()) log.emplace(settings);
   });
@@ -193,18 +197,24 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
   }
   const InterruptGuard interrupt(job.others() != nullptr);
   try {
-    const std::unique_ptr<DataParallel> parallel = make_parallel(settings, material, job);
+    const auto trace = settings.trace.empty() ? nullptr : std::make_unique<Trace>(job.layout(), job.others());
+    const std::unique_ptr<DataParallel> parallel = make_parallel(settings, material, job, trace.get());
     const StepCount steps = count_steps(settings, data.train.size());
     std::optional<Progress> progress(steps);
     const TrainingResult result = train(
         net, data, settings, events(settings, steps, interrupt, job, log ? &*log : nullptr, *progress), parallel.get());
     progress.reset();
     const int exit_code = result.stopped ? 128 + std::max(interrupt.signal(), 1) : 0;
+    const std::string trace_text = trace == nullptr ? "" : trace->json(job.others());
     if (!job.first()) return exit_code;
     print_result(result, settings);
     if (!settings.save.empty()) {
       save_weights(net, settings.save);
       fmt::print("weights  {} (after step {})\n", settings.save.string(), result.steps);
+    }
+    if (trace != nullptr) {
+      write_file_atomically(settings.trace, trace_text);
+      fmt::print("trace    {} (open it in ui.perfetto.dev)\n", settings.trace.string());
     }
     result.stopped ? log->interrupted(result) : log->summary(result);
     return exit_code;

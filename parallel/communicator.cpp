@@ -8,12 +8,14 @@ struct Reduction::State {
   std::span<float> values;
   std::mutex mutex;
   std::condition_variable changed;
-  bool done = false;  // guarded by mutex, as the error
+  bool done = false;  // guarded by mutex, as all below
   std::exception_ptr error;
+  Span span;
 
-  void finish(std::exception_ptr with) {
+  void finish(std::exception_ptr with, std::chrono::steady_clock::time_point begin) {
     const std::lock_guard lock(mutex);
     error = std::move(with);
+    span = {begin, std::chrono::steady_clock::now()};
     done = true;
     changed.notify_all();
   }
@@ -23,6 +25,11 @@ void Reduction::wait() {
   std::unique_lock lock(state_->mutex);
   state_->changed.wait(lock, [&] { return state_->done; });
   if (state_->error) std::rethrow_exception(state_->error);
+}
+
+Reduction::Span Reduction::span() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->span;
 }
 
 Communicator::Communicator(std::unique_ptr<Transport> small, std::unique_ptr<Transport> large, AllReduce algorithm)
@@ -57,13 +64,14 @@ void Communicator::work() {
     const std::shared_ptr<Reduction::State> reduction = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
+    const auto begin = std::chrono::steady_clock::now();
     std::exception_ptr error;
     try {
       algorithm_(*large_, reduction->values);
     } catch (...) {
       error = std::current_exception();
     }
-    reduction->finish(error);
+    reduction->finish(error, begin);
     lock.lock();
   }
 }

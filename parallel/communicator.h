@@ -11,6 +11,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -30,6 +31,12 @@ class Reduction {
  public:
   // Blocks until the sum is there. Throws what went wrong with it.
   void wait();
+
+  // After wait(): when its turn had come, and when it was done.
+  struct Span {
+    std::chrono::steady_clock::time_point begin, end;
+  };
+  Span span() const;
 
  private:
   friend class Communicator;

@@ -55,11 +55,12 @@ DataParallel::DataParallel(Module& net, const std::function<std::unique_ptr<Modu
                            const DataParallelOptions& options, Communicator* others)
     : layout_((check(options.layout, others), options.layout)),
       others_(others),
+      trace_(options.trace),
       copies_(make_copies(layout_, make)),
       nets_(all_nets(net, copies_)),
       replica_slots_(static_cast<size_t>(layout_.replicas)),
-      gradients_(parameters(), options.bucket_bytes, others),
-      exchange_(slots(), others),
+      gradients_(parameters(), options.bucket_bytes, others, options.trace),
+      exchange_(slots(), others, options.trace),
       threads_(slots(), std::max(1, options.threads / layout_.replicas), [this] { exchange_.close(); }) {
   share_weights();
 }
@@ -121,7 +122,10 @@ void DataParallel::copy_weights() {
 void DataParallel::begin_step() {
   times_ = {};
   const auto start = Clock::now();
-  copy_weights();
+  {
+    const TraceSpan span(trace_, Trace::kStep, "copy weights");
+    copy_weights();
+  }
   times_.copy = seconds_since(start);
   for (Module* net : nets_) {
     net->set_training(true);
@@ -130,6 +134,7 @@ void DataParallel::begin_step() {
 }
 
 void DataParallel::begin_evaluation() {
+  if (trace_ != nullptr) trace_->pause();
   copy_weights();
   for (Module* net : nets_) net->set_training(false);
 }
@@ -137,6 +142,7 @@ void DataParallel::begin_evaluation() {
 void DataParallel::run(const Tensor& images, const Tensor& labels, const BatchPlace& place, const Work& work,
                        bool last) {
   const auto start = Clock::now();
+  const TraceSpan span(trace_, Trace::kStep, "compute");
   const StepRandomness randomness = step_randomness();
   if (last) gradients_.start();
   threads_.run([&](size_t index) {
@@ -161,12 +167,14 @@ Totals DataParallel::total(std::span<const Totals> of_shards) {
     });
     return leaves.front();
   };
+  const TraceSpan span(trace_, Trace::kStep, "add up losses");
   const Totals here = sum({of_shards.begin(), of_shards.end()});
   return others_ == nullptr ? here : sum(others_->all_gather(here));
 }
 
 void DataParallel::finish_gradients() {
   const auto start = Clock::now();
+  const TraceSpan span(trace_, Trace::kStep, "wait for gradients");
   gradients_.finish();
   times_.communicate += seconds_since(start);
   times_.reduce += gradients_.seconds_adding();
@@ -174,6 +182,7 @@ void DataParallel::finish_gradients() {
 
 void DataParallel::update(const std::function<void()>& step) {
   const auto start = Clock::now();
+  const TraceSpan span(trace_, Trace::kStep, "update");
   step();
   times_.update += seconds_since(start);
 }

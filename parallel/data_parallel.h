@@ -22,6 +22,7 @@
 #include "parallel/layout.h"
 #include "parallel/shard_exchange.h"
 #include "parallel/shard_threads.h"
+#include "parallel/trace.h"
 #include "tensor/cut.h"
 
 namespace convoy {
@@ -30,6 +31,7 @@ struct DataParallelOptions {
   Layout layout;
   int threads = 1;  // OpenMP threads of this process, shared out among its replicas
   int64_t bucket_bytes = int64_t{1} << 20;
+  Trace* trace = nullptr;  // gets what happens in a step, where there is one
 };
 
 // One shard of a batch, for the thread that computes it.
@@ -67,6 +69,7 @@ class DataParallel {
 
   const Layout& layout() const { return layout_; }
   Communicator* others() const { return others_; }
+  Trace* trace() const { return trace_; }
 
   // Training mode, gradients cleared, weights copied to the replicas.
   void begin_step();
@@ -94,6 +97,7 @@ class DataParallel {
 
   Layout layout_;
   Communicator* others_;
+  Trace* trace_;
   std::vector<std::unique_ptr<Module>> copies_;  // of shards 1, 2, …
   std::vector<Module*> nets_;                    // of each shard
   std::vector<std::mutex> replica_slots_;

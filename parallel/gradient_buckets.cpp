@@ -20,11 +20,16 @@ struct GradientBuckets::State {
   std::vector<Tensor> flat;  // of each shard [total]
   std::vector<std::unique_ptr<Bucket>> buckets;
   Communicator* others = nullptr;
+  Trace* trace = nullptr;
   std::atomic<bool> started = false;
 
   std::mutex mutex;
   size_t next = 0;  // the first bucket not yet summed; guarded by mutex, as all below
-  std::vector<Reduction> pending;
+  struct Pending {
+    Reduction reduction;
+    int64_t bytes;
+  };
+  std::vector<Pending> pending;
   double seconds_adding = 0;
 
   std::span<float> values(size_t shard, const Range& range) {
@@ -42,14 +47,16 @@ struct GradientBuckets::State {
     const auto start = std::chrono::steady_clock::now();
     reduce_tree(flat.size(), [&](size_t i, size_t j) { add(values(i, range), values(j, range)); });
     seconds_adding += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (others != nullptr) pending.push_back(others->all_reduce(values(0, range)));
+    if (others == nullptr) return;
+    pending.push_back({others->all_reduce(values(0, range)), range.size() * static_cast<int64_t>(sizeof(float))});
   }
 };
 
 GradientBuckets::GradientBuckets(const std::vector<std::vector<Variable>>& shards, int64_t bucket_bytes,
-                                 Communicator* others)
+                                 Communicator* others, Trace* trace)
     : state_(std::make_shared<State>()) {
   state_->others = others;
+  state_->trace = trace;
   const std::vector<Variable>& parameters = shards.front();
   std::vector<size_t> bucket_of(parameters.size());
   std::vector<int64_t> begin_of(parameters.size());
@@ -98,7 +105,7 @@ void GradientBuckets::start() {
 }
 
 void GradientBuckets::finish() {
-  std::vector<Reduction> pending;
+  std::vector<State::Pending> pending;
   {
     const std::lock_guard lock(state_->mutex);
     state_->started = false;
@@ -106,7 +113,12 @@ void GradientBuckets::finish() {
     while (state_->next < state_->buckets.size()) state_->sum(state_->buckets[state_->next++]->range);
     pending.swap(state_->pending);
   }
-  for (Reduction& reduction : pending) reduction.wait();
+  for (auto& [reduction, bytes] : pending) {
+    reduction.wait();
+    if (state_->trace == nullptr) continue;
+    const Reduction::Span span = reduction.span();
+    state_->trace->add(Trace::kCommunication, "all-reduce", span.begin, span.end, bytes);
+  }
 }
 
 }  // namespace convoy

@@ -15,6 +15,7 @@
 
 #include "autograd/variable.h"
 #include "parallel/communicator.h"
+#include "parallel/trace.h"
 
 namespace convoy {
 
@@ -22,8 +23,9 @@ class GradientBuckets {
  public:
   // shards[i] are the parameters as shard i of this process sees them, in the same order for all; their gradients are
   // placed here. A bucket holds at least one parameter, and more while they fit into `bucket_bytes`. `others`: all
-  // ranks, or null.
-  GradientBuckets(const std::vector<std::vector<Variable>>& shards, int64_t bucket_bytes, Communicator* others);
+  // ranks, or null. `trace`, or null, gets the sums between ranks.
+  GradientBuckets(const std::vector<std::vector<Variable>>& shards, int64_t bucket_bytes, Communicator* others,
+                  Trace* trace = nullptr);
   ~GradientBuckets();
 
   // The next backward pass of each shard, any number of threads, is the last of this step: it sums.

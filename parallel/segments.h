@@ -7,6 +7,7 @@
 
 #include "parallel/transport.h"
 #include "tensor/cut.h"
+#include "tensor/tensor.h"
 
 namespace convoy {
 
@@ -28,18 +29,19 @@ void add(std::span<float> into, std::span<const float> from);
 template <class Added>
 void receive_and_add(Transport& transport, int from, std::span<float> values, const std::vector<Range>& incoming,
                      Added&& added) {
-  std::vector<float> staging[2];
-  const auto start = [&](size_t i) {
-    std::vector<float>& buffer = staging[i % 2];
-    buffer.resize(static_cast<size_t>(incoming[i].size()));
-    return transport.receive(from, bytes_of(std::span(buffer)));
+  Tensor buffers[2];  // of the pool, which keeps them from one sum to the next
+  const auto staging = [&](size_t i) {
+    Tensor& buffer = buffers[i % 2];
+    if (!buffer.defined()) buffer = Tensor::empty({kSegmentFloats}, DType::f32, Device{});
+    return std::span(buffer.data<float>(), static_cast<size_t>(incoming[i].size()));
   };
+  const auto start = [&](size_t i) { return transport.receive(from, bytes_of(staging(i))); };
   std::unique_ptr<Message> next = incoming.empty() ? nullptr : start(0);
   for (size_t i = 0; i < incoming.size(); ++i) {
     const std::unique_ptr<Message> message = std::move(next);
     if (i + 1 < incoming.size()) next = start(i + 1);
     message->wait();
-    add(part(values, incoming[i]), staging[i % 2]);
+    add(part(values, incoming[i]), staging(i));
     added(i);
   }
 }

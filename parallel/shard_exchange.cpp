@@ -75,8 +75,8 @@ class ShardExchange::OfShard : public BatchExchange {
   size_t shard_;
 };
 
-ShardExchange::ShardExchange(std::vector<std::mutex*> slots, Communicator* others)
-    : slots_(std::move(slots)), others_(others), parts_(slots_.size()) {
+ShardExchange::ShardExchange(std::vector<std::mutex*> slots, Communicator* others, Trace* trace)
+    : slots_(std::move(slots)), others_(others), trace_(trace), parts_(slots_.size()) {
   for (size_t shard = 0; shard < slots_.size(); ++shard) of_shard_.push_back(std::make_unique<OfShard>(*this, shard));
 }
 
@@ -91,6 +91,8 @@ void ShardExchange::close() {
 }
 
 std::shared_ptr<const ShardExchange::Values> ShardExchange::meet(size_t shard, Values mine, Merge merge) {
+  const TraceSpan span(trace_, Trace::of_shard(shard), "batch norm exchange",
+                       static_cast<int64_t>(mine.size() * sizeof(double)));
   std::unique_lock lock(mutex_);
   parts_[shard] = std::move(mine);
   if (++arrived_ == parts_.size() && !closed_) {

@@ -11,6 +11,7 @@
 
 #include "autograd/batch_exchange.h"
 #include "parallel/communicator.h"
+#include "parallel/trace.h"
 
 namespace convoy {
 
@@ -18,7 +19,8 @@ class ShardExchange {
  public:
   // Among slots.size() shards of this process and, unless `others` is null, those of all other ranks. Shard i holds
   // slots[i] while it computes; it is given up while the shard waits, so that one slot suffices for many shards.
-  ShardExchange(std::vector<std::mutex*> slots, Communicator* others);
+  // `trace`, or null, gets how long each shard was held up.
+  ShardExchange(std::vector<std::mutex*> slots, Communicator* others, Trace* trace = nullptr);
   ~ShardExchange();
 
   // The exchange as shard i of this process sees it.
@@ -38,6 +40,7 @@ class ShardExchange {
 
   std::vector<std::mutex*> slots_;
   Communicator* others_;
+  Trace* trace_;
   std::vector<std::unique_ptr<OfShard>> of_shard_;
 
   // --- guarded by mutex_
