@@ -154,7 +154,7 @@ def main():
              f"- machine: {machine}, two of them used; load before the run: {load:.2f}",
              f"- command: `{shlex.join(shown)}`",
              f"- medians over {a.rounds} interleaved rounds; a speed-up is the median of the rounds' own ratios to the first row",
-             f"- Convoy: whole steps of `convoy train` with loader ({a.workers} threads per process) and augmentation, the median of "
+             f"- Convoy: whole steps of `convoy train` with loader ({a.workers} thread(s) per process) and augmentation, the median of "
              f"{a.epochs - 1} epochs after the first; the first row's loader has the other core to itself, which flatters it",
              "- Convoy's batch norm sees the whole batch in every strategy; PyTorch DDP's sees the part of its rank, and exchanges nothing",
              "- PyTorch: median steps on noise in memory, malloc's thresholds raised; gloo over the loopback interface, gradient_as_bucket_view"]
