@@ -6,12 +6,14 @@
 namespace convoy {
 namespace {
 
-// What else the library says when a rank dies: rank 0 has called MPI_ABORT, and, of the others, that shared memory of the
-// dead one can no longer be read.
+// What else the library says when a rank dies: that one has called MPI_ABORT; of the others, that shared memory of the dead
+// one can no longer be read; and, from its own handler, where a process was when a signal came.
 bool is_aftermath(const std::string& line) {
   static const std::regex unreadable(R"(^\[\S+:\d+\] Read -?\d+, expected \d+, errno = \d+\s*$)");
+  static const std::regex crash(
+      R"(^\[\S+:\d+\] (\*\*\* (Process received signal|End of error message) \*\*\*|Signal|Failing at|\[ ?\d+\]))");
   return line == "\n" || line.starts_with("MPI_ABORT was invoked") || line.starts_with("mpirun: Forwarding signal") ||
-         std::regex_search(line, unreadable);
+         std::regex_search(line, unreadable) || std::regex_search(line, crash);
 }
 
 }  // namespace

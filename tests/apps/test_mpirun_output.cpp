@@ -66,5 +66,13 @@ TEST(MpirunOutput, what_follows_a_death_is_not_passed_on) {
             "");
 }
 
+TEST(MpirunOutput, reports_of_the_librarys_signal_handler_are_not_passed_on) {
+  EXPECT_EQ(hear("[vm:15] *** Process received signal ***\n[vm:15] Signal: Segmentation fault (11)\n"
+                 "[vm:15] Signal code: Address not mapped (1)\n[vm:15] Failing at address: 0x8\n"
+                 "[vm:15] [ 0] /lib/libc.so.6(+0x3bf90)[0x7f0]\n[vm:15] *** End of error message ***\n[vm:15] mine\n")
+                .passed_on,
+            "[vm:15] mine\n");
+}
+
 }  // namespace
 }  // namespace convoy
