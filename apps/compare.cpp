@@ -111,7 +111,10 @@ int run_plan(Comparison& comparison, const fs::path& root, const SignalFile& sig
     };
     int interrupted = 0;
     const std::optional<RunResult> result = run_training(comparison.plan, runs[i], root, signals, interrupted, tick);
-    if (!result) return interrupted;
+    if (!result) {
+      line.print(label + "  interrupted");
+      return interrupted;
+    }
     comparison.results.push_back(*result);
     line.print(result->good()
                    ? fmt::format("{}  {:>7.2f} s  {:>7.0f} samples/s  {:.2f} %", label, result->seconds,
@@ -156,6 +159,7 @@ void write_report(const Comparison& comparison, const fs::path& root, const Sign
 
 int run_compare(const GivenOptions& given) {
   CHECK(started_ranks() == 1, "compare: starts its own ranks; run it without mpirun or srun");
+  const SignalFile signals;  // before anything starts a thread, to which a signal could be delivered instead
   Comparison comparison{.plan = make_plan(given),
                         .results = {},
                         .summaries = {},
@@ -168,7 +172,6 @@ int run_compare(const GivenOptions& given) {
   create_folder(root);
   for (const std::string& note : comparison.plan.notes) fmt::print("{}\n", note);
 
-  const SignalFile signals;
   const int signal = run_plan(comparison, root, signals);
   comparison.interrupted = signal != 0;
   comparison.summaries = summarise(comparison.plan, comparison.results, comparison.cores);

@@ -20,6 +20,7 @@ body { font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #222; backgro
 h1, h2, h3 { line-height: 1.2 } h2 { margin-top: 3rem; border-bottom: 1px solid #ccc }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0 }
 th, td { padding: .25rem .8rem; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top }
+td:nth-child(-n+2) { white-space: nowrap }
 .number { text-align: right; white-space: nowrap } .failed { color: #b00020 } .beyond td { color: #777 }
 .wide { overflow-x: auto } .note { color: #555; margin: .2rem 0 }
 figure { margin: 1.5rem 0 } figcaption { font-weight: 600 } svg { max-width: 100%; height: auto }

@@ -223,7 +223,7 @@ std::string shares_script(const std::vector<Measured>& rows) {
         ", \\\n  $unsplit using (0):1:(0):(100):($1-0.35):($1+0.35) with boxxyerror fillcolor rgb \"#dddddd\" "
         "fillstyle solid noborder"
         " notitle, \\\n  $unsplit using (50):1:(\"one step on one set of weights: not timed in parts\") with labels "
-        "textcolor rgb \"#444444\"";
+        "textcolor rgb \"#444444\" notitle";
   }
   return data + fmt::format("$names << EOD\n{}EOD\n", names) + bar_axes(rows.size()) +
          "set xlabel \"share of the training time of rank 0, in percent\"\nset xrange [0:100]\n"

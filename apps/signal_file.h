@@ -5,8 +5,8 @@
 
 namespace convoy {
 
-// The two signals, arriving while one lives, can be read from a file instead. One at a time; made and destroyed by the same
-// thread, while no other runs.
+// The two signals, arriving while one lives, can be read from a file instead. One at a time, made before
+// other threads are started: the system hands a signal to any thread that does not block it.
 class SignalFile {
  public:
   SignalFile();

@@ -213,6 +213,11 @@ TEST(comparison_plots, draw_what_was_measured_with_the_oversubscribed_set_apart)
   EXPECT_NE(comparison_plots(made_up())[1].script.find("oversubscribed"), std::string::npos);
 }
 
+TEST(comparison_plots, what_is_not_timed_in_parts_does_not_get_into_the_legend) {
+  const std::string script = comparison_plots(made_up()).at(4).script;
+  EXPECT_NE(script.find("with labels textcolor rgb \"#444444\" notitle"), std::string::npos) << script;
+}
+
 TEST(comparison_page, text_is_escaped) {
   EXPECT_EQ(html_text("a < b & \"c\" > d"), "a &lt; b &amp; &quot;c&quot; &gt; d");
 }
