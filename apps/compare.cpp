@@ -15,6 +15,7 @@
 #include "apps/comparison_table.h"
 #include "apps/job_environment.h"
 #include "apps/live_line.h"
+#include "apps/machine.h"
 #include "apps/number_text.h"
 #include "apps/run_folder.h"
 #include "data/sha256.h"
@@ -70,10 +71,14 @@ std::optional<RunResult> run_training(const ComparisonPlan& plan, const PlannedR
   const fs::path folder = root / plan.folder_of(run);
   const ChildOutcome outcome = run_child(training_words(plan, run, folder), signals, tick);
   interrupted = outcome.interrupted;
-  if (interrupted != 0) return {};
+  const fs::path weights = folder / "weights.safetensors";
+  if (interrupted != 0) {
+    std::error_code none;
+    fs::remove(weights, none);
+    return {};
+  }
   RunResult result{.run = run, .exit_code = outcome.exit_code};
   if (outcome.exit_code == 0) {
-    const fs::path weights = folder / "weights.safetensors";
     read_metrics(folder, result);
     result.weights_sha256 = sha256_of_file(weights);
     // Its digest says all that the comparison wants of it, and there is one for every run.
@@ -164,6 +169,7 @@ int run_compare(const GivenOptions& given) {
                         .results = {},
                         .summaries = {},
                         .cores = available_cores(),
+                        .load = load_average(),
                         .machine = machine_facts(),
                         .command = command_line(given)};
   const auto run = given.find("--run");

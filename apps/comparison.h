@@ -20,12 +20,14 @@ struct Comparison {
   std::vector<RunResult> results;  // in the order of plan.runs(), fewer when interrupted
   std::vector<ModelSummary> summaries;
   int cores = 1;              // that this process may use
+  double load = 0;            // of other programs, before the first run (load_average())
   std::vector<Fact> machine;  // CPU, cores, kernels, date, version
   std::string command;        // that prints the same comparison again
   bool interrupted = false;
 
   size_t failed() const;
-  bool oversubscribed() const;  // whether any configuration is
+  bool oversubscribed() const;              // whether any configuration is
+  bool busy() const { return load > 0.5; }  // too much so to measure speed
 };
 
 // The settings that all trainings of a model share, as config.json names them.

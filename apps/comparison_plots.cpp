@@ -252,7 +252,8 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
           scaling_script(comparison, rows, "efficiency in percent", "100",
                          [](double speedup, int workers) { return 100 * speedup / workers; }));
     }
-    add("loss", "Training loss: the same curve, whoever computes", loss_script(comparison, summary));
+    add("loss", "Training loss by strategy; equal curves lie on each other, marks are staggered",
+        loss_script(comparison, summary));
     add("shares", "Where the time goes", shares_script(rows));
   }
   return plots;

@@ -19,14 +19,15 @@ std::string seconds_text(double seconds) {
 std::string same_text(const Difference& difference) {
   if (difference.same_bits) return "yes, bit for bit";
   const std::string loss = fmt::format("final loss within {:.2g} %", 100 * difference.loss);
-  if (difference.accuracy_holds()) return fmt::format("{}, accuracy within {} %", loss, Difference::kAllowedAccuracy);
-  return fmt::format("{}, but accuracy {:.2f} % away", loss, difference.accuracy);
+  if (difference.accuracy_holds())
+    return fmt::format("{}, accuracy within {} points", loss, Difference::kAllowedAccuracy);
+  return fmt::format("{}, but accuracy {:.2f} points away", loss, difference.accuracy);
 }
 
 std::string same_in_brief(const Difference& difference) {
   if (difference.same_bits) return "yes, bit for bit";
   return fmt::format("loss {:.1g} %, acc {}", 100 * difference.loss,
-                     difference.accuracy_holds() ? "ok" : fmt::format("{:.2f} %", difference.accuracy));
+                     difference.accuracy_holds() ? "ok" : fmt::format("{:.2f} points", difference.accuracy));
 }
 
 ComparisonRow row_of(const Configuration& configuration, const ConfigurationSummary& summary) {
@@ -88,6 +89,10 @@ std::vector<std::string> table_notes(const Comparison& comparison) {
     notes.push_back(
         fmt::format("* oversubscribed: more workers than the {} core{} of this machine; no result on scaling.",
                     comparison.cores, comparison.cores == 1 ? "" : "s"));
+  if (comparison.busy())
+    notes.push_back(fmt::format(
+        "The machine was busy (load {:.1f} before the first run): times and speed-ups are not to be relied on.",
+        comparison.load));
   if (comparison.plan.quick)
     notes.push_back("A quick run: so few images and steps show that all is well, not how well it trains or scales.");
   return notes;

@@ -17,6 +17,7 @@
 #include "apps/job_records.h"
 #include "apps/mpirun_output.h"
 #include "apps/signal_file.h"
+#include "tensor/device.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -65,6 +66,9 @@ std::string how_it_ended(int rank, const JobRecord& record, const std::string& f
 }  // namespace
 
 int launch_ranks(const char* command, const GivenOptions& given, const Settings& settings) {
+  const int cores = available_cores();
+  if (settings.ranks > 2 * cores)
+    fmt::print(stderr, "convoy: warning: starting {} processes on {} cores\n", settings.ranks, cores);
   JobRecords records(settings.ranks);
   int pipe_ends[2];
   if (pipe2(pipe_ends, O_CLOEXEC) != 0) fail(ErrorKind::device, "mpirun: cannot be started: {}", std::strerror(errno));

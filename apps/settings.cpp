@@ -57,10 +57,12 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
   if (settings.shards == 0) settings.shards = 8;
   CHECK(!reduce.fixed_shards || std::has_single_bit(static_cast<unsigned>(settings.shards)),
         "--shards: {} is not a power of two", settings.shards);
-  CHECK(settings.shards % workers == 0, "--shards: {} shards do not divide among {} ranks of {} replicas",
+  CHECK(settings.shards % workers == 0,
+        "--shards: {} shards do not divide among {} ranks of {} replicas; choose a power of two of each",
         settings.shards, settings.ranks, settings.replicas);
   check_used(given, "--trace", settings.parallel(), where + ", which communicates with nobody");
-  CHECK(settings.accumulate <= settings.batch, "--accumulate: {} micro-batches of a --batch of {}", settings.accumulate,
+  CHECK(settings.accumulate <= settings.batch,
+        "--accumulate: {} micro-batches of a --batch of {}, at least one image each is needed", settings.accumulate,
         settings.batch);
   CHECK(!settings.parallel() || parse_device(settings.device).kind == Device::Kind::cpu,
         "--device {}: {} runs on the CPU only so far; leave out --device", settings.device,

@@ -69,11 +69,16 @@ std::string method_text(const Settings& settings) {
 
 // "ddp: 2 ranks, tree over 8 shards, buckets of 1 MiB".
 std::string parallel_text(const Settings& settings) {
+  const auto counted = [](int count, const char* what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+  };
   std::string text = settings.strategy + ":";
   const StrategyRow& strategy = find_strategy(settings.strategy);
-  if (strategy.ranks) text += fmt::format(" {} ranks,", settings.ranks);
-  if (strategy.replicas) text += fmt::format(" {} replicas{},", settings.replicas, strategy.ranks ? " each" : "");
-  text += fmt::format(" {} over {} shards, buckets of {} MiB", settings.reduce, settings.shards, settings.bucket_mb);
+  if (strategy.ranks) text += fmt::format(" {},", counted(settings.ranks, "rank"));
+  if (strategy.replicas)
+    text += fmt::format(" {}{},", counted(settings.replicas, "replica"), strategy.ranks ? " each" : "");
+  text += fmt::format(" {} over {}", settings.reduce, counted(settings.shards, "shard"));
+  if (settings.ranks > 1) text += fmt::format(", buckets of {} MiB", settings.bucket_mb);
   if (settings.accumulate > 1) text += fmt::format(", {} micro-batches", settings.accumulate);
   return text;
 }
