@@ -13,6 +13,7 @@
 #include "apps/comparison_traffic.h"
 #include "tensor/error.h"
 #include "tests/apps/run_convoy.h"
+#include "tests/apps/with_mpi.h"
 
 namespace convoy {
 namespace {
@@ -31,6 +32,7 @@ std::vector<std::string> names_of(const ComparisonPlan& plan) {
 }
 
 TEST(comparison_plan, has_serial_first_and_every_strategy_with_the_workers_that_suit_it) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
   EXPECT_EQ(names_of(plan_of({{"--strategies", "openmp,replicated,hybrid"}, {"--workers-list", "1,2,3,4,6"}})),
             (std::vector<std::string>{"serial", "openmp-2", "openmp-3", "openmp-4", "openmp-6", "replicated-1",
                                       "replicated-2", "replicated-3", "replicated-4", "replicated-6", "hybrid-2x2",
@@ -53,6 +55,7 @@ TEST(comparison_plan, every_configuration_runs_once_in_each_round) {
 }
 
 TEST(comparison_plan, each_worker_has_one_thread_and_all_train_the_same) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
   const ComparisonPlan plan = plan_of(
       {{"--strategies", "openmp,replicated,ddp,hybrid"}, {"--workers-list", "4"}, {"--batch", "32"}, {"--seed", "7"}});
   const char* const kThreads[] = {"1", "4", "4", "1", "2"};
