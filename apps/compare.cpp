@@ -165,12 +165,13 @@ void write_report(const Comparison& comparison, const fs::path& root, const Sign
 int run_compare(const GivenOptions& given) {
   CHECK(started_ranks() == 1, "compare: starts its own ranks; run it without mpirun or srun");
   const SignalFile signals;  // before anything starts a thread, to which a signal could be delivered instead
+  const double load = load_average();
   Comparison comparison{.plan = make_plan(given),
                         .results = {},
                         .summaries = {},
                         .cores = available_cores(),
-                        .load = load_average(),
-                        .machine = machine_facts(),
+                        .load = load,
+                        .machine = machine_facts(load),
                         .command = command_line(given)};
   const auto run = given.find("--run");
   if (run != given.end()) check_run_folder(run->second);

@@ -37,7 +37,7 @@ std::vector<Fact> shared_settings(const ComparisonPlan& plan, size_t model) {
   return facts;
 }
 
-std::vector<Fact> machine_facts() {
+std::vector<Fact> machine_facts(double load) {
   const std::string commit = kCommit;
   return {
       {"CPU", cpu_name()},
@@ -45,7 +45,7 @@ std::vector<Fact> machine_facts() {
       {"kernels", kernels({}).name},
       {"threads", "one for each worker; each process has loader threads beside them"},
       {"memory", fmt::format("{:.1f} GiB", static_cast<double>(memory_in_bytes()) / (1 << 30))},
-      {"load", fmt::format("{:.1f} programs were running on average in the minute before", load_average())},
+      {"load", fmt::format("{:.1f} programs were running on average in the minute before", load)},
       {"MPI", mpi::built() ? mpi::library() : "none"},
       {"Convoy",
        fmt::format("{}{}, built with {}", CONVOY_VERSION, commit.empty() ? "" : ", commit " + commit, CONVOY_COMPILER)},

@@ -33,7 +33,7 @@ struct Comparison {
 // The settings that all trainings of a model share, as config.json names them.
 std::vector<Fact> shared_settings(const ComparisonPlan& plan, size_t model);
 
-// Of this machine and build, now.
-std::vector<Fact> machine_facts();
+// Of this machine and build, now; `load` as in Comparison.
+std::vector<Fact> machine_facts(double load);
 
 }  // namespace convoy
