@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <vector>
 
+#include "apps/job_environment.h"
 #include "apps/machine.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/find_row.h"
@@ -50,13 +52,46 @@ Device parse_device(std::string_view text) {
   throw unknown_name("device", text, std::vector<std::string>{"cpu", "cuda", "cuda:N"});
 }
 
-Stream open_stream(const Settings& settings) {
-  const Device device = parse_device(settings.device);
+namespace {
+
+// The device of a replica of this process.
+Device device_of(const Settings& settings, int replica) {
+  Device device = parse_device(settings.device);
+  if (device.kind == Device::Kind::cpu || settings.ranks * settings.replicas == 1) return device;
+  const int count = cuda::device_count(), wanted = local_rank() * settings.replicas + replica;
+  // NCCL takes ranks of different "hosts" to be on different GPUs: the way to try two ranks on one.
+  device.index = count > 0 && std::getenv("NCCL_HOSTID") != nullptr ? wanted % count : wanted;
+  if (count > 0 && device.index >= count)
+    fail(ErrorKind::device,
+         "--device cuda: {} ranks with {} replicas each want more GPUs than this host's {}; start fewer, or train on "
+         "the CPU",
+         ranks_on_this_host(settings.ranks), settings.replicas, count);
+  return device;
+}
+
+Stream open_stream(const Settings& settings, const Device& device) {
   Stream stream = device.kind == Device::Kind::cuda ? cuda::make_stream(device.index) : Stream{};
-  stream.threads = settings.threads;
+  stream.threads = std::max(1, settings.threads / settings.replicas);
   stream.precision = find_precision(settings.precision).value;
   stream.convolution = find_convolution_algorithm(settings.conv_algo).value;
   return stream;
+}
+
+}  // namespace
+
+Stream open_stream(const Settings& settings) {
+  Stream stream = open_stream(settings, device_of(settings, 0));
+  stream.threads = settings.threads;
+  return stream;
+}
+
+std::vector<Stream> replica_streams(const Settings& settings) {
+  std::vector<Stream> streams;
+  for (int replica = 0; replica < settings.replicas; ++replica) {
+    const bool gpu = current_stream().device.kind == Device::Kind::cuda;
+    streams.push_back(gpu && replica == 0 ? current_stream() : open_stream(settings, device_of(settings, replica)));
+  }
+  return streams;
 }
 
 std::string machine_text(const Settings& settings) {
@@ -65,8 +100,12 @@ std::string machine_text(const Settings& settings) {
   if (device.kind == Device::Kind::cpu)
     return fmt::format("{}, {}, threads {}, loader workers {}", cpu_name(), kernels_text, settings.threads,
                        settings.workers);
-  return fmt::format("{} ({}), {}, precision {}, conv-algo {}", cuda::device_info(device.index).name, device.text(),
-                     kernels_text, settings.precision, settings.conv_algo);
+  const int first = current_stream().device.index;
+  std::string gpus = Device{Device::Kind::cuda, first}.text();
+  if (settings.replicas > 1) gpus += fmt::format(" to cuda:{}", first + settings.replicas - 1);
+  if (settings.ranks > 1) gpus += ", others on other ranks";
+  return fmt::format("{} ({}), {}, precision {}, conv-algo {}", cuda::device_info(first).name, gpus, kernels_text,
+                     settings.precision, settings.conv_algo);
 }
 
 }  // namespace convoy

@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "apps/settings.h"
 #include "tensor/device.h"
@@ -28,8 +29,11 @@ const ConvolutionAlgorithmRow& find_convolution_algorithm(std::string_view name)
 // "cpu", "cuda" (the first GPU) or "cuda:N". Throws Error(usage) for other text, not for a device that is not there.
 Device parse_device(std::string_view text);
 
-// The stream that a command with these settings works on. Throws Error(device) when its device is not there.
+// The stream that a command with these settings works on. Throws Error(device) when its device is not there. Of several
+// ranks and replicas on GPUs each has one: those of a host take its GPUs in their order.
 Stream open_stream(const Settings& settings);
+// The streams of this process's replicas: the current one, then more.
+std::vector<Stream> replica_streams(const Settings& settings);
 
 // "AMD EPYC, avx512 kernels, threads 2" or "NVIDIA H200, cuda kernels, precision tf32".
 std::string machine_text(const Settings& settings);

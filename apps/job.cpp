@@ -34,6 +34,13 @@ std::vector<std::pair<std::string, std::string>> facts(const Settings& settings)
   return facts;
 }
 
+std::unique_ptr<AsyncAllReduce> open_sums(const Settings& settings, Transport& small, mpi::Session& session) {
+  const ReduceRow& reduce = find_reduce(settings.reduce);
+  const Device device = current_stream().device;
+  if (device.kind == Device::Kind::cuda) return nccl::make_all_reduce(small, device.index, *reduce.between_gpus);
+  return make_background_all_reduce(session.open_transport(), reduce.between_cpus);
+}
+
 }  // namespace
 
 Job::Job(const Settings& settings)
@@ -45,8 +52,9 @@ Job::Job(const Settings& settings)
         "mpi: a job of {} ranks, {} expected; is this program built with the MPI whose mpirun has started it? ({})",
         session_->size(), settings.ranks, mpi::library());
   layout_.rank = session_->rank();
-  communicator_ = std::make_unique<Communicator>(session_->open_transport(), session_->open_transport(),
-                                                 find_reduce(settings.reduce).all_reduce);
+  std::unique_ptr<Transport> small = session_->open_transport();
+  std::unique_ptr<AsyncAllReduce> sums = open_sums(settings, *small, *session_);
+  communicator_ = std::make_unique<Communicator>(std::move(small), std::move(sums));
 }
 
 int Job::run(const std::function<int()>& work) {

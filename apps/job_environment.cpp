@@ -27,6 +27,8 @@ int started_ranks() { return first_number({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "
 
 int started_rank() { return first_number({"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"}, 0); }
 
+int local_rank() { return first_number({"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}, 0); }
+
 int ranks_on_this_host(int ranks) { return first_number({"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"}, ranks); }
 
 }  // namespace convoy

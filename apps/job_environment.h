@@ -10,6 +10,9 @@ int started_ranks();
 // Which of them this is; 0 when it is alone.
 int started_rank();
 
+// Which of those on this host this is; 0 when the environment does not say.
+int local_rank();
+
 // How many of a job's `ranks` share this host: as the environment says, else all.
 int ranks_on_this_host(int ranks);
 

@@ -11,6 +11,7 @@
 #include "apps/recipes.h"
 #include "data/dataset.h"
 #include "parallel/strategy.h"
+#include "tensor/cuda/cuda.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 
@@ -31,6 +32,8 @@ void check_used(const GivenOptions& given, const char* option, bool used, const 
 // Who takes part: fills ranks, replicas, shards and threads.
 void resolve_parallel(const GivenOptions& given, Settings& settings) {
   const StrategyRow& strategy = find_strategy(settings.strategy);
+  const bool on_gpu = parse_device(settings.device).kind == Device::Kind::cuda;
+  if (on_gpu && strategy.ranks && !given.contains("--reduce")) settings.reduce = "nccl";
   const ReduceRow& reduce = find_reduce(settings.reduce);
   const std::string where = "--strategy " + settings.strategy;
   const bool many = strategy.ranks || strategy.replicas;
@@ -40,14 +43,26 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
   check_used(given, "--shards", reduce.fixed_shards, "--reduce " + settings.reduce);
   check_used(given, "--bucket-mb", many || reduce.fixed_shards, where);
 
+  if (strategy.ranks) {
+    CHECK(on_gpu ? reduce.between_gpus.has_value() : reduce.between_cpus != nullptr,
+          "--reduce {}: does not sum between {}; choose {} or tree", settings.reduce, on_gpu ? "GPUs" : "CPUs",
+          on_gpu ? "nccl" : "ring");
+  } else {
+    check_used(given, "--reduce", settings.reduce == "ring" || reduce.fixed_shards,
+               where + ", which has one rank; choose ring or tree");
+  }
+
   const int started = started_ranks(), cores = available_cores();
+  const int devices = on_gpu ? std::max(1, cuda::device_count()) : cores;
   CHECK(started == 1 || strategy.ranks, "{}: is one process, but mpirun or srun has started {}; choose ddp or hybrid",
         where, started);
   CHECK(started == 1 || settings.ranks == 0 || settings.ranks == started,
         "--ranks: {}, but mpirun or srun has started {}", settings.ranks, started);
-  if (settings.ranks == 0) settings.ranks = !strategy.ranks ? 1 : started > 1 ? started : strategy.replicas ? 2 : cores;
+  if (settings.ranks == 0)
+    settings.ranks = !strategy.ranks ? 1 : started > 1 ? started : strategy.replicas ? 2 : devices;
   const int cores_per_rank = std::max(1, cores / ranks_on_this_host(settings.ranks));
-  if (settings.replicas == 0) settings.replicas = strategy.replicas ? cores_per_rank : 1;
+  if (settings.replicas == 0)
+    settings.replicas = strategy.replicas ? std::max(1, devices / ranks_on_this_host(settings.ranks)) : 1;
   // current_stream() knows what the user wants of OpenMP.
   const bool told = given.contains("--threads") || std::getenv("OMP_NUM_THREADS") != nullptr;
   if (!told) settings.threads = std::min(settings.threads, cores_per_rank);
@@ -64,9 +79,13 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
   CHECK(settings.accumulate <= settings.batch,
         "--accumulate: {} micro-batches of a --batch of {}, at least one image each is needed", settings.accumulate,
         settings.batch);
-  CHECK(!settings.parallel() || parse_device(settings.device).kind == Device::Kind::cpu,
-        "--device {}: {} runs on the CPU only so far; leave out --device", settings.device,
-        settings.strategy == "serial" ? "--reduce tree or --accumulate" : where);
+  if (on_gpu) {
+    CHECK(workers == 1 || settings.device == "cuda",
+          "--device {}: names one GPU, {} wants {}; leave out the number, and let $CUDA_VISIBLE_DEVICES choose",
+          settings.device, where, workers);
+    check_used(given, "--graph", !settings.parallel() || !settings.graph,
+               settings.parallel() && !many ? "--reduce tree or --accumulate" : where);
+  }
 }
 
 }  // namespace

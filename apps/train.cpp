@@ -174,7 +174,7 @@ std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Mate
   return std::make_unique<DataParallel>(
       *material.net, [&settings, &material] { return make_net(settings, material.data.train); },
       DataParallelOptions{.layout = job.layout(),
-                          .threads = settings.threads,
+                          .streams = replica_streams(settings),
                           .bucket_bytes = static_cast<int64_t>(settings.bucket_mb * (1 << 20)),
                           .trace = trace},
       job.others());

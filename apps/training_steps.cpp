@@ -34,7 +34,7 @@ TrainingSteps::TrainingSteps(Module& net, Optimizer& optimizer, const Dataset& i
       stop_requested_(std::move(stop_requested)),
       parallel_(parallel),
       loader_(images, loader_options(settings, parallel)) {
-  if (settings.graph && images.images.device().kind == Device::Kind::cuda)
+  if (parallel == nullptr && settings.graph && images.images.device().kind == Device::Kind::cuda)
     recorded_ = std::make_unique<RecordedStep>(net, optimizer, loader_, settings);
 }
 

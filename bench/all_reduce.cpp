@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "parallel/background_all_reduce.h"
 #include "parallel/communicator.h"
 #include "parallel/local_transport.h"
 #include "parallel/mpi.h"
@@ -56,7 +57,7 @@ void add_up(Transport&, std::span<float> values) { add(values, other_memory(valu
 
 struct Algorithm {
   const char* name;
-  Communicator::AllReduce run;
+  AllReduceAlgorithm run;
   bool sums, needs_mpi;
 };
 
@@ -135,12 +136,11 @@ void measure_all(Rank& rank, const Settings& settings) {
 }
 
 void run_on_threads(const Settings& settings) {
-  auto small = make_local_group(settings.threads), unused = make_local_group(settings.threads),
-       large = make_local_group(settings.threads);
+  auto small = make_local_group(settings.threads), large = make_local_group(settings.threads);
   std::vector<std::jthread> threads;
   for (size_t i = 0; i < small.size(); ++i) {
     threads.emplace_back([&, i] {
-      Rank rank{{std::move(small[i]), std::move(unused[i]), ring_all_reduce}, std::move(large[i]), "threads"};
+      Rank rank{{std::move(small[i]), nullptr}, std::move(large[i]), "threads"};
       try {
         measure_all(rank, settings);
       } catch (const Error& error) {
@@ -153,7 +153,7 @@ void run_on_threads(const Settings& settings) {
 
 void run_on_processes(const Settings& settings) {
   mpi::Session session;
-  Rank rank{{session.open_transport(), session.open_transport(), ring_all_reduce}, session.open_transport(), "mpi"};
+  Rank rank{{session.open_transport(), nullptr}, session.open_transport(), "mpi"};
   try {
     measure_all(rank, settings);
   } catch (const Error& error) {

@@ -5,61 +5,32 @@
 //   ...
 //   sum.wait();
 //
-// Threads: all_reduce() may be called from any thread; one thread of the communicator does them one after the other, in
-// the order of the calls, on the transport `large`. The small operations run at once on the calling thread, on the
-// transport `small`, so they do not queue behind an all_reduce; one thread at a time may be in one of them.
+// Threads: all_reduce() may be called from any thread. The small operations run at once on the calling thread, on messages
+// of their own, so they do not queue behind an all_reduce; one thread at a time may be in one of them.
 #pragma once
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <cstdint>
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <span>
-#include <thread>
 #include <type_traits>
 #include <vector>
 
+#include "parallel/async_all_reduce.h"
 #include "parallel/transport.h"
 
 namespace convoy {
 
-// An all_reduce under way.
-class Reduction {
- public:
-  // Blocks until the sum is there. Throws what went wrong with it.
-  void wait();
-
-  // After wait(): when its turn had come, and when it was done.
-  struct Span {
-    std::chrono::steady_clock::time_point begin, end;
-  };
-  Span span() const;
-
- private:
-  friend class Communicator;
-  struct State;
-  std::shared_ptr<State> state_;
-};
-
 class Communicator {
  public:
-  // values [n] = the sum over all ranks: ring_all_reduce(), tree_all_reduce() or a library's.
-  using AllReduce = void (*)(Transport&, std::span<float> values);
-
-  // Two transports of the same rank and group.
-  Communicator(std::unique_ptr<Transport> small, std::unique_ptr<Transport> large, AllReduce algorithm);
-  ~Communicator();  // finishes what has been started, unless aborted
-  Communicator(const Communicator&) = delete;
-  Communicator& operator=(const Communicator&) = delete;
+  // `small` and `sums`: of the same rank and group. `sums` may be null where no all_reduce is asked for.
+  Communicator(std::unique_ptr<Transport> small, std::unique_ptr<AsyncAllReduce> sums)
+      : small_(std::move(small)), sums_(std::move(sums)) {}
 
   int rank() const { return small_->rank(); }
   int size() const { return small_->size(); }
 
-  // values [n] = the sum over all ranks. The memory belongs to the operation until wait() returns.
-  Reduction all_reduce(std::span<float> values);
+  // values [n] = the sum over all ranks; see AsyncAllReduce::start().
+  Reduction all_reduce(std::span<float> values) { return sums_->start(values); }
 
   // --- small operations ---------------------------------------------------------------------------------------------
   // Everybody's `mine`, of equal length, one behind the other in the order of ranks.
@@ -78,16 +49,8 @@ class Communicator {
   void abort();
 
  private:
-  void work();
-
-  std::unique_ptr<Transport> small_, large_;
-  AllReduce algorithm_;
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::shared_ptr<Reduction::State>> queue_;  // guarded by mutex_
-  bool stopping_ = false;                                // likewise
-  std::thread thread_;
+  std::unique_ptr<Transport> small_;
+  std::unique_ptr<AsyncAllReduce> sums_;
 };
 
 template <class T>

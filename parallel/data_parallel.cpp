@@ -1,10 +1,10 @@
 #include "parallel/data_parallel.h"
 
-#include <algorithm>
 #include <chrono>
 
 #include "autograd/batch_exchange.h"
 #include "parallel/binary_tree.h"
+#include "tensor/cuda/cuda.h"
 
 namespace convoy {
 namespace {
@@ -13,10 +13,13 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-void check(const Layout& layout, const Communicator* others) {
+void check(const DataParallelOptions& options, const Communicator* others) {
+  const Layout& layout = options.layout;
   CHECK(layout.replicas >= 1 && layout.shards >= 1 && layout.shards % (layout.ranks * layout.replicas) == 0,
         "data parallel: {} shards do not divide among {} ranks of {} replicas", layout.shards, layout.ranks,
         layout.replicas);
+  CHECK(options.streams.size() == static_cast<size_t>(layout.replicas), "data parallel: {} streams for {} replicas",
+        options.streams.size(), layout.replicas);
   const int ranks = others == nullptr ? 1 : others->size(), rank = others == nullptr ? 0 : others->rank();
   CHECK(layout.ranks == ranks && layout.rank == rank, "data parallel: rank {} of {} in a job of {}", layout.rank,
         layout.ranks, ranks);
@@ -24,14 +27,23 @@ void check(const Layout& layout, const Communicator* others) {
 
 // As many of the same as the shards beside the first need. Initialised, because layers learn from it which draws are
 // theirs (dropout); the weights are replaced.
-std::vector<std::unique_ptr<Module>> make_copies(const Layout& layout,
+std::vector<std::unique_ptr<Module>> make_copies(const DataParallelOptions& options,
                                                  const std::function<std::unique_ptr<Module>()>& make) {
   std::vector<std::unique_ptr<Module>> copies;
-  for (int shard = 1; shard < layout.local_shards(); ++shard) {
+  for (int shard = 1; shard < options.layout.local_shards(); ++shard) {
+    const StreamScope scope(options.streams[static_cast<size_t>(options.layout.replica_of(shard))]);
     copies.push_back(make());
     initialise(*copies.back(), 0);
   }
   return copies;
+}
+
+void connect(const std::vector<Stream>& streams) {
+  for (const Stream& to : streams) {
+    for (const Stream& from : streams) {
+      if (to.device != from.device) cuda::connect(to.device.index, from.device.index);
+    }
+  }
 }
 
 std::vector<Module*> all_nets(Module& net, const std::vector<std::unique_ptr<Module>>& copies) {
@@ -53,15 +65,17 @@ StepTimes& StepTimes::operator+=(const StepTimes& other) {
 
 DataParallel::DataParallel(Module& net, const std::function<std::unique_ptr<Module>()>& make,
                            const DataParallelOptions& options, Communicator* others)
-    : layout_((check(options.layout, others), options.layout)),
+    : layout_((check(options, others), options.layout)),
+      streams_(options.streams),
       others_(others),
       trace_(options.trace),
-      copies_(make_copies(layout_, make)),
+      copies_(make_copies(options, make)),
       nets_(all_nets(net, copies_)),
       replica_slots_(static_cast<size_t>(layout_.replicas)),
       gradients_(parameters(), options.bucket_bytes, others, options.trace),
       exchange_(slots(), others, options.trace),
-      threads_(slots(), std::max(1, options.threads / layout_.replicas), [this] { exchange_.close(); }) {
+      threads_(slots(), streams(), [this] { exchange_.close(); }) {
+  connect(streams_);
   share_weights();
 }
 
@@ -81,8 +95,15 @@ std::vector<std::mutex*> DataParallel::slots() {
   return slots;
 }
 
-// Rank 0's weights and running statistics to all ranks, then to all shards: the first shard of each further replica gets
-// memory of its own, the others share their replica's.
+std::vector<Stream> DataParallel::streams() const {
+  std::vector<Stream> streams;
+  for (int shard = 0; shard < layout_.local_shards(); ++shard)
+    streams.push_back(streams_[static_cast<size_t>(layout_.replica_of(shard))]);
+  return streams;
+}
+
+// Rank 0's weights and running statistics to all ranks, then to all shards, of which those of one replica share its
+// weights.
 void DataParallel::share_weights() {
   std::vector<std::vector<NamedVariable>> weights, buffers;
   for (const Module* net : nets_) {
@@ -91,16 +112,19 @@ void DataParallel::share_weights() {
   }
   for (std::vector<NamedVariable>* variables : {&weights[0], &buffers[0]}) {
     for (NamedVariable& each : *variables) {
-      Tensor& value = each.variable.value();
-      if (others_ != nullptr) others_->broadcast({value.raw(), static_cast<size_t>(value.bytes())});
+      if (others_ == nullptr) continue;
+      Tensor here = each.variable.value().to(Device{});
+      others_->broadcast({here.raw(), static_cast<size_t>(here.bytes())});
+      each.variable.value().copy_from(here);
     }
   }
   for (size_t shard = 1; shard < nets_.size(); ++shard) {
     const int replica = layout_.replica_of(static_cast<int>(shard));
     const bool first = replica != layout_.replica_of(static_cast<int>(shard) - 1);
     for (size_t i = 0; i < weights[0].size(); ++i) {
+      Tensor& value = weights[shard][i].variable.value();
       const Tensor& before = weights[shard - 1][i].variable.value();
-      weights[shard][i].variable.value() = first ? before.clone() : before;
+      first ? value.copy_from(before) : static_cast<void>(value = before);
     }
     for (size_t i = 0; i < buffers[0].size(); ++i)
       buffers[shard][i].variable.value().copy_from(buffers[0][i].variable.value());
@@ -152,7 +176,9 @@ void DataParallel::run(const Tensor& images, const Tensor& labels, const BatchPl
     step_randomness() = randomness;
     step_randomness().first_sample = in_batch.begin;
     const BatchExchangeScope scope(layout_.shards > 1 ? &exchange_.of_shard(index) : nullptr);
-    work({index, *nets_[index], images.slice(here.begin, here.end), labels.slice(here.begin, here.end)});
+    const Device device = current_stream().device;
+    work({index, *nets_[index], images.slice(here.begin, here.end).to(device),
+          labels.slice(here.begin, here.end).to(device)});
   });
   times_.compute += seconds_since(start);
 }

@@ -2,7 +2,7 @@
 // backward through weights of its replica on a thread of its own; gradients are summed into the first shard's, which is
 // the network itself, where the optimizer finds them; then the replicas copy its weights.
 //
-//   DataParallel parallel(net, make_net, {.layout = layout, .threads = 2}, communicator);
+//   DataParallel parallel(net, make_net, {.layout = layout, .streams = streams}, communicator);
 //   parallel.begin_step();
 //   parallel.run(images, labels, place, [&](const Shard& shard) { … loss.backward(); }, true);
 //   parallel.finish_gradients();
@@ -24,12 +24,13 @@
 #include "parallel/shard_threads.h"
 #include "parallel/trace.h"
 #include "tensor/cut.h"
+#include "tensor/device.h"
 
 namespace convoy {
 
 struct DataParallelOptions {
   Layout layout;
-  int threads = 1;  // OpenMP threads of this process, shared out among its replicas
+  std::vector<Stream> streams;  // of each replica; the first is the one that the optimizer works on, too
   int64_t bucket_bytes = int64_t{1} << 20;
   Trace* trace = nullptr;  // gets what happens in a step, where there is one
 };
@@ -62,8 +63,8 @@ class DataParallel {
  public:
   using Work = std::function<void(const Shard&)>;
 
-  // Refers to `net`, whose weights and running statistics become rank 0's; make() builds the same network once more.
-  // `others` connects all ranks of the layout; null when there is one. Collective.
+  // Refers to `net`, whose weights and running statistics become rank 0's; make() builds the same network once more, on
+  // the device of current_stream(). `others` connects all ranks of the layout; null when there is one. Collective.
   DataParallel(Module& net, const std::function<std::unique_ptr<Module>()>& make, const DataParallelOptions& options,
                Communicator* others);
 
@@ -71,6 +72,7 @@ class DataParallel {
   Communicator* others() const { return others_; }
   Trace* trace() const { return trace_; }
 
+  // --- on the first replica's stream
   // Training mode, gradients cleared, weights copied to the replicas.
   void begin_step();
   void begin_evaluation();
@@ -92,10 +94,12 @@ class DataParallel {
  private:
   std::vector<std::vector<Variable>> parameters() const;  // of each shard
   std::vector<std::mutex*> slots();                       // of each shard
+  std::vector<Stream> streams() const;                    // likewise
   void share_weights();
   void copy_weights();
 
-  Layout layout_;
+  const Layout layout_;
+  const std::vector<Stream> streams_;  // of each replica
   Communicator* others_;
   Trace* trace_;
   std::vector<std::unique_ptr<Module>> copies_;  // of shards 1, 2, …

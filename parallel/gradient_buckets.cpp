@@ -2,22 +2,26 @@
 
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <mutex>
-#include <span>
 
 #include "parallel/binary_tree.h"
-#include "parallel/segments.h"
+#include "tensor/cuda/cuda.h"
+#include "tensor/cut.h"
+#include "tensor/kernels.h"
 
 namespace convoy {
 
 struct GradientBuckets::State {
   struct Bucket {
-    Range range;         // of the flat arrays, in elements
-    int parameters = 0;  // in it
+    Range range;                        // of the flat arrays, in elements
+    int parameters = 0;                 // in it
+    std::vector<cuda::Event> complete;  // of each shard: behind what has computed its gradients, then its sums
     std::atomic<int> awaited = 0;
   };
 
-  std::vector<Tensor> flat;  // of each shard [total]
+  std::vector<Tensor> flat;           // of each shard [total]
+  std::map<int, Stream> sum_streams;  // of each GPU: where sums are computed, beside what goes on there
   std::vector<std::unique_ptr<Bucket>> buckets;
   Communicator* others = nullptr;
   Trace* trace = nullptr;
@@ -32,23 +36,51 @@ struct GradientBuckets::State {
   std::vector<Pending> pending;
   double seconds_adding = 0;
 
-  std::span<float> values(size_t shard, const Range& range) {
-    return part({flat[shard].data<float>(), static_cast<size_t>(flat[shard].count())}, range);
+  ~State() {
+    for (const auto& [device, stream] : sum_streams) cuda::end_stream(stream);
   }
 
-  // A gradient in `bucket` is complete on one shard. Buckets are summed in their order, the same on every rank.
-  void arrived(size_t bucket) {
-    if (!started || --buckets[bucket]->awaited > 0) return;
+  // Where the gradients of a shard are summed: on a CPU at once, by the calling thread.
+  const Stream& sum_stream(size_t shard) const {
+    const Device device = flat[shard].device();
+    return device.kind == Device::Kind::cpu ? current_stream() : sum_streams.at(device.index);
+  }
+
+  // A gradient in `bucket` is complete on one shard, once the current stream gets here. Buckets are summed in their order,
+  // the same on every rank.
+  void arrived(size_t shard, size_t bucket) {
+    if (!started) return;
+    buckets[bucket]->complete[shard].record(current_stream());
+    if (--buckets[bucket]->awaited > 0) return;
     const std::lock_guard lock(mutex);
-    while (next < buckets.size() && buckets[next]->awaited <= 0) sum(buckets[next++]->range);
+    while (next < buckets.size() && buckets[next]->awaited <= 0) sum(*buckets[next++]);
   }
 
-  void sum(const Range& range) {
+  void sum(Bucket& bucket) {
     const auto start = std::chrono::steady_clock::now();
-    reduce_tree(flat.size(), [&](size_t i, size_t j) { add(values(i, range), values(j, range)); });
+    reduce_tree(flat.size(), [&](size_t i, size_t j) { add(bucket, i, j); });
     seconds_adding += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (others == nullptr) return;
-    pending.push_back({others->all_reduce(values(0, range)), range.size() * static_cast<int64_t>(sizeof(float))});
+    const StreamScope scope(sum_stream(0));
+    bucket.complete[0].hold_up(current_stream());
+    Tensor all = flat[0].slice(bucket.range.begin, bucket.range.end);
+    pending.push_back({others->all_reduce({all.data<float>(), static_cast<size_t>(all.count())}), all.bytes()});
+  }
+
+  // Adds shard `from`'s gradients to shard `into`'s.
+  void add(Bucket& bucket, size_t into, size_t from) {
+    const StreamScope scope(sum_stream(into));
+    const Stream& stream = current_stream();
+    Tensor sum = flat[into].slice(bucket.range.begin, bucket.range.end);
+    Tensor other = flat[from].slice(bucket.range.begin, bucket.range.end);
+    for (const size_t shard : {into, from}) bucket.complete[shard].hold_up(stream);
+    if (other.device() != sum.device()) {
+      Tensor here = Tensor::empty(sum.shape(), DType::f32, sum.device());
+      cuda::enqueue_copy(stream, here.raw(), other.device().index, other.raw(), other.bytes());
+      other = here;
+    }
+    kernels(sum.device()).binary_forward(stream, Binary::add, sum.count(), sum, other, sum);
+    bucket.complete[into].record(stream);
   }
 };
 
@@ -76,14 +108,19 @@ GradientBuckets::GradientBuckets(const std::vector<std::vector<Variable>>& shard
     state_->buckets.back()->range.end = total;
     ++state_->buckets.back()->parameters;
   }
+  for (const auto& bucket : state_->buckets) bucket->complete = std::vector<cuda::Event>(shards.size());
   for (const std::vector<Variable>& shard : shards) {
-    const Tensor flat = Tensor::zeros({total});
+    const Device device = shard.empty() ? Device{} : shard[0].value().device();
+    const Tensor flat = Tensor::zeros({total}, DType::f32, device);
+    const size_t index = state_->flat.size();
     state_->flat.push_back(flat);
+    if (device.kind == Device::Kind::cuda && !state_->sum_streams.contains(device.index))
+      state_->sum_streams[device.index] = cuda::make_stream(device.index);
     for (size_t i = 0; i < shard.size(); ++i) {
       Variable parameter = shard[i];
       parameter.place_grad(flat.slice(begin_of[i], begin_of[i] + parameter.shape().count()).reshape(parameter.shape()));
-      parameter.on_grad_ready([state = std::weak_ptr(state_), bucket = bucket_of[i]](const Variable&) {
-        if (const auto alive = state.lock()) alive->arrived(bucket);
+      parameter.on_grad_ready([state = std::weak_ptr(state_), index, bucket = bucket_of[i]](const Variable&) {
+        if (const auto alive = state.lock()) alive->arrived(index, bucket);
       });
     }
   }
@@ -110,7 +147,8 @@ void GradientBuckets::finish() {
     const std::lock_guard lock(state_->mutex);
     state_->started = false;
     // What still waits holds a parameter that took no part in the loss.
-    while (state_->next < state_->buckets.size()) state_->sum(state_->buckets[state_->next++]->range);
+    while (state_->next < state_->buckets.size()) state_->sum(*state_->buckets[state_->next++]);
+    for (const auto& bucket : state_->buckets) bucket->complete[0].hold_up(current_stream());
     pending.swap(state_->pending);
   }
   for (auto& [reduction, bytes] : pending) {

@@ -21,8 +21,8 @@ namespace convoy {
 
 class GradientBuckets {
  public:
-  // shards[i] are the parameters as shard i of this process sees them, in the same order for all; their gradients are
-  // placed here. A bucket holds at least one parameter, and more while they fit into `bucket_bytes`. `others`: all
+  // shards[i] are the parameters as shard i of this process sees them, in the same order for all, on one device each;
+  // their gradients are placed here. A bucket holds at least one parameter, and more while they fit into `bucket_bytes`. `others`: all
   // ranks, or null. `trace`, or null, gets the sums between ranks.
   GradientBuckets(const std::vector<std::vector<Variable>>& shards, int64_t bucket_bytes, Communicator* others,
                   Trace* trace = nullptr);
@@ -30,12 +30,13 @@ class GradientBuckets {
 
   // The next backward pass of each shard, any number of threads, is the last of this step: it sums.
   void start();
-  // Waits. The gradients of shard 0 are then the sums over all shards of all ranks, the same bits on every rank; those
-  // of other shards are spoilt.
+  // Waits for other ranks. For the current stream, the gradients of shard 0 are then the sums over all shards of all
+  // ranks, the same bits on every rank; those of other shards are spoilt.
   void finish();
 
   size_t count() const;
-  double seconds_adding() const;  // spent adding up shards of this process in the last step, by whichever thread
+  // Spent adding up shards of this process in the last step, by whichever thread; on GPUs, in asking for it.
+  double seconds_adding() const;
 
  private:
   struct State;

@@ -32,6 +32,19 @@ void merge_sums(std::span<double> into, std::span<const double> from) {
   for (size_t i = 0; i < into.size(); ++i) into[i] += from[i];
 }
 
+void append(const Tensor& vector, double factor, std::vector<double>& values) {
+  const Tensor here = vector.to(Device{});
+  for (int64_t i = 0; i < here.count(); ++i) values.push_back(static_cast<double>(here.data<float>()[i]) * factor);
+}
+
+// [n] = values / divisor, 0 for a divisor of 0.
+Tensor tensor(std::span<const double> values, double divisor, Device device) {
+  Tensor vector = Tensor::empty({static_cast<int64_t>(values.size())}, DType::f32, Device{});
+  for (size_t i = 0; i < values.size(); ++i)
+    vector.data<float>()[i] = divisor == 0 ? 0.0f : static_cast<float>(values[i] / divisor);
+  return vector.to(device);
+}
+
 }  // namespace
 
 class ShardExchange::OfShard : public BatchExchange {
@@ -39,35 +52,29 @@ class ShardExchange::OfShard : public BatchExchange {
   OfShard(ShardExchange& all, size_t shard) : all_(all), shard_(shard) {}
 
   int64_t merge(int64_t rows, BatchStatistics& statistics) override {
-    const int64_t channels = statistics.mean.count();
-    const float *mean = statistics.mean.data<float>(), *variance = statistics.variance.data<float>();
+    const Device device = statistics.mean.device();
+    const size_t channels = static_cast<size_t>(statistics.mean.count());
     Values values{static_cast<double>(rows)};
-    values.insert(values.end(), mean, mean + channels);
-    for (int64_t c = 0; c < channels; ++c)
-      values.push_back(static_cast<double>(variance[c]) * static_cast<double>(rows));
+    append(statistics.mean, 1, values);
+    append(statistics.variance, static_cast<double>(rows), values);
 
     const auto all = all_.meet(shard_, std::move(values), merge_statistics);
     const double total = all->front();
-    statistics = {Tensor::empty({channels}), Tensor::empty({channels})};
-    for (int64_t c = 0; c < channels; ++c) {
-      statistics.mean.data<float>()[c] = static_cast<float>((*all)[static_cast<size_t>(1 + c)]);
-      const double m2 = (*all)[static_cast<size_t>(1 + channels + c)];
-      statistics.variance.data<float>()[c] = total == 0 ? 0.0f : static_cast<float>(m2 / total);
-    }
+    const std::span<const double> mean(all->data() + 1, channels), m2(mean.data() + channels, channels);
+    statistics = {tensor(mean, 1, device), tensor(m2, total, device)};
     return static_cast<int64_t>(total);
   }
 
   void sum(Tensor& dgamma, Tensor& dbeta) override {
-    const int64_t channels = dgamma.count();
-    Values values(dgamma.data<float>(), dgamma.data<float>() + channels);
-    values.insert(values.end(), dbeta.data<float>(), dbeta.data<float>() + channels);
+    const Device device = dgamma.device();
+    const size_t channels = static_cast<size_t>(dgamma.count());
+    Values values;
+    append(dgamma, 1, values);
+    append(dbeta, 1, values);
     const auto all = all_.meet(shard_, std::move(values), merge_sums);
-    dgamma = Tensor::empty({channels});
-    dbeta = Tensor::empty({channels});
-    for (int64_t c = 0; c < channels; ++c) {
-      dgamma.data<float>()[c] = static_cast<float>((*all)[static_cast<size_t>(c)]);
-      dbeta.data<float>()[c] = static_cast<float>((*all)[static_cast<size_t>(channels + c)]);
-    }
+    const std::span<const double> sums(*all);
+    dgamma = tensor(sums.first(channels), 1, device);
+    dbeta = tensor(sums.subspan(channels), 1, device);
   }
 
  private:

@@ -3,13 +3,12 @@
 #include <system_error>
 #include <utility>
 
-#include "tensor/device.h"
 #include "tensor/error.h"
 
 namespace convoy {
 
-ShardThreads::ShardThreads(std::vector<std::mutex*> slots, int threads, std::function<void()> on_error)
-    : slots_(std::move(slots)), threads_per_slot_(threads), on_error_(std::move(on_error)) {
+ShardThreads::ShardThreads(std::vector<std::mutex*> slots, std::vector<Stream> streams, std::function<void()> on_error)
+    : slots_(std::move(slots)), streams_(std::move(streams)), on_error_(std::move(on_error)) {
   threads_.reserve(slots_.size());
   try {
     for (size_t shard = 0; shard < slots_.size(); ++shard) threads_.emplace_back([this, shard] { serve(shard); });
@@ -42,7 +41,7 @@ void ShardThreads::run(const std::function<void(size_t shard)>& work) {
 }
 
 void ShardThreads::serve(size_t shard) {
-  set_current_stream({.threads = threads_per_slot_});
+  set_current_stream(streams_[shard]);
   std::unique_lock lock(mutex_);
   for (int64_t done = 0;; ++done) {
     changed_.wait(lock, [&] { return stopping_ || round_ > done; });

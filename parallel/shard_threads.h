@@ -10,13 +10,16 @@
 #include <thread>
 #include <vector>
 
+#include "tensor/device.h"
+
 namespace convoy {
 
 class ShardThreads {
  public:
-  // Shard i computes on slots[i], with `threads` OpenMP threads on the CPU. `on_error` is called on the thread of a
-  // shard that has failed, to wake others that would wait for it. Throws Error(device) when a thread does not start.
-  ShardThreads(std::vector<std::mutex*> slots, int threads, std::function<void()> on_error);
+  // Shard i computes on slots[i], on the stream streams[i]; shards of one slot may share one. `on_error` is called on the
+  // thread of a shard that has failed, to wake others that would wait for it. Throws Error(device) when a thread does
+  // not start.
+  ShardThreads(std::vector<std::mutex*> slots, std::vector<Stream> streams, std::function<void()> on_error);
   ~ShardThreads();
   ShardThreads(const ShardThreads&) = delete;
   ShardThreads& operator=(const ShardThreads&) = delete;
@@ -29,7 +32,7 @@ class ShardThreads {
   void stop();
 
   std::vector<std::mutex*> slots_;
-  const int threads_per_slot_;
+  const std::vector<Stream> streams_;
   std::function<void()> on_error_;
 
   // --- guarded by mutex_

@@ -11,14 +11,15 @@ namespace {
 constexpr StrategyRow kStrategies[] = {
     {"serial", "one process, one set of weights", false, false},
     {"replicated", "one process; --replicas copies of the weights, gradients summed onto the first", false, true},
-    {"ddp", "--ranks processes (MPI); gradients summed in buckets while backward goes on", true, false},
+    {"ddp", "--ranks processes; gradients summed in buckets while backward goes on", true, false},
     {"hybrid", "--ranks processes of --replicas replicas each", true, true},
 };
 
 constexpr ReduceRow kReduces[] = {
-    {"ring", "moves least; its rounding depends on the number of ranks and replicas", false, ring_all_reduce},
-    {"mpi", "MPI's own all-reduce between ranks, in an order of its choice", false, mpi::all_reduce},
-    {"tree", "the same bits for every strategy with the same --shards", true, tree_all_reduce},
+    {"ring", "moves least; its rounding depends on the number of ranks and replicas", false, ring_all_reduce, {}},
+    {"mpi", "MPI's own all-reduce between ranks, in an order of its choice", false, mpi::all_reduce, {}},
+    {"nccl", "NCCL's own between ranks with GPUs, where it is the default", false, nullptr, nccl::Order::any},
+    {"tree", "the same bits for every strategy with the same --shards", true, tree_all_reduce, nccl::Order::tree},
 };
 
 }  // namespace

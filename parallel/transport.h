@@ -35,6 +35,9 @@ class Transport {
   virtual std::unique_ptr<Message> send(int to, std::span<const std::byte> data) = 0;
   virtual std::unique_ptr<Message> receive(int from, std::span<std::byte> data) = 0;
 
+  // Throws the Error(peer) that a wait() would throw, where it is known that another rank has gone. From any thread.
+  virtual void check_alive() {}
+
   // Ends the whole group: every wait(), on every rank, throws, or the process ends with exit code 7. From any thread.
   virtual void abort() = 0;
 };

@@ -62,6 +62,18 @@ constexpr DType activation_type(const Stream& stream) {
 const Stream& current_stream();
 void set_current_stream(const Stream& stream);
 
+// While one lives, `stream` is the calling thread's.
+class StreamScope {
+ public:
+  explicit StreamScope(const Stream& stream) : before_(current_stream()) { set_current_stream(stream); }
+  ~StreamScope() { set_current_stream(before_); }
+  StreamScope(const StreamScope&) = delete;
+  StreamScope& operator=(const StreamScope&) = delete;
+
+ private:
+  const Stream before_;
+};
+
 // Number of cores this process may run on.
 int available_cores();
 

@@ -165,6 +165,59 @@ void set_zero(void* memory, int device, int64_t bytes) {
   access.finish(false);
 }
 
+void enqueue_copy(const Stream& stream, void* to, int from_device, const void* from, int64_t bytes) {
+  check(cudaMemcpyPeerAsync(to, stream.device.index, from, from_device, static_cast<size_t>(bytes), enter(stream)),
+        "copying between devices");
+}
+
+void connect(int to_device, int from_device) {
+  int possible = 0;
+  check(cudaDeviceCanAccessPeer(&possible, to_device, from_device), "asking what the device can reach");
+  if (possible == 0) return;
+  use(to_device);
+  const cudaError_t status = cudaDeviceEnablePeerAccess(from_device, 0);
+  if (status == cudaErrorPeerAccessAlreadyEnabled) {
+    cudaGetLastError();
+    return;
+  }
+  check(status, "connecting devices");
+}
+
+Event::~Event() {
+  if (handle_ == nullptr) return;
+  cudaSetDevice(device_);
+  cudaEventDestroy(static_cast<cudaEvent_t>(handle_));
+}
+
+void Event::record(const Stream& stream) {
+  if (stream.device.kind == Device::Kind::cpu) return;
+  const cudaStream_t queue = enter(stream);
+  if (handle_ == nullptr) {
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+    handle_ = event;
+    device_ = stream.device.index;
+  }
+  check(cudaEventRecord(static_cast<cudaEvent_t>(handle_), queue), "marking a place in the stream");
+}
+
+void Event::hold_up(const Stream& stream) const {
+  if (handle_ == nullptr) return;
+  check(cudaStreamWaitEvent(enter(stream), static_cast<cudaEvent_t>(handle_), 0), "making a stream wait");
+}
+
+bool Event::passed() const {
+  if (handle_ == nullptr) return true;
+  use(device_);
+  const cudaError_t status = cudaEventQuery(static_cast<cudaEvent_t>(handle_));
+  if (status == cudaErrorNotReady) {
+    cudaGetLastError();
+    return false;
+  }
+  check(status, "looking at an event");
+  return true;
+}
+
 Graph::Graph(const Stream& stream, const std::function<void()>& work) : recording_(stream) {
   const Stream previous = current_stream();
   // A stream of its own, so that the pool keeps the graph's memory apart.

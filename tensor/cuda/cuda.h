@@ -43,6 +43,32 @@ void release(int device, std::byte* memory);
 void copy(void* to, Device to_device, const void* from, Device from_device, int64_t bytes);
 void set_zero(void* memory, int device, int64_t bytes);
 
+// Copies `bytes` from a GPU's memory to that of the stream's, in the stream's order; returns at once.
+void enqueue_copy(const Stream& stream, void* to, int from_device, const void* from, int64_t bytes);
+// From now on such copies go from one GPU to the other directly where the machine can do that, not through the host.
+void connect(int to_device, int from_device);
+
+// A mark in the work of a stream, for other streams to wait for. On a CPU's, whose work is done by then, all this is
+// nothing.
+class Event {
+ public:
+  Event() = default;
+  ~Event();
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  // Behind what is in the stream so far; what is recorded again moves.
+  void record(const Stream& stream);
+  // What comes to the stream from now on waits for the work before the mark; never recorded: for nothing.
+  void hold_up(const Stream& stream) const;
+  // Whether the work before the mark, which was recorded, is done.
+  bool passed() const;
+
+ private:
+  int device_ = 0;
+  void* handle_ = nullptr;
+};
+
 // Work that was recorded instead of run, to be replayed as one (a CUDA graph).
 class Graph {
  public:

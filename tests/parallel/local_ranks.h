@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "parallel/background_all_reduce.h"
 #include "parallel/communicator.h"
 #include "parallel/local_transport.h"
 
@@ -13,14 +14,13 @@ namespace convoy {
 
 // Runs `work` on `ranks` threads, each with its end of one group; rethrows the error of the first
 // rank that has one.
-inline void on_local_ranks(int ranks, Communicator::AllReduce algorithm,
-                           const std::function<void(Communicator&)>& work) {
+inline void on_local_ranks(int ranks, AllReduceAlgorithm algorithm, const std::function<void(Communicator&)>& work) {
   auto small = make_local_group(ranks), large = make_local_group(ranks);
   std::vector<std::exception_ptr> errors(static_cast<size_t>(ranks));
   std::vector<std::thread> threads;
   for (size_t rank = 0; rank < small.size(); ++rank) {
     threads.emplace_back([&, rank] {
-      Communicator communicator(std::move(small[rank]), std::move(large[rank]), algorithm);
+      Communicator communicator(std::move(small[rank]), make_background_all_reduce(std::move(large[rank]), algorithm));
       try {
         work(communicator);
       } catch (...) {

@@ -22,18 +22,20 @@ struct Samples {
 
 Samples batch(const SmallTraining& training, int64_t step) {
   const int64_t n = step + 1 == training.steps ? training.samples - 6 : training.samples;
-  Samples samples{Tensor::empty({n, kImage.h, kImage.w, kImage.c}), Tensor::empty({n}, DType::i32)};
+  Samples samples{Tensor::empty({n, kImage.h, kImage.w, kImage.c}, DType::f32, Device{}),
+                  Tensor::empty({n}, DType::i32, Device{})};
   const RandomKey key{.seed = training.seed, .step = static_cast<uint32_t>(step)};
   for (int64_t i = 0; i < samples.images.count(); ++i)
     samples.images.data<float>()[i] = random_uniform(key, static_cast<uint64_t>(i)) * 4 - 2;
   for (int64_t i = 0; i < n; ++i) samples.labels.data<int32_t>()[i] = static_cast<int32_t>((i * 7 + step) % kClasses);
-  return samples;
+  const Device device = current_stream().device;
+  return {samples.images.to(device), samples.labels.to(device)};
 }
 
 int64_t count_correct(const Tensor& logits, const Tensor& labels) {
-  const Tensor predicted = argmax(logits);
+  const Tensor predicted = argmax(logits).to(Device{}), expected = labels.to(Device{});
   int64_t correct = 0;
-  for (int64_t i = 0; i < labels.count(); ++i) correct += predicted.data<int32_t>()[i] == labels.data<int32_t>()[i];
+  for (int64_t i = 0; i < labels.count(); ++i) correct += predicted.data<int32_t>()[i] == expected.data<int32_t>()[i];
   return correct;
 }
 
@@ -43,7 +45,8 @@ std::vector<Variable> variables(const Module& net) {
   return all;
 }
 
-void append(std::vector<float>& all, const Tensor& values) {
+void append(std::vector<float>& all, const Tensor& tensor) {
+  const Tensor values = tensor.to(Device{});
   all.insert(all.end(), values.data<float>(), values.data<float>() + values.count());
 }
 
@@ -86,10 +89,14 @@ Trained train_plainly(const SmallTraining& training) {
 }
 
 Trained train_in_parallel(const SmallTraining& training, const Layout& layout, Communicator* others) {
+  const std::vector<Stream> streams =
+      training.streams ? training.streams(layout)
+                       : std::vector<Stream>(static_cast<size_t>(layout.replicas), {.threads = training.threads});
+  const StreamScope scope(streams[0]);
   const std::unique_ptr<Module> net = small_net();
   initialise(*net, training.seed + static_cast<uint64_t>(layout.rank));  // rank 0's are everybody's
   const std::unique_ptr<Optimizer> optimizer = make_sgd(variables(*net), {.momentum = 0.9f});
-  DataParallel parallel(*net, small_net, {.layout = layout, .threads = training.threads, .bucket_bytes = 2000}, others);
+  DataParallel parallel(*net, small_net, {.layout = layout, .streams = streams, .bucket_bytes = 2000}, others);
   Trained trained;
   for (int64_t step = 0; step < training.steps; ++step) {
     const Samples samples = batch(training, step);
@@ -121,7 +128,7 @@ Trained train_in_parallel(const SmallTraining& training, const Layout& layout, C
   return trained;
 }
 
-Trained train_on_local_ranks(const SmallTraining& training, const Layout& layout, Communicator::AllReduce algorithm) {
+Trained train_on_local_ranks(const SmallTraining& training, const Layout& layout, AllReduceAlgorithm algorithm) {
   std::vector<Trained> trained(static_cast<size_t>(layout.ranks));
   on_local_ranks(layout.ranks, algorithm, [&](Communicator& communicator) {
     Layout mine = layout;

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "layers/module.h"
+#include "parallel/background_all_reduce.h"
 #include "parallel/communicator.h"
 #include "parallel/data_parallel.h"
 
@@ -17,6 +19,7 @@ struct SmallTraining {
   int64_t samples = 13;  // of a batch; the last one has 6 less
   int64_t micro_batches = 1;
   int threads = 2;
+  std::function<std::vector<Stream>(const Layout&)> streams = {};  // of a rank's replicas; null: CPU streams
   uint64_t seed = 3;
 };
 
@@ -38,6 +41,6 @@ Trained train_plainly(const SmallTraining& training);
 Trained train_in_parallel(const SmallTraining& training, const Layout& layout, Communicator* others);
 
 // As a whole job, its ranks being threads; the first rank's result, after all others' weights were found equal to it.
-Trained train_on_local_ranks(const SmallTraining& training, const Layout& layout, Communicator::AllReduce algorithm);
+Trained train_on_local_ranks(const SmallTraining& training, const Layout& layout, AllReduceAlgorithm algorithm);
 
 }  // namespace convoy

@@ -12,7 +12,7 @@ namespace {
 
 struct Setting {
   const char* algorithm_name;
-  Communicator::AllReduce algorithm;
+  AllReduceAlgorithm algorithm;
   int ranks;
   CommunicatorCase test;
 };
@@ -40,7 +40,7 @@ INSTANTIATE_TEST_SUITE_P(all, LocalParallel, testing::ValuesIn(settings()), [](c
 });
 
 TEST(ParallelAbort, wakes_those_who_wait) {
-  for (const Communicator::AllReduce algorithm : {ring_all_reduce, tree_all_reduce}) {
+  for (const AllReduceAlgorithm algorithm : {ring_all_reduce, tree_all_reduce}) {
     std::vector<std::string> errors(3);
     on_local_ranks(3, algorithm, [&](Communicator& communicator) {
       std::vector<float> values(1000);

@@ -15,7 +15,7 @@
 namespace convoy {
 namespace {
 
-constexpr SmallTraining kTraining;
+const SmallTraining kTraining;
 
 // Sums of up to `terms` float32 terms in two orders differ by at most 2 * terms * eps times the sum of their sizes; of
 // batch 13 with 10 x 9 pixels each sum has 1170 terms. Relative to the largest value of all, with a factor 4 for what
@@ -84,7 +84,7 @@ TEST(DataParallel, micro_batches_give_the_same_bits_on_any_layout) {
 TEST(DataParallel, first_error_of_a_shard_is_thrown_and_nobody_waits_for_it) {
   const std::unique_ptr<Module> net = small_net();
   initialise(*net, 1);
-  DataParallel parallel(*net, small_net, {.layout = {.replicas = 2, .shards = 4}}, nullptr);
+  DataParallel parallel(*net, small_net, {.layout = {.replicas = 2, .shards = 4}, .streams = {2, Stream{}}}, nullptr);
   parallel.begin_step();
   const Tensor images = Tensor::zeros({8, 10, 9, 2}), labels = Tensor::zeros({8}, DType::i32);
   try {
@@ -101,7 +101,7 @@ TEST(DataParallel, first_error_of_a_shard_is_thrown_and_nobody_waits_for_it) {
 TEST(DataParallel, shards_have_to_divide) {
   const std::unique_ptr<Module> net = small_net();
   try {
-    DataParallel(*net, small_net, {.layout = {.replicas = 2, .shards = 3}}, nullptr);
+    DataParallel(*net, small_net, {.layout = {.replicas = 2, .shards = 3}, .streams = {2, Stream{}}}, nullptr);
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "data parallel: 3 shards do not divide among 1 ranks of 2 replicas");

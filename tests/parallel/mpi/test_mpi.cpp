@@ -2,6 +2,7 @@
 // same order.
 #include <gtest/gtest.h>
 
+#include "parallel/background_all_reduce.h"
 #include "parallel/mpi.h"
 #include "parallel/ring_all_reduce.h"
 #include "parallel/tree_all_reduce.h"
@@ -14,7 +15,7 @@ mpi::Session* session = nullptr;
 
 struct Setting {
   const char* algorithm_name;
-  Communicator::AllReduce algorithm;
+  AllReduceAlgorithm algorithm;
   CommunicatorCase test;
 };
 
@@ -32,7 +33,8 @@ std::vector<Setting> settings() {
 class Mpi : public testing::TestWithParam<Setting> {};
 
 TEST_P(Mpi, communicator) {
-  Communicator communicator(session->open_transport(), session->open_transport(), GetParam().algorithm);
+  Communicator communicator(session->open_transport(),
+                            make_background_all_reduce(session->open_transport(), GetParam().algorithm));
   GetParam().test.run(communicator);
 }
 

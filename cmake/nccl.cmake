@@ -1,0 +1,22 @@
+# CONVOY_NCCL: whether the GPUs of several processes can sum gradients. Sets CONVOY_HAS_NCCL and says what was found.
+set(CONVOY_NCCL AUTO CACHE STRING "NCCL: AUTO (where it is found beside the CUDA backend), ON (fail without it), OFF")
+set_property(CACHE CONVOY_NCCL PROPERTY STRINGS AUTO ON OFF)
+set(CONVOY_HAS_NCCL OFF)
+# Not by itself in programs that are to run where there may be no NCCL.
+if(CONVOY_HAS_CUDA AND (CONVOY_NCCL STREQUAL "ON" OR (CONVOY_NCCL STREQUAL "AUTO" AND NOT CONVOY_PORTABLE)))
+  find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS ${CUDAToolkit_LIBRARY_DIR})
+  mark_as_advanced(NCCL_INCLUDE_DIR NCCL_LIBRARY)
+  if(NCCL_INCLUDE_DIR AND NCCL_LIBRARY)
+    set(CONVOY_HAS_NCCL ON)
+  endif()
+endif()
+if(CONVOY_NCCL STREQUAL "ON" AND NOT CONVOY_HAS_NCCL)
+  message(FATAL_ERROR "CONVOY_NCCL is ON, but NCCL is not found, or there is no CUDA backend. Install libnccl-dev, or name it with "
+                      "-DNCCL_INCLUDE_DIR= and -DNCCL_LIBRARY=; or do without with -DCONVOY_NCCL=OFF.")
+endif()
+if(CONVOY_HAS_NCCL)
+  message(STATUS "NCCL: ${NCCL_LIBRARY}")
+else()
+  message(STATUS "NCCL: none (CONVOY_NCCL is ${CONVOY_NCCL})")
+endif()
