@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "layers/module.h"
-#include "parallel/background_all_reduce.h"
 #include "parallel/communicator.h"
 #include "parallel/data_parallel.h"
+#include "tests/parallel/local_ranks.h"
 
 namespace convoy {
 
@@ -32,6 +32,9 @@ struct Trained {
   bool operator==(const Trained&) const = default;
 };
 
+// With gtest: equal up to the rounding that another order of summation makes.
+void expect_close(const Trained& actual, const Trained& expected);
+
 std::unique_ptr<Module> small_net();
 
 // The same steps without any of this folder: one batch, one thread of control.
@@ -41,6 +44,6 @@ Trained train_plainly(const SmallTraining& training);
 Trained train_in_parallel(const SmallTraining& training, const Layout& layout, Communicator* others);
 
 // As a whole job, its ranks being threads; the first rank's result, after all others' weights were found equal to it.
-Trained train_on_local_ranks(const SmallTraining& training, const Layout& layout, AllReduceAlgorithm algorithm);
+Trained train_on_local_ranks(const SmallTraining& training, const Layout& layout, const OpenSums& open_sums);
 
 }  // namespace convoy

@@ -2,38 +2,15 @@
 // around the ring.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
-
 #include "parallel/ring_all_reduce.h"
 #include "parallel/tree_all_reduce.h"
 #include "tensor/error.h"
-#include "tests/parallel/local_ranks.h"
 #include "tests/parallel/small_training.h"
 
 namespace convoy {
 namespace {
 
 const SmallTraining kTraining;
-
-// Sums of up to `terms` float32 terms in two orders differ by at most 2 * terms * eps times the sum of their sizes; of
-// batch 13 with 10 x 9 pixels each sum has 1170 terms. Relative to the largest value of all, with a factor 4 for what
-// is computed from sums of sums.
-void expect_close(const std::vector<float>& actual, const std::vector<float>& expected, const char* what) {
-  ASSERT_EQ(actual.size(), expected.size());
-  float largest = 0;
-  for (const float value : expected) largest = std::max(largest, std::abs(value));
-  const float bound = 8 * 1170 * std::numeric_limits<float>::epsilon() * largest;
-  for (size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], bound) << what << " " << i;
-}
-
-void expect_close(const Trained& actual, const Trained& expected) {
-  EXPECT_EQ(actual.correct, expected.correct);
-  expect_close(actual.losses, expected.losses, "loss");
-  expect_close(actual.weights, expected.weights, "weight");
-  expect_close(actual.gradients, expected.gradients, "gradient");
-}
 
 TEST(DataParallel, one_shard_is_the_plain_training_bit_for_bit) {
   EXPECT_EQ(train_in_parallel(kTraining, {}, nullptr), train_plainly(kTraining));
@@ -56,7 +33,7 @@ TEST(DataParallel, tree_gives_the_same_bits_whoever_computes_the_shards) {
       for (const int replicas : {1, 2, 4}) {
         if (shards % (ranks * replicas) != 0) continue;
         const Layout layout{.ranks = ranks, .replicas = replicas, .shards = shards};
-        EXPECT_EQ(train_on_local_ranks(kTraining, layout, tree_all_reduce), serial)
+        EXPECT_EQ(train_on_local_ranks(kTraining, layout, local_sums(ranks, tree_all_reduce)), serial)
             << shards << " shards, " << ranks << " ranks of " << replicas << " replicas";
       }
     }
@@ -68,7 +45,7 @@ TEST(DataParallel, ring_equals_the_plain_training_up_to_rounding) {
   for (const int ranks : {1, 2, 3, 4}) {
     for (const int replicas : {1, 2, 3}) {
       const Layout layout{.ranks = ranks, .replicas = replicas, .shards = ranks * replicas};
-      expect_close(train_on_local_ranks(kTraining, layout, ring_all_reduce), plain);
+      expect_close(train_on_local_ranks(kTraining, layout, local_sums(ranks, ring_all_reduce)), plain);
     }
   }
 }
@@ -77,8 +54,9 @@ TEST(DataParallel, micro_batches_give_the_same_bits_on_any_layout) {
   SmallTraining training = kTraining;
   training.micro_batches = 3;
   const Trained serial = train_in_parallel(training, {.shards = 4}, nullptr);
-  EXPECT_EQ(train_on_local_ranks(training, {.ranks = 2, .replicas = 2, .shards = 4}, tree_all_reduce), serial);
-  EXPECT_EQ(train_on_local_ranks(training, {.ranks = 4, .shards = 4}, tree_all_reduce), serial);
+  EXPECT_EQ(train_on_local_ranks(training, {.ranks = 2, .replicas = 2, .shards = 4}, local_sums(2, tree_all_reduce)),
+            serial);
+  EXPECT_EQ(train_on_local_ranks(training, {.ranks = 4, .shards = 4}, local_sums(4, tree_all_reduce)), serial);
 }
 
 TEST(DataParallel, first_error_of_a_shard_is_thrown_and_nobody_waits_for_it) {

@@ -1,0 +1,158 @@
+// Parallel training on GPUs equals training on one: the communicator's suite over NCCL, and whole trainings by replicas and
+// ranks that have a GPU each. On real GPUs where there are enough, and on emulated ones.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "parallel/nccl.h"
+#include "tensor/cuda/cuda.h"
+#include "tensor/error.h"
+#include "tests/parallel/communicator_cases.h"
+#include "tests/parallel/local_ranks.h"
+#include "tests/parallel/small_training.h"
+
+namespace convoy {
+namespace {
+
+// Streams of GPUs that ranks and replicas share out among them, made once.
+Stream gpu(int index) {
+  static std::mutex mutex;
+  static std::map<int, Stream> streams;
+  const std::lock_guard lock(mutex);
+  if (!streams.contains(index)) streams[index] = cuda::make_stream(index);
+  return streams[index];
+}
+
+std::vector<Stream> gpus_of(const Layout& layout) {
+  std::vector<Stream> streams;
+  for (int replica = 0; replica < layout.replicas; ++replica)
+    streams.push_back(gpu(layout.rank * layout.replicas + replica));
+  return streams;
+}
+
+#define NEEDS_GPUS(count) \
+  if (cuda::device_count() < count) GTEST_SKIP() << "needs " << count << " GPUs, there are " << cuda::device_count()
+#define NEEDS_NCCL() \
+  if (!nccl::built()) GTEST_SKIP() << nccl::library()
+
+OpenSums nccl_sums(nccl::Order order, int replicas = 1) {
+  return [=](Transport& small) { return nccl::make_all_reduce(small, small.rank() * replicas, order); };
+}
+
+// NCCL sums memory of a GPU: takes the suite's arrays there and back.
+class FromHost : public AsyncAllReduce {
+ public:
+  FromHost(Transport& small, nccl::Order order) : sums_(nccl_sums(order)(small)), stream_(gpu(small.rank())) {}
+
+  Reduction start(std::span<float> values) override {
+    const StreamScope scope(stream_);
+    Tensor there = Tensor::from(std::span<const float>(values), {static_cast<int64_t>(values.size())});
+    return Reduction(std::make_shared<State>(sums_->start({there.data<float>(), values.size()}), there, values));
+  }
+  void abort() override { sums_->abort(); }
+
+ private:
+  class State : public Reduction::State {
+   public:
+    State(Reduction sum, Tensor there, std::span<float> here)
+        : sum_(std::move(sum)), there_(std::move(there)), here_(here) {}
+    void wait() override {
+      sum_.wait();
+      const Tensor result = there_.to(Device{});
+      std::copy_n(result.data<float>(), here_.size(), here_.begin());
+    }
+    Reduction::Span span() const override { return sum_.span(); }
+
+   private:
+    Reduction sum_;
+    Tensor there_;
+    std::span<float> here_;
+  };
+  std::unique_ptr<AsyncAllReduce> sums_;
+  Stream stream_;
+};
+
+struct Setting {
+  const char* order_name;
+  nccl::Order order;
+  int ranks;
+  CommunicatorCase test;
+};
+
+std::vector<Setting> settings() {
+  std::vector<Setting> all;
+  for (int ranks = 1; ranks <= 4; ++ranks) {
+    for (const CommunicatorCase& test : communicator_cases()) {
+      all.push_back({"any", nccl::Order::any, ranks, test});
+      all.push_back({"tree", nccl::Order::tree, ranks, test});
+    }
+    for (const CommunicatorCase& test : reproducible_cases()) all.push_back({"tree", nccl::Order::tree, ranks, test});
+  }
+  return all;
+}
+
+class NcclParallel : public testing::TestWithParam<Setting> {};
+
+TEST_P(NcclParallel, communicator) {
+  NEEDS_GPUS(GetParam().ranks);
+  NEEDS_NCCL();
+  const auto open = [](Transport& small) { return std::make_unique<FromHost>(small, GetParam().order); };
+  on_local_ranks(GetParam().ranks, open, GetParam().test.run);
+}
+
+INSTANTIATE_TEST_SUITE_P(all, NcclParallel, testing::ValuesIn(settings()), [](const auto& info) {
+  const Setting& setting = info.param;
+  return std::string(setting.order_name) + "_" + std::to_string(setting.ranks) + "_ranks_" + setting.test.name;
+});
+
+SmallTraining on_gpus() {
+  SmallTraining training;
+  training.streams = gpus_of;
+  return training;
+}
+
+// The sums of a job: between ranks where there are several.
+Trained train(const SmallTraining& training, const Layout& layout, nccl::Order order) {
+  if (layout.ranks > 1) return train_on_local_ranks(training, layout, nccl_sums(order, layout.replicas));
+  return train_in_parallel(training, layout, nullptr);
+}
+
+TEST(GpuDataParallel, one_gpu_equals_the_cpu_up_to_rounding) {
+  NEEDS_GPUS(1);
+  expect_close(train_in_parallel(on_gpus(), {}, nullptr), train_plainly({}));
+}
+
+TEST(GpuDataParallel, tree_gives_the_same_bits_on_any_number_of_gpus) {
+  NEEDS_GPUS(1);
+  for (const int shards : {4, 8}) {
+    const Trained one = train_in_parallel(on_gpus(), {.shards = shards}, nullptr);
+    expect_close(one, train_plainly({}));
+    for (const auto& [ranks, replicas] : {std::pair{1, 2}, {1, 4}, {2, 1}, {2, 2}, {4, 1}}) {
+      if (cuda::device_count() < ranks * replicas || (ranks > 1 && !nccl::built())) continue;
+      const Layout layout{.ranks = ranks, .replicas = replicas, .shards = shards};
+      EXPECT_EQ(train(on_gpus(), layout, nccl::Order::tree), one)
+          << shards << " shards, " << ranks << " ranks of " << replicas << " replicas";
+    }
+  }
+}
+
+TEST(GpuDataParallel, any_order_equals_one_gpu_up_to_rounding) {
+  NEEDS_GPUS(3);
+  NEEDS_NCCL();
+  const Trained one = train_plainly({});
+  for (const int ranks : {2, 3})
+    expect_close(train(on_gpus(), {.ranks = ranks, .shards = ranks}, nccl::Order::any), one);
+}
+
+TEST(GpuDataParallel, micro_batches_give_the_same_bits) {
+  NEEDS_GPUS(2);
+  SmallTraining training = on_gpus();
+  training.micro_batches = 3;
+  const Trained one = train_in_parallel(training, {.shards = 4}, nullptr);
+  EXPECT_EQ(train_in_parallel(training, {.replicas = 2, .shards = 4}, nullptr), one);
+}
+
+}  // namespace
+}  // namespace convoy
