@@ -28,6 +28,7 @@ enum cudaError_t {
   cudaErrorInvalidResourceHandle = 400,
   cudaErrorIllegalState = 401,
   cudaErrorNotReady = 600,
+  cudaErrorPeerAccessAlreadyEnabled = 704,
   cudaErrorLaunchFailure = 719,
   cudaErrorNotSupported = 801,
   cudaErrorStreamCaptureUnsupported = 900,
@@ -55,6 +56,9 @@ cudaError_t cudaSetDevice(int device);  // for the calling thread
 cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaDeviceSynchronize();
+// Every device can reach every other. Nothing here depends on whether that was enabled; cudaDeviceReset() forgets it.
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer);
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags);
 // Frees all memory of the device, ends its streams' work and forgets its errors; its streams stay usable.
 cudaError_t cudaDeviceReset();
 

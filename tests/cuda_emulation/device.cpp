@@ -51,6 +51,14 @@ int visible_devices() {
 
 EmulatedDevice& device_at(int index) { return devices().all[index]; }
 
+void wake_all_devices() {
+  for (EmulatedDevice& device : devices().all) {
+    // Whoever is about to wait either sees what has changed or waits by the time of the call below.
+    { const std::lock_guard lock(device.mutex); }
+    device.changed.notify_all();
+  }
+}
+
 int current_device() { return chosen_device; }
 
 EmulatedDevice* usable_device(cudaError_t& error) {
@@ -113,6 +121,26 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return cudaSuccess;
 }
 
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  for (const int index : {device, peer}) {
+    if (index < 0 || index >= visible_devices()) return remember(cudaErrorInvalidDevice);
+  }
+  *can = device != peer;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags) {
+  if (flags != 0) return remember(cudaErrorInvalidValue);
+  cudaError_t error;
+  EmulatedDevice* const device = usable_device(error);
+  if (device == nullptr) return remember(error);
+  if (peer < 0 || peer >= visible_devices() || peer == device->index) return remember(cudaErrorInvalidDevice);
+  const std::lock_guard lock(device->mutex);
+  if ((device->peers >> peer & 1) != 0) return remember(cudaErrorPeerAccessAlreadyEnabled);
+  device->peers |= 1u << peer;
+  return cudaSuccess;
+}
+
 cudaError_t cudaDeviceReset() {
   if (visible_devices() < 1) return remember(cudaErrorNoDevice);
   EmulatedDevice& device = device_at(chosen_device);
@@ -126,6 +154,8 @@ cudaError_t cudaDeviceReset() {
   release_all(device.index);
   device.error = cudaSuccess;
   device.failure.clear();
+  device.peers = 0;
+  device.changed.notify_all();
   last_error = cudaSuccess;
   return cudaSuccess;
 }

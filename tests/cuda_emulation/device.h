@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -18,9 +19,13 @@ namespace convoy::emulation {
 // Something a stream does; returns "" or why it failed.
 using Work = std::function<std::string()>;
 
-// One cudaEventRecord(): behind all work that was in its stream before.
+struct EmulatedDevice;
+
+// A place that streams reach once, and that others wait for. One cudaEventRecord(), behind all work that was in its stream
+// before; or, where `stream` is null, something that a thread of its own brings about: it calls come_true().
 struct Record {
-  CUstream_st* stream = nullptr;  // where work must be done until `done`
+  EmulatedDevice* device = nullptr;
+  CUstream_st* stream = nullptr;  // where work must be done until `done`; it lives at least until then
   bool captured = false;          // into a graph: never done
   std::atomic<bool> done = false;
   std::chrono::steady_clock::time_point time;
@@ -35,11 +40,13 @@ struct Entry {
 
 struct EmulatedDevice {
   int index = 0;
-  std::mutex mutex;  // guards all below, and the queues; held while work runs
+  std::mutex mutex;  // guards all below, and the queues; held while work runs, never while something is waited for
+  std::condition_variable changed;  // a record without a stream came true, or work was dropped
   std::vector<CUstream_st*> streams;
   Random random{0};
   cudaError_t error = cudaSuccess;  // stays until cudaDeviceReset()
   std::string failure;
+  uint32_t peers = 0;  // bit i: cudaDeviceEnablePeerAccess(i) was called
 };
 
 // The devices that the calling thread may choose from.
@@ -62,6 +69,12 @@ cudaError_t enqueue(CUstream_st& stream, Entry entry);
 // Does work, of all streams of the device in a random order and of other devices where they are waited for, until
 // `done` or a failure. `stream` is the one that stands in the way.
 cudaError_t work_until(CUstream_st& stream, const std::function<bool()>& done);
+// The same for a stream that may be gone once it is `done`, until then or until `give_up`, which wake_all_devices()
+// makes seen.
+cudaError_t work_until(EmulatedDevice& device, CUstream_st* stream, const std::function<bool()>& done,
+                       const std::atomic<bool>* give_up = nullptr);
+void come_true(Record& record);  // wakes who waits for it; call it without the device's mutex
+void wake_all_devices();
 cudaError_t finish_stream(CUstream_st& stream);
 cudaError_t finish_device(EmulatedDevice& device);
 void work_a_little(EmulatedDevice& device);  // one entry, if there is one

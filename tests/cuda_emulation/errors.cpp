@@ -22,6 +22,7 @@ constexpr Row kErrors[] = {
     ROW(cudaErrorInvalidResourceHandle, "invalid resource handle"),
     ROW(cudaErrorIllegalState, "the operation cannot be performed in the present state"),
     ROW(cudaErrorNotReady, "device not ready"),
+    ROW(cudaErrorPeerAccessAlreadyEnabled, "peer access is already enabled"),
     ROW(cudaErrorLaunchFailure, "unspecified launch failure"),
     ROW(cudaErrorNotSupported, "operation not supported"),
     ROW(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing"),

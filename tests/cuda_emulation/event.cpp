@@ -18,6 +18,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
   CUstream_st& stream = stream_of(handle);
   const auto record = std::make_shared<Record>();
+  record->device = stream.device;
   record->stream = &stream;
   record->captured = stream.capture != nullptr;
   if (!record->captured) {
@@ -48,7 +49,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (record == nullptr) return cudaSuccess;
   if (record->captured) return remember(cudaErrorCapturedEvent);
   if (record->done) return cudaSuccess;
-  return remember(work_until(*record->stream, [&] { return record->done.load(); }));
+  return remember(work_until(*record->device, record->stream, [&] { return record->done.load(); }));
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
@@ -57,7 +58,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   if (record == nullptr) return cudaSuccess;
   if (record->captured) return remember(cudaErrorCapturedEvent);
   if (record->done) return cudaSuccess;
-  work_a_little(*record->stream->device);
+  work_a_little(*record->device);
   return remember(record->done ? cudaSuccess : cudaErrorNotReady);
 }
 

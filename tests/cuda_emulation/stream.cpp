@@ -38,6 +38,7 @@ void fail_device(EmulatedDevice& device, const std::string& why) {
     }
     stream->queue.clear();
   }
+  device.changed.notify_all();
 }
 
 void do_next(CUstream_st& stream) {
@@ -62,26 +63,44 @@ cudaError_t enqueue(CUstream_st& stream, Entry entry) {
   return cudaSuccess;
 }
 
-cudaError_t work_until(CUstream_st& stream, const std::function<bool()>& done) {
-  EmulatedDevice& device = *stream.device;
+cudaError_t work_until(EmulatedDevice& device, CUstream_st* stream, const std::function<bool()>& done,
+                       const std::atomic<bool>* give_up) {
+  const auto over = [&] { return device.error != cudaSuccess || done() || (give_up != nullptr && *give_up); };
   for (;;) {
     std::shared_ptr<Record> elsewhere;
     {
-      const std::lock_guard lock(device.mutex);
-      while (device.error == cudaSuccess && !done()) {
-        CUstream_st* const next = choose(device, &stream);
-        if (next == nullptr) {
-          elsewhere = stream.queue.front().awaited;
+      std::unique_lock lock(device.mutex);
+      while (!over()) {
+        if (CUstream_st* const next = choose(device, stream)) {
+          do_next(*next);
+          continue;
+        }
+        const std::shared_ptr<Record> awaited = stream->queue.front().awaited;
+        if (awaited->stream != nullptr) {
+          elsewhere = awaited;
           break;
         }
-        do_next(*next);
+        device.changed.wait(lock, [&] { return awaited->done || over(); });
       }
       if (elsewhere == nullptr) return device.error;
     }
     // Not under the lock, so that two devices can wait for each other's work.
-    const cudaError_t error = work_until(*elsewhere->stream, [&] { return elsewhere->done.load(); });
+    const cudaError_t error = work_until(
+        *elsewhere->device, elsewhere->stream, [&] { return elsewhere->done.load(); }, give_up);
     if (error != cudaSuccess) return error;
   }
+}
+
+cudaError_t work_until(CUstream_st& stream, const std::function<bool()>& done) {
+  return work_until(*stream.device, &stream, done);
+}
+
+void come_true(Record& record) {
+  {
+    const std::lock_guard lock(record.device->mutex);
+    reach(record);
+  }
+  record.device->changed.notify_all();
 }
 
 cudaError_t finish_stream(CUstream_st& stream) {

@@ -134,6 +134,23 @@ TEST_F(Streams, a_device_that_is_not_there_cannot_be_chosen) {
   ASSERT_EQ(setenv("CONVOY_EMULATED_GPUS", "4", 1), 0);
 }
 
+TEST_F(Streams, access_to_a_peer_is_enabled_once) {
+  int can = -1;
+  EXPECT_EQ(cudaDeviceCanAccessPeer(&can, 0, 1), cudaSuccess);
+  EXPECT_EQ(can, 1);
+  EXPECT_EQ(cudaDeviceCanAccessPeer(&can, 1, 1), cudaSuccess);
+  EXPECT_EQ(can, 0);
+  EXPECT_EQ(cudaDeviceCanAccessPeer(&can, 0, 4), cudaErrorInvalidDevice);
+  EXPECT_EQ(cudaDeviceEnablePeerAccess(0, 0), cudaErrorInvalidDevice);
+  EXPECT_EQ(cudaDeviceEnablePeerAccess(1, 1), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaDeviceEnablePeerAccess(1, 0), cudaSuccess);
+  EXPECT_EQ(cudaDeviceEnablePeerAccess(1, 0), cudaErrorPeerAccessAlreadyEnabled);
+  EXPECT_STREQ(cudaGetErrorName(cudaGetLastError()), "cudaErrorPeerAccessAlreadyEnabled");
+  EXPECT_EQ(cudaDeviceEnablePeerAccess(2, 0), cudaSuccess);
+  EXPECT_EQ(cudaDeviceReset(), cudaSuccess);
+  EXPECT_EQ(cudaDeviceEnablePeerAccess(1, 0), cudaSuccess);
+}
+
 TEST_F(Streams, a_kernel_is_launched_on_the_device_of_its_stream) {
   const cudaStream_t stream = new_stream();
   const DeviceArray<int> x(32);
