@@ -63,9 +63,8 @@ Device device_of(const Settings& settings, int replica) {
   device.index = count > 0 && std::getenv("NCCL_HOSTID") != nullptr ? wanted % count : wanted;
   if (count > 0 && device.index >= count)
     fail(ErrorKind::device,
-         "--device cuda: {} ranks with {} replicas each want more GPUs than this host's {}; start fewer, or train on "
-         "the CPU",
-         ranks_on_this_host(settings.ranks), settings.replicas, count);
+         "--device cuda: this host has {} GPUs, {} are wanted ({} on each of its ranks); start fewer", count,
+         ranks_on_this_host(settings.ranks) * settings.replicas, settings.replicas);
   return device;
 }
 
@@ -80,6 +79,7 @@ Stream open_stream(const Settings& settings, const Device& device) {
 }  // namespace
 
 Stream open_stream(const Settings& settings) {
+  device_of(settings, settings.replicas - 1);  // is there, too
   Stream stream = open_stream(settings, device_of(settings, 0));
   stream.threads = settings.threads;
   return stream;
