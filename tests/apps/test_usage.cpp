@@ -65,12 +65,12 @@ TEST(usage, strategies_that_make_no_sense_are_refused) {
            {{"train", "--batch", "4", "--accumulate", "5"},
             2,
             "--accumulate: 5 micro-batches of a --batch of 4, at least one image each is needed"},
-           {{"train", "--strategy", "replicated", "--device", "cuda"},
+           {{"train", "--strategy", "replicated", "--reduce", "mpi"},
             2,
-            "--strategy replicated runs on the CPU only so far"},
-           {{"train", "--accumulate", "2", "--device", "cuda"},
+            "--reduce: has no effect with --strategy replicated, which has one rank; choose ring or tree"},
+           {{"train", "--strategy", "ddp", "--reduce", "nccl"},
             2,
-            "--reduce tree or --accumulate runs on the CPU only"},
+            "--reduce nccl: does not sum between CPUs; choose ring or tree"},
        }) {
     expect_refused(mistake);
   }
