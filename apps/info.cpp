@@ -4,6 +4,7 @@
 #include "apps/commands.h"
 #include "apps/machine.h"
 #include "parallel/mpi.h"
+#include "parallel/nccl.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/device.h"
 #include "tensor/kernels.h"
@@ -29,8 +30,8 @@ int run_info(const GivenOptions&) {
                gpu.multiprocessors, static_cast<double>(gpu.bytes_free) / (1 << 30),
                static_cast<double>(gpu.bytes_total) / (1 << 30));
   }
-  fmt::print("parts    cpu: yes, cuda: {}, mpi: {}, nccl: no\n", cuda::built() ? "yes" : "no",
-             mpi::built() ? mpi::library() : "no");
+  fmt::print("parts    cpu: yes, cuda: {}, mpi: {}, nccl: {}\n", cuda::built() ? "yes" : "no",
+             mpi::built() ? mpi::library() : "no", nccl::built() ? nccl::library() : "no");
   return 0;
 }
 

@@ -2,7 +2,8 @@
 # Everything about the CUDA backend that only a GPU can show, in under ten minutes: tests, accuracy, speed, compute-sanitizer.
 #
 #   bench/gpu_gate.sh                          # builds, then runs; tables go to bench/results/
-#   bench/gpu_gate.sh --bin DIR --out DIR      # with programs built elsewhere (CMake -DCONVOY_PORTABLE=ON): DIR/convoy, test_cuda, bench_products
+#   bench/gpu_gate.sh --bin DIR --out DIR      # with programs built elsewhere (CMake -DCONVOY_PORTABLE=ON): DIR/convoy, test_cuda,
+#                                              test_parallel_cuda, bench_products
 #   bench/gpu_gate.sh --seconds 3000           # more time (default 570, the build not counted); what it does not suffice for is named
 #
 # Needs nvcc or --bin, and a GPU. compute-sanitizer, and a python3 with torch (to compare with cuDNN, cuBLAS and PyTorch; --python PATH), are used
@@ -32,18 +33,23 @@ trap 'rm -rf "$work"' EXIT
 if [ -z "$bin" ]; then
   build() {
     cmake -S "$root" --preset release -DCONVOY_CUDA=ON -DCONVOY_BENCH=ON &&
-      cmake --build "$root/build/release" --parallel "$(nproc)" --target convoy test_cuda bench_products
+      cmake --build "$root/build/release" --parallel "$(nproc)" --target convoy test_cuda test_parallel_cuda bench_products
   }
   build >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; echo "gpu_gate: the build failed" >&2; exit 11; }
   bin="$work/bin"
   mkdir "$bin"
-  ln -s "$root/build/release/apps/convoy" "$root/build/release/tests/test_cuda" "$root/build/release/bench/bench_products" "$bin/"
+  ln -s "$root/build/release/apps/convoy" "$root"/build/release/tests/test_{cuda,parallel_cuda} "$root/build/release/bench/bench_products" "$bin/"
 fi
-for program in convoy test_cuda bench_products; do
+for program in convoy test_cuda test_parallel_cuda bench_products; do
   [ -x "$bin/$program" ] || { echo "gpu_gate: $bin/$program is not there" >&2; exit 2; }
 done
 bin=$(cd "$bin" && pwd)
 export CONVOY_TEST_FILES="$root/tests"
+# A program built elsewhere finds NCCL where PyTorch has it.
+if ldd "$bin/convoy" | grep -q 'libnccl.*not found'; then
+  LD_LIBRARY_PATH=$("$python" -c 'import nvidia.nccl; print(nvidia.nccl.__path__[0] + "/lib")' 2>/dev/null):${LD_LIBRARY_PATH:-}
+  export LD_LIBRARY_PATH
+fi
 end=$((SECONDS + seconds))
 
 say() { printf '%s\n' "$*" | tee -a "$summary"; }
@@ -89,6 +95,7 @@ tests() {  # tests <name> <seconds> <command>…
 }
 : >"$out/gpu_gate-tests.txt"
 tests 'kernels and trajectories' 200 "$bin/test_cuda" --gtest_brief=1
+tests 'replicas and ranks, as far as there are GPUs' 60 "$bin/test_parallel_cuda" --gtest_brief=1
 
 # --- trainings ---------------------------------------------------------------------------------------------------------------------------
 # train <name> <least accuracy, %> <run> <options>…
@@ -132,6 +139,32 @@ if has cifar10; then
   train "resnet18, cifar10, bf16, graph on" 20 resnet-bf16 --dataset cifar10 --model resnet18 --precision bf16 --steps 200 --batch 64 --holdout 1000
   same_losses cifar-on cifar-off
   same_losses resnet-on resnet-off
+fi
+
+# Two ranks on the first GPU, without MPI. NCCL wants a GPU for each rank, so each pretends to be a host of its own; what goes
+# between such hosts are messages over the loopback. Along the tree the weights are those of one rank, to the last bit.
+two_ranks() {
+  local CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES:-0}
+  export CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES%%,*}
+  local options=(--dataset "$digits" --model mnist-cnn --epochs 1 --limit 4096 --precision tf32 --reduce tree --shards 4) rank pids=() status=0
+  (cd "$work" && limited 60 "$bin/convoy" train --device cuda --run one-rank --save one-rank.safetensors "${options[@]}") || return
+  for rank in 0 1; do
+    (cd "$work" && RANK=$rank WORLD_SIZE=2 LOCAL_RANK=$rank LOCAL_WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$((20000 + $$ % 10000)) \
+      NCCL_HOSTID="gate-$rank" NCCL_P2P_DISABLE=1 NCCL_SHM_DISABLE=1 NCCL_SOCKET_IFNAME=lo \
+      limited 90 "$bin/convoy" train --device cuda --strategy ddp --run "two-ranks" --save two-ranks.safetensors "${options[@]}") &
+    pids+=($!)
+  done
+  for rank in "${pids[@]}"; do wait "$rank" || status=$?; done
+  [ $status -eq 0 ] && cmp "$work/one-rank.safetensors" "$work/two-ranks.safetensors"
+}
+if "$bin/convoy" info | grep -q 'nccl: NCCL'; then
+  two_ranks >"$work/train.log" 2>&1
+  status=$?
+  { echo '===== two ranks on one GPU'; cat "$work/train.log"; } >>"$out/gpu_gate-train.txt"
+  [ $status -eq 0 ] || { failures=$((failures + 1)); tail -n 3 "$work/train.log"; }
+  bar 'ddp, two ranks on one GPU over NCCL: the bits of one rank' "$(words_of $status)"
+else
+  bar 'ddp, two ranks on one GPU over NCCL' 'not run: the program is built without NCCL'
 fi
 
 # --- speed beside PyTorch ------------------------------------------------------------------------------------------------------------------

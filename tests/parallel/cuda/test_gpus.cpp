@@ -16,6 +16,8 @@
 namespace convoy {
 namespace {
 
+using namespace std::chrono_literals;
+
 // Streams of GPUs that ranks and replicas share out among them, made once.
 Stream gpu(int index) {
   static std::mutex mutex;
@@ -106,6 +108,56 @@ INSTANTIATE_TEST_SUITE_P(all, NcclParallel, testing::ValuesIn(settings()), [](co
   const Setting& setting = info.param;
   return std::string(setting.order_name) + "_" + std::to_string(setting.ranks) + "_ranks_" + setting.test.name;
 });
+
+// What `work` fails with.
+Error error_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error;
+  }
+  return {ErrorKind::usage, "no error"};
+}
+
+TEST(NcclParallelEnd, a_rank_that_does_not_join_is_not_waited_for_for_ever) {
+  NEEDS_GPUS(1);
+  NEEDS_NCCL();
+  auto group = make_local_group(2);
+  std::thread other([&] {  // takes the id, and is never seen again
+    std::vector<std::byte> id(128);
+    group[1]->receive(0, id)->wait();
+  });
+  const Error error = error_of([&] { nccl::make_all_reduce(*group[0], 0, nccl::Order::any, {.to_join = 1s}); });
+  other.join();
+  EXPECT_EQ(error.kind(), ErrorKind::peer);
+  EXPECT_STREQ(error.what(), "nccl: joining has taken more than 1 s; another rank is stuck or gone");
+}
+
+TEST(NcclParallelEnd, a_sum_that_another_rank_does_not_start_is_given_up) {
+  NEEDS_GPUS(2);
+  NEEDS_NCCL();
+  for (const nccl::Order order : {nccl::Order::any, nccl::Order::tree}) {
+    const auto open = [&](Transport& small) {
+      return nccl::make_all_reduce(small, small.rank(), order, {.for_sum = 1s});
+    };
+    on_local_ranks(2, open, [](Communicator& communicator) {
+      if (communicator.rank() == 1) return communicator.barrier();
+      const StreamScope scope(gpu(0));
+      Tensor values = Tensor::zeros({1000});
+      const Error error = error_of([&] { communicator.all_reduce({values.data<float>(), 1000}).wait(); });
+      EXPECT_EQ(error.kind(), ErrorKind::peer);
+      EXPECT_NE(std::string(error.what()).find("has taken more than 1 s; another rank is stuck or gone"),
+                std::string::npos)
+          << error.what();
+      cuda::synchronize(gpu(0));  // nothing hangs behind it
+      EXPECT_EQ(error_of([&] {
+                  communicator.all_reduce({values.data<float>(), 1000}).wait();
+                }).kind(),
+                ErrorKind::peer);
+      communicator.barrier();
+    });
+  }
+}
 
 SmallTraining on_gpus() {
   SmallTraining training;
