@@ -41,12 +41,13 @@ __global__ void __launch_bounds__(256)
 }
 
 // Calls body(shape of some images, index of the first, matrix) for the images in turn, as many at a time as their
-// matrix fits 256 MiB as f32; once, too, when there are none.
+// matrix fits 256 MiB as f32, or a 64th of a small GPU's memory; once, too, when there are none.
 template <class Body>
 void for_some_images(const Stream& stream, const Conv2dShape& shape, Body&& body) {
-  constexpr int64_t kMostFloats = 64 << 20;
+  constexpr int64_t kMostBytes = 256 << 20;
+  const int64_t most_floats = std::min(kMostBytes, device_bytes(stream) / 64) / static_cast<int64_t>(sizeof(float));
   const int64_t per_image = shape.p() * shape.q() * shape.taps();
-  const int64_t fitting = per_image == 0 ? shape.n : std::max<int64_t>(kMostFloats / per_image, 1);
+  const int64_t fitting = per_image == 0 ? shape.n : std::max<int64_t>(most_floats / per_image, 1);
   Conv2dShape some = shape;
   some.n = std::min(fitting, shape.n);
   const auto matrix = pool_allocate(stream.device, some.n * per_image * static_cast<int64_t>(sizeof(float)));

@@ -23,6 +23,17 @@ void check_device(int device) {
 
 void use(int device) { check(cudaSetDevice(device), "choosing the device"); }
 
+// Asked for once: that takes longer than a kernel.
+const cudaDeviceProp& properties_of(int device) {
+  static std::mutex& mutex = *new std::mutex;
+  static std::map<int, cudaDeviceProp>& known = *new std::map<int, cudaDeviceProp>;
+  const std::lock_guard lock(mutex);
+  if (const auto found = known.find(device); found != known.end()) return found->second;
+  cudaDeviceProp properties = {};
+  check(cudaGetDeviceProperties(&properties, device), "asking for the device's properties");
+  return known[device] = properties;
+}
+
 // How memory of `device` is touched: in order with the calling thread's work when that is on the device, else after all
 // that the device has to do, and before the call returns.
 class Access {
@@ -64,17 +75,10 @@ cudaStream_t enter(const Stream& stream) {
 
 bool built() { return true; }
 
-size_t most_shared_bytes(const Stream& stream) {
-  static std::mutex& mutex = *new std::mutex;
-  static std::map<int, size_t>& known = *new std::map<int, size_t>;
-  const std::lock_guard lock(mutex);
-  size_t& bytes = known[stream.device.index];
-  if (bytes == 0) {
-    cudaDeviceProp properties = {};
-    check(cudaGetDeviceProperties(&properties, stream.device.index), "asking for the device's properties");
-    bytes = properties.sharedMemPerBlockOptin;
-  }
-  return bytes;
+size_t most_shared_bytes(const Stream& stream) { return properties_of(stream.device.index).sharedMemPerBlockOptin; }
+
+int64_t device_bytes(const Stream& stream) {
+  return static_cast<int64_t>(properties_of(stream.device.index).totalGlobalMem);
 }
 
 std::string unavailable() {
@@ -95,8 +99,7 @@ int device_count() {
 
 DeviceInfo device_info(int device) {
   check_device(device);
-  cudaDeviceProp properties = {};
-  check(cudaGetDeviceProperties(&properties, device), "asking for the device's properties");
+  const cudaDeviceProp& properties = properties_of(device);
   use(device);
   size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total), "asking for free memory");

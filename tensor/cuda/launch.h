@@ -24,6 +24,9 @@ cudaStream_t enter(const Stream& stream);
 // How much shared memory a block may ask for on the stream's device: 227 KiB on an H100, 99 KiB on the GPUs of desktops.
 size_t most_shared_bytes(const Stream& stream);
 
+// All memory of the stream's device.
+int64_t device_bytes(const Stream& stream);
+
 struct Grid {
   dim3 blocks;
   unsigned threads = 256;

@@ -167,6 +167,12 @@ TEST_P(Conv2d, all_directions_match_reference_beyond_one_block_of_columns) {
   for (const Conv2dShape& s : kWideLayers) check_all_directions(s, draw);
 }
 
+// The im2col matrix of these takes 3 MB: more than it may on a GPU of 128 MiB.
+TEST_P(Conv2d, all_directions_match_reference_on_images_whose_matrix_is_large) {
+  Draw draw(17);
+  check_all_directions({.n = 5, .h = 31, .w = 33, .c = 16, .k = 3, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1}, draw);
+}
+
 TEST_P(Conv2d, gives_the_same_bits_on_every_run) {
   Draw draw(15);
   for (const Conv2dShape& s : kLayers) {
