@@ -25,11 +25,11 @@ TEST_F(NcclMissing, an_abort_lets_the_stream_go_on_with_undefined_results) {
     EXPECT_EQ(ncclAllReduce(x.data(), x.data(), kCount, ncclFloat, ncclSum, me.comm, me.stream), ncclSuccess);
     EXPECT_EQ(cudaMemsetAsync(y.data(), 0, y.bytes(), me.stream), cudaSuccess);
     std::thread waiting([&] { EXPECT_EQ(cudaStreamSynchronize(me.stream), cudaSuccess); });
-    EXPECT_FALSE(goes_on(me.stream));
+    EXPECT_TRUE(stands_still(me.stream));
     EXPECT_EQ(y.data()[0], 1.0f);
     if (me.rank == 1) {
       rank_0_has_aborted.arrive_and_wait();
-      EXPECT_FALSE(goes_on(me.stream)) << "that another rank aborts is not told";
+      EXPECT_TRUE(stands_still(me.stream)) << "that another rank aborts is not told";
       ncclResult_t state = ncclInternalError;
       EXPECT_EQ(ncclCommGetAsyncError(me.comm, &state), ncclSuccess);
       EXPECT_EQ(state, ncclSuccess);
@@ -57,9 +57,9 @@ TEST_F(NcclMissing, an_abort_ends_operations_that_stand_behind_another_communica
       cudaEventRecord(event, too.stream);
       cudaStreamWaitEvent(me.stream, event);
       EXPECT_EQ(ncclAllReduce(x.data(), x.data(), kCount, ncclFloat, ncclSum, me.comm, me.stream), ncclSuccess);
-      EXPECT_FALSE(goes_on(me.stream));
+      EXPECT_TRUE(stands_still(me.stream));
       EXPECT_EQ(ncclCommAbort(me.comm), ncclSuccess);
-      EXPECT_FALSE(goes_on(me.stream)) << "the event is not there yet";
+      EXPECT_TRUE(stands_still(me.stream)) << "the event is not there yet";
       EXPECT_EQ(ncclCommAbort(too.comm), ncclSuccess);
       EXPECT_TRUE(goes_on(me.stream));
       cudaEventDestroy(event);
@@ -108,8 +108,8 @@ TEST_F(NcclMissing, ranks_that_both_send_first_without_a_group_hang) {
     EXPECT_EQ(ncclSend(x.data(), 1, ncclFloat, 1 - me.rank, me.comm, me.stream), ncclSuccess);
     // In another stream, but of the same communicator: it comes after.
     EXPECT_EQ(ncclRecv(y.data(), 1, ncclFloat, 1 - me.rank, me.comm, other), ncclSuccess);
-    EXPECT_FALSE(goes_on(me.stream));
-    EXPECT_FALSE(goes_on(other));
+    EXPECT_TRUE(stands_still(me.stream));
+    EXPECT_TRUE(stands_still(other));
     both.arrive_and_wait();
     EXPECT_EQ(ncclCommAbort(me.comm), ncclSuccess);
     me.comm = nullptr;
@@ -141,7 +141,7 @@ TEST_F(NcclMissing, a_reset_device_forgets_its_operations) {
     ASSERT_EQ(join(&never, 1, new_id(), 0), ncclSuccess);
     EXPECT_EQ(ncclRecv(y.data(), 1, ncclFloat, 0, never, me.stream), ncclSuccess);
     EXPECT_EQ(ncclAllReduce(x.data(), x.data(), kCount, ncclFloat, ncclSum, me.comm, me.stream), ncclSuccess);
-    EXPECT_FALSE(goes_on(me.stream));
+    EXPECT_TRUE(stands_still(me.stream));
     std::thread waiting([&] { EXPECT_EQ(cudaStreamSynchronize(me.stream), cudaSuccess); });
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     EXPECT_EQ(cudaDeviceReset(), cudaSuccess);

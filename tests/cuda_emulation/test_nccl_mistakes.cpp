@@ -112,7 +112,7 @@ TEST_F(NcclMistakes, ranks_that_disagree_how_many_they_are) { expect_not_joined(
 
 // --- calls that are wrong by themselves -----------------------------------------------------------------------------
 
-class OneRank : public OnRanks {
+class NcclCalls : public OnRanks {
  protected:
   void SetUp() override {
     OnRanks::SetUp();
@@ -136,7 +136,7 @@ class OneRank : public OnRanks {
   ncclComm_t comm_ = nullptr;
 };
 
-TEST_F(OneRank, memory_of_the_host) {
+TEST_F(NcclCalls, memory_of_the_host) {
   const DeviceArray<float> x(std::vector<float>(4, 1.0f));
   float host[4] = {};
   void* pinned = nullptr;
@@ -151,7 +151,7 @@ TEST_F(OneRank, memory_of_the_host) {
   EXPECT_EQ(cudaFreeHost(pinned), cudaSuccess);
 }
 
-TEST_F(OneRank, a_buffer_that_is_too_small) {
+TEST_F(NcclCalls, a_buffer_that_is_too_small) {
   const DeviceArray<float> x(std::vector<float>(4, 1.0f)), y(5);
   EXPECT_EQ(sum(x.data(), y.data(), 5), ncclInvalidArgument);
   expect_said("in has less than 20 bytes");
@@ -160,14 +160,14 @@ TEST_F(OneRank, a_buffer_that_is_too_small) {
   EXPECT_EQ(sum(x.data(), y.data() + 1, 4), ncclSuccess);
 }
 
-TEST_F(OneRank, buffers_that_overlap) {
+TEST_F(NcclCalls, buffers_that_overlap) {
   const DeviceArray<float> x(std::vector<float>(8, 1.0f));
   EXPECT_EQ(sum(x.data(), x.data() + 3, 4), ncclInvalidArgument);
   EXPECT_EQ(sum(x.data(), x.data() + 4, 4), ncclSuccess);
   EXPECT_EQ(sum(x.data(), x.data(), 4), ncclSuccess);
 }
 
-TEST_F(OneRank, a_buffer_or_a_stream_of_another_device) {
+TEST_F(NcclCalls, a_buffer_or_a_stream_of_another_device) {
   ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
   const DeviceArray<float> there(std::vector<float>(4, 1.0f));
   const cudaStream_t stream = new_stream();
@@ -181,7 +181,7 @@ TEST_F(OneRank, a_buffer_or_a_stream_of_another_device) {
   cudaStreamDestroy(stream);
 }
 
-TEST_F(OneRank, a_stream_that_records) {
+TEST_F(NcclCalls, a_stream_that_records) {
   const DeviceArray<float> x(std::vector<float>(4, 1.0f));
   ASSERT_EQ(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), cudaSuccess);
   EXPECT_EQ(sum(x.data(), x.data(), 4), ncclInvalidUsage);
@@ -190,7 +190,7 @@ TEST_F(OneRank, a_stream_that_records) {
   EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
 }
 
-TEST_F(OneRank, types_reductions_and_ranks_that_are_not_there) {
+TEST_F(NcclCalls, types_reductions_and_ranks_that_are_not_there) {
   const DeviceArray<float> x(std::vector<float>(4, 1.0f));
   EXPECT_EQ(sum(x.data(), x.data(), 4, ncclNumTypes), ncclInvalidArgument);
   EXPECT_EQ(sum(x.data(), x.data(), 4, ncclFloat, ncclNumOps), ncclInvalidArgument);
@@ -200,7 +200,7 @@ TEST_F(OneRank, types_reductions_and_ranks_that_are_not_there) {
   EXPECT_EQ(ncclSend(x.data(), 4, ncclFloat, -1, comm_, stream_), ncclInvalidArgument);
 }
 
-TEST_F(OneRank, a_wrong_call_spoils_its_group) {
+TEST_F(NcclCalls, a_wrong_call_spoils_its_group) {
   const DeviceArray<float> x(std::vector<float>(4, 1.0f)), y(4);
   ASSERT_EQ(ncclGroupStart(), ncclSuccess);
   EXPECT_EQ(sum(x.data(), y.data(), 4), ncclSuccess);
@@ -212,7 +212,7 @@ TEST_F(OneRank, a_wrong_call_spoils_its_group) {
   EXPECT_EQ(y.values(stream_)[0], 1.0f);
 }
 
-TEST_F(OneRank, calls_after_the_end) {
+TEST_F(NcclCalls, calls_after_the_end) {
   const DeviceArray<float> x(std::vector<float>(4, 1.0f));
   const ncclComm_t gone = std::exchange(comm_, nullptr);
   EXPECT_EQ(ncclCommAbort(gone), ncclSuccess);
@@ -226,7 +226,7 @@ TEST_F(OneRank, calls_after_the_end) {
   EXPECT_EQ(ncclCommAbort(gone), ncclInvalidArgument);
 }
 
-TEST_F(OneRank, arguments_of_joining) {
+TEST_F(NcclCalls, arguments_of_joining) {
   const ncclUniqueId id = new_id();
   ncclComm_t comm = nullptr;
   EXPECT_EQ(join(&comm, 2, id, 2), ncclInvalidArgument);
@@ -240,7 +240,7 @@ TEST_F(OneRank, arguments_of_joining) {
 
 // --- a device that fails ------------------------------------------------------------------------------------------
 
-TEST_F(OneRank, a_failed_device_is_told_and_does_not_hang) {
+TEST_F(NcclCalls, a_failed_device_is_told_and_does_not_hang) {
   const DeviceArray<float> x(std::vector<float>(4, 1.0f));
   void (*const fail)(int) = [](int) {
     if (threadIdx.x == 0) __syncthreads();

@@ -40,20 +40,24 @@ inline ncclResult_t settle(ncclComm_t comm, int* times = nullptr) {
   }
 }
 
-// Whether what is in the stream so far is done within a fifth of a second, which is long for what nothing stands in the
-// way of.
-inline bool goes_on(cudaStream_t stream) {
+// Whether what is in the stream so far is done by then.
+inline bool done_within(cudaStream_t stream, std::chrono::milliseconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
   cudaEvent_t event = nullptr;
   EXPECT_EQ(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), cudaSuccess);
   EXPECT_EQ(cudaEventRecord(event, stream), cudaSuccess);
   cudaError_t state = cudaErrorNotReady;
-  for (int i = 0; i < 200 && state == cudaErrorNotReady; ++i) {
+  while (state == cudaErrorNotReady && std::chrono::steady_clock::now() < end) {
     state = cudaEventQuery(event);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   EXPECT_EQ(cudaEventDestroy(event), cudaSuccess);
   return state == cudaSuccess;
 }
+
+// The second is much longer than anything takes here, the first longer than most.
+inline bool stands_still(cudaStream_t stream) { return !done_within(stream, std::chrono::milliseconds(200)); }
+inline bool goes_on(cudaStream_t stream) { return done_within(stream, std::chrono::seconds(50)); }
 
 struct Rank {
   int rank, ranks;

@@ -1,7 +1,6 @@
 #include "tests/cuda_emulation/nccl/reduction.h"
 
 #include <algorithm>
-#include <cstring>
 #include <type_traits>
 
 namespace convoy::emulation::nccl {
@@ -33,17 +32,17 @@ T combine(ncclRedOp_t reduction, T a, T b) {
 template <class T>
 Bytes reduce_as(ncclRedOp_t reduction, size_t count, std::span<const Bytes* const> of_ranks) {
   Bytes result(count * sizeof(T));
-  if (count == 0) return result;
+  T* const to = reinterpret_cast<T*>(result.data());
   const size_t ranks = of_ranks.size(), chunk = (count + ranks - 1) / ranks;
-  for (size_t i = 0; i < count; ++i) {
-    T all = {};
+  for (size_t i = 0; i < ranks; ++i) {
+    const size_t begin = std::min(i * chunk, count), end = std::min(begin + chunk, count);
     for (size_t step = 0; step < ranks; ++step) {
-      T value;
-      std::memcpy(&value, of_ranks[(i / chunk + 1 + step) % ranks]->data() + i * sizeof(T), sizeof(T));
-      all = step == 0 ? value : combine(reduction, all, value);
+      const T* const from = reinterpret_cast<const T*>(of_ranks[(i + 1 + step) % ranks]->data());
+      for (size_t j = begin; j < end; ++j) to[j] = step == 0 ? from[j] : combine(reduction, to[j], from[j]);
     }
-    if (reduction == ncclAvg) all = static_cast<T>(all / static_cast<T>(ranks));
-    std::memcpy(result.data() + i * sizeof(T), &all, sizeof(T));
+  }
+  if (reduction == ncclAvg) {
+    for (size_t j = 0; j < count; ++j) to[j] = static_cast<T>(to[j] / static_cast<T>(ranks));
   }
   return result;
 }
