@@ -41,11 +41,13 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
   check_used(given, "--bucket-mb", many || reduce.fixed_shards, where);
 
   const int started = started_ranks(), cores = available_cores();
-  CHECK(started == 1 || strategy.ranks, "{}: is one process, but mpirun or srun has started {}; choose ddp or hybrid",
-        where, started);
-  CHECK(started == 1 || settings.ranks == 0 || settings.ranks == started,
-        "--ranks: {}, but mpirun or srun has started {}", settings.ranks, started);
-  if (settings.ranks == 0) settings.ranks = !strategy.ranks ? 1 : started > 1 ? started : strategy.replicas ? 2 : cores;
+  const std::string by = started_by();
+  CHECK(started == 1 || strategy.ranks, "{}: is one process, but {} {}; choose ddp or hybrid", where, by, started);
+  CHECK(by.empty() || settings.ranks == 0 || settings.ranks == started, "--ranks: {}, but {} {}", settings.ranks, by,
+        started);
+  CHECK(!meeting_place() || settings.reduce != "mpi",
+        "--reduce mpi: needs ranks that mpirun or srun has started, but {} {}; choose ring or tree", by, started);
+  if (settings.ranks == 0) settings.ranks = !strategy.ranks ? 1 : !by.empty() ? started : strategy.replicas ? 2 : cores;
   const int cores_per_rank = std::max(1, cores / ranks_on_this_host(settings.ranks));
   if (settings.replicas == 0) settings.replicas = strategy.replicas ? cores_per_rank : 1;
   // current_stream() knows what the user wants of OpenMP.

@@ -1,7 +1,5 @@
 #include "parallel/tcp_connection.h"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -93,12 +91,6 @@ void Connection::write() {
   }
 }
 
-bool Connection::all_has_arrived() const {
-  if (deaf_) return true;
-  int under_way = 0;
-  return !wants_to_write() && messages_.empty() && (ioctl(file(), SIOCOUTQ, &under_way) != 0 || under_way == 0);
-}
-
 void Connection::tell_lost(const LostRank& lost) {
   control_.push_back(header_of(kLost, static_cast<uint64_t>(lost.how) << 32 | static_cast<uint32_t>(lost.rank)));
 }
@@ -185,6 +177,11 @@ void Connection::begin_frame() {
       break;
     case kGoodbye:
       goodbye_ = true;
+      control_.push_back(header_of(kFarewell, 0));
+      header_read_ = 0;
+      break;
+    case kFarewell:
+      farewell_ = true;
       header_read_ = 0;
       break;
     case kHeartbeatFrame:

@@ -6,7 +6,8 @@
 //   announce n    such a message waits for `ready`
 //   heartbeat     the process lives
 //   lost r        rank r is gone or silent; the job cannot go on
-//   goodbye       nothing follows: this end has ended in good order
+//   goodbye       no message follows: this end has ended in good order
+//   farewell      the other end's goodbye has been read, and so has all before it
 //
 // A message of up to kEager bytes is sent at once, and kept by the receiver until it is asked for. A longer one is sent
 // when it is awaited, straight from the sender's memory into the receiver's. So the receiver reads all that comes, always:
@@ -61,12 +62,12 @@ class Connection {
   void read();
   void write();
   bool wants_to_write() const;
-  bool all_has_arrived() const;  // in the memory of the other host
 
   // What is known of the other end.
   bool ended() const { return ended_; }
   bool said_goodbye() const { return goodbye_; }
-  bool awaited() const;  // messages to it or from it are not done
+  bool has_read_all() const { return deaf_ || ended_ || farewell_; }  // or never will
+  bool awaited() const;                                               // messages to it or from it are not done
   const std::optional<LostRank>& told_lost() const { return told_lost_; }
   Clock::time_point heard() const { return heard_; }  // its last byte
   Clock::time_point spoke() const { return spoke_; }  // our last byte
@@ -74,7 +75,7 @@ class Connection {
 
  private:
   using Header = std::array<std::byte, 8>;
-  enum Kind : uint8_t { kMessage = 1, kReady, kAnnounce, kHeartbeatFrame, kLost, kGoodbye };
+  enum Kind : uint8_t { kMessage = 1, kReady, kAnnounce, kHeartbeatFrame, kLost, kGoodbye, kFarewell };
   static Header header_of(Kind kind, uint64_t number);
 
   // The frame that is being written.
@@ -110,7 +111,7 @@ class Connection {
   std::deque<std::shared_ptr<Incoming>> receives_;  // that have not begun
   std::deque<std::vector<std::byte>> kept_;         // arrived, not yet asked for
   std::optional<uint64_t> awaiting_ready_;          // bytes of a message that the other end has announced
-  bool forgetting_ = false, ended_ = false, goodbye_ = false;
+  bool forgetting_ = false, ended_ = false, goodbye_ = false, farewell_ = false;
   std::optional<LostRank> told_lost_;
 };
 

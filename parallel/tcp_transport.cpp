@@ -14,8 +14,8 @@
 namespace convoy::tcp {
 namespace {
 
-// How often the thread looks at clocks; how often it looks whether all has arrived, and for how long.
-constexpr std::chrono::milliseconds kTick{200}, kClosingTick{2}, kFarewell{3000};
+// How often the thread looks at clocks; how long it waits at the end for others to have read all.
+constexpr std::chrono::milliseconds kTick{200}, kFarewell{3000};
 
 class TcpTransport : public Transport {
  public:
@@ -123,6 +123,10 @@ class TcpTransport : public Transport {
 
   void give_up(const std::string& message, ErrorKind kind = ErrorKind::peer) {
     if (failed_) return;
+    if (const std::optional<LostRank> lost = lost_->first()) {  // known to another transport already
+      end_by(*lost);
+      return bell_.ring();
+    }
     fail_all(kind, message);
     for_each([](Connection& each) { each.shut_down(); });
   }
@@ -153,7 +157,7 @@ class TcpTransport : public Transport {
   void serve() {
     std::unique_lock lock(mutex_);
     Clock::time_point last_turn = Clock::now();
-    while (!(closing_ && (all_has_arrived() || Clock::now() > farewell_ends_))) {
+    while (!(closing_ && (all_is_read() || Clock::now() > farewell_ends_))) {
       wait_for_sockets(lock);
       const Clock::time_point now = Clock::now();
       if (now - last_turn > kSilence / 2)  // this process was stopped itself, and is in no position to judge
@@ -180,9 +184,8 @@ class TcpTransport : public Transport {
       const short write = each.wants_to_write() ? POLLOUT : 0;
       if (!each.ended()) files_.push_back({each.file(), static_cast<short>(POLLIN | write), 0});
     });
-    const auto tick = closing_ ? kClosingTick : kTick;
     lock.unlock();
-    poll(files_.data(), files_.size(), static_cast<int>(tick.count()));
+    poll(files_.data(), files_.size(), static_cast<int>(kTick.count()));
     lock.lock();
   }
 
@@ -201,9 +204,9 @@ class TcpTransport : public Transport {
     });
   }
 
-  bool all_has_arrived() {
+  bool all_is_read() {
     bool all = true;
-    for_each([&](Connection& each) { all = all && (each.ended() || each.all_has_arrived()); });
+    for_each([&](Connection& each) { all = all && each.has_read_all(); });
     return all;
   }
 

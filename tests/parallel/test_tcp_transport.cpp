@@ -215,6 +215,8 @@ TEST(TcpParallelEnd, all_name_the_one_that_was_lost_first) {
       Transport& mine = rank % 2 == 0 ? *small : *large;
       errors[rank] = error_of([&] { mine.receive(static_cast<int>((rank + 1) % 4), bytes)->wait(); });
       EXPECT_EQ(session.loss(), errors[rank]);
+      small->abort();
+      large->abort();
     });
     for (const size_t rank : {0, 1, 3}) EXPECT_EQ(errors[rank], "rank 2 on " + host_name() + " has left the job");
   }
