@@ -1,4 +1,4 @@
-// A transport among processes over TCP: a connection from every rank to every other, and one thread that serves them all.
+// A transport among processes over TCP, without MPI: a connection from every rank to every other, and one thread that serves them all.
 //
 // A rank that dies is noticed by the end of its connections; one that is stopped, because its thread sends a heartbeat once
 // a second and nothing has come for 6 s. Whoever notices tells all others before it goes itself, so every rank names the
