@@ -204,10 +204,14 @@ class TcpTransport : public Transport {
     });
   }
 
+  // A lost rank is not waited for.
   bool all_is_read() {
-    bool all = true;
-    for_each([&](Connection& each) { all = all && each.has_read_all(); });
-    return all;
+    const int lost = lost_->first().value_or(LostRank{}).rank;
+    for (size_t peer = 0; peer < connections_.size(); ++peer) {
+      if (connections_[peer] == nullptr || static_cast<int>(peer) == lost) continue;
+      if (!connections_[peer]->has_read_all()) return false;
+    }
+    return true;
   }
 
   const int rank_;

@@ -125,7 +125,7 @@ TEST_F(TcpJob, ends_with_a_stopped_rank_which_learns_of_it_later) {
   const auto start = Clock::now();
   send(1, SIGSTOP);
   expect_told(0, "rank 0 on \\S+: rank 1 on \\S+ has shown no sign of life for 6 s \\(is it stopped\\?\\); .*");
-  EXPECT_LT(Clock::now() - start, std::chrono::seconds(12));
+  EXPECT_LT(Clock::now() - start, std::chrono::seconds(10));
   send(1, SIGCONT);
   expect_told(1, "rank 1 on \\S+: the other ranks have given this one up, which had shown no sign of life; .*");
 }
