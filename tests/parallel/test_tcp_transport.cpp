@@ -62,15 +62,16 @@ Bytes numbered_bytes(size_t size, int salt) {
   return bytes;
 }
 
-// Two ranks, connected, without a rendezvous.
+// Two ranks, connected, without a rendezvous; of a third they know no more than the name.
 struct Pair {
   Pair() {
     int files[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, files), 0);
     for (int rank = 0; rank < 2; ++rank) {
-      std::vector<tcp::Peer> peers(2);
+      std::vector<tcp::Peer> peers(3);
       peers[0].host = "hostA";
       peers[1].host = "hostB";
+      peers[2].host = "hostC";
       peers[static_cast<size_t>(1 - rank)].socket = tcp::Socket(files[rank]);
       lost[rank] = std::make_shared<tcp::LostRanks>();
       ends[rank] = tcp::make_transport(rank, std::move(peers), lost[rank]);
@@ -195,6 +196,20 @@ TEST(TcpParallelEnd, local_transports_know_too_that_somebody_has_gone) {
   ends[0]->check_alive();
   ends[1]->abort();
   EXPECT_EQ(error_of([&] { ends[0]->check_alive(); }), "local transport: another rank has given up");
+}
+
+// Rank 0 alone has noticed that rank 2 is lost, and goes at once: rank 1 must not take it for the lost one.
+TEST(TcpParallelEnd, who_notices_a_lost_rank_tells_the_others_before_it_goes) {
+  Pair pair;
+  const std::string told = "rank 2 on hostC has shown no sign of life for 6 s (is it stopped?)";
+  Bytes at_0(10), at_1(10);
+  const auto message = pair.ends[1]->receive(0, at_1);
+  pair.lost[0]->tell({.rank = 2, .how = tcp::LostRank::How::silent});
+  EXPECT_EQ(error_of([&] { pair.ends[0]->receive(1, at_0)->wait(); }), told);
+  pair.ends[0]->abort();
+  pair.ends[0].reset();
+  EXPECT_EQ(error_of([&] { message->wait(); }), told);
+  EXPECT_EQ(error_of([&] { pair.ends[1]->check_alive(); }), told);
 }
 
 // Rank 2 leaves; what the others name, on the transport that rank 2 has left and on another, must be rank 2, though the
