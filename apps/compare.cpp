@@ -163,7 +163,8 @@ void write_report(const Comparison& comparison, const fs::path& root, const Sign
 }  // namespace
 
 int run_compare(const GivenOptions& given) {
-  CHECK(started_ranks() == 1, "compare: starts its own ranks; run it without mpirun or srun");
+  CHECK(started_by().empty(),
+        "compare: starts its own ranks; run it without mpirun or srun, and without RANK and WORLD_SIZE");
   const SignalFile signals;  // before anything starts a thread, to which a signal could be delivered instead
   const double load = load_average();
   Comparison comparison{.plan = make_plan(given),

@@ -34,11 +34,12 @@ std::vector<std::pair<std::string, std::string>> facts(const Settings& settings)
   return facts;
 }
 
-std::unique_ptr<AsyncAllReduce> open_sums(const Settings& settings, Transport& small, mpi::Session& session) {
+std::unique_ptr<AsyncAllReduce> open_sums(const Settings& settings, Transport& small,
+                                          const std::function<std::unique_ptr<Transport>()>& open) {
   const ReduceRow& reduce = find_reduce(settings.reduce);
   const Device device = current_stream().device;
   if (device.kind == Device::Kind::cuda) return nccl::make_all_reduce(small, device.index, *reduce.between_gpus);
-  return make_background_all_reduce(session.open_transport(), reduce.between_cpus);
+  return make_background_all_reduce(open(), reduce.between_cpus);
 }
 
 }  // namespace
@@ -46,36 +47,52 @@ std::unique_ptr<AsyncAllReduce> open_sums(const Settings& settings, Transport& s
 Job::Job(const Settings& settings)
     : layout_{.ranks = settings.ranks, .replicas = settings.replicas, .shards = settings.shards} {
   if (settings.ranks == 1) return;
-  life_ = std::make_unique<SignsOfLife>(started_rank());  // also while it joins
-  session_ = std::make_unique<mpi::Session>();
-  CHECK(session_->size() == settings.ranks,
-        "mpi: a job of {} ranks, {} expected; is this program built with the MPI whose mpirun has started it? ({})",
-        session_->size(), settings.ranks, mpi::library());
-  layout_.rank = session_->rank();
-  std::unique_ptr<Transport> small = session_->open_transport();
-  std::unique_ptr<AsyncAllReduce> sums = open_sums(settings, *small, *session_);
+  if (const std::optional<MeetingPlace> place = meeting_place()) {
+    tcp_ = std::make_unique<tcp::Session>(tcp::MeetingPoint{
+        .rank = started_rank(), .size = settings.ranks, .address = place->address, .port = place->port});
+  } else {
+    life_ = std::make_unique<SignsOfLife>(started_rank());  // also while it joins
+    mpi_ = std::make_unique<mpi::Session>();
+    CHECK(mpi_->size() == settings.ranks,
+          "mpi: a job of {} ranks, {} expected; is this program built with the MPI whose mpirun has started it? ({})",
+          mpi_->size(), settings.ranks, mpi::library());
+  }
+  layout_.rank = tcp_ ? tcp_->rank() : mpi_->rank();
+  const auto open = [&] { return tcp_ ? tcp_->open_transport() : mpi_->open_transport(); };
+  std::unique_ptr<Transport> small = open();
+  std::unique_ptr<AsyncAllReduce> sums = open_sums(settings, *small, open);
   communicator_ = std::make_unique<Communicator>(std::move(small), std::move(sums));
+}
+
+// What a lost rank leads to may be told by several threads in several ways; this is the one that helps.
+std::string Job::loss() const {
+  const std::string lost = tcp_ ? tcp_->loss() : "";
+  if (lost.empty()) return "";
+  return lost + (last_step_ > 0 ? fmt::format("; the last step done here is {}", last_step_) : "; no step was done");
+}
+
+int Job::end_all(int exit_code, const char* message) {
+  fmt::print(stderr, "convoy: rank {} on {}: {}\n", layout_.rank, host_name(), message);
+  if (mpi_) mpi::Session::abort(exit_code);
+  communicator_->abort();
+  return exit_code;
 }
 
 int Job::run(const std::function<int()>& work) {
   if (others() == nullptr) return work();
-  const auto end_all = [&](int exit_code, const char* message) {
-    fmt::print(stderr, "convoy: rank {} on {}: {}\n", layout_.rank, host_name(), message);
-    mpi::Session::abort(exit_code);
-  };
   try {
     return work();
   } catch (const AgreedError& error) {
     if (first()) throw;
     return static_cast<int>(error.kind());
   } catch (const Error& error) {
-    end_all(static_cast<int>(error.kind()), error.what());
+    const std::string lost = error.kind() == ErrorKind::peer ? loss() : "";
+    return end_all(static_cast<int>(error.kind()), lost.empty() ? error.what() : lost.c_str());
   } catch (const std::bad_alloc&) {
-    end_all(static_cast<int>(ErrorKind::device), "out of memory");
+    return end_all(static_cast<int>(ErrorKind::device), "out of memory");
   } catch (const std::exception& error) {
-    end_all(static_cast<int>(ErrorKind::internal), error.what());
+    return end_all(static_cast<int>(ErrorKind::internal), error.what());
   }
-  return static_cast<int>(ErrorKind::internal);
 }
 
 void Job::check_same_settings(const Settings& settings) {
@@ -83,6 +100,7 @@ void Job::check_same_settings(const Settings& settings) {
 }
 
 void Job::note_step(int64_t step) {
+  last_step_ = step;
   if (life_ != nullptr) life_->note_step(step);
 }
 

@@ -6,18 +6,21 @@
 //     return train(..., job.others());
 //   });
 //
-// Errors that all ranks throw alike (AgreedError) are told by rank 0. An error of one rank alone is told by that rank,
+// The others are processes that mpirun or srun has started, or that were each started with RANK and WORLD_SIZE and meet over
+// TCP (job_environment.h). Errors that all ranks throw alike (AgreedError) are told by rank 0. An error of one rank alone is told by that rank,
 // which then ends all others.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "apps/job_records.h"
 #include "apps/settings.h"
 #include "parallel/communicator.h"
 #include "parallel/layout.h"
 #include "parallel/mpi.h"
+#include "parallel/rendezvous.h"
 
 namespace convoy {
 
@@ -30,6 +33,8 @@ class Job {
   Communicator* others() { return communicator_.get(); }  // null when alone
   bool first() const { return layout_.rank == 0; }        // the one that prints and writes files
 
+  bool has_mpirun() const { return mpi_ != nullptr; }  // whose way of ending jobs is then ours
+
   // Returns the exit code, of `work` or of its error. Throws errors that main() is to tell.
   int run(const std::function<int()>& work);
 
@@ -37,12 +42,17 @@ class Job {
   // started with the same settings.
   void check_same_settings(const Settings& settings);
 
-  // Leaves word for the launcher, should this rank die.
+  // Leaves word for the launcher, should this rank die; and for the line that tells of another's death.
   void note_step(int64_t step);
 
  private:
+  int end_all(int exit_code, const char* message);
+  std::string loss() const;
+
   Layout layout_;
-  std::unique_ptr<mpi::Session> session_;
+  int64_t last_step_ = 0;
+  std::unique_ptr<mpi::Session> mpi_;  // one of these two, or none when alone
+  std::unique_ptr<tcp::Session> tcp_;
   std::unique_ptr<SignsOfLife> life_;  // null when alone
   std::unique_ptr<Communicator> communicator_;
 };

@@ -57,7 +57,7 @@ SignsOfLife::SignsOfLife(int rank) : rank_(rank), host_(host_name()) {
     while (!stop.stop_requested()) {
       ++heartbeats_;
       write();
-      stopped.wait_for(lock, stop, JobRecords::kHeartbeat, [] { return false; });
+      stopped.wait_for(lock, stop, kHeartbeat, [] { return false; });
     }
   });
 }

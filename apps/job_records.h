@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "parallel/heartbeat.h"
+
 namespace convoy {
 
 struct JobRecord {
@@ -32,7 +34,7 @@ class JobRecords {
   // within kStart.
   std::optional<int> silent_rank();
 
-  static constexpr std::chrono::seconds kHeartbeat{1}, kSilence{6}, kStart{30};
+  static constexpr std::chrono::seconds kStart{30};
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -107,7 +107,7 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
 
   if (silent) {
     const JobRecord record = records.read(*silent);
-    const auto seconds = record.heartbeats > 0 ? JobRecords::kSilence : JobRecords::kStart;
+    const auto seconds = record.heartbeats > 0 ? kSilence : JobRecords::kStart;
     const std::string fate = fmt::format("has shown no sign of life for {} s (is it stopped?)", seconds.count());
     fail(ErrorKind::peer, "{}", how_it_ended(*silent, record, fate));
   }

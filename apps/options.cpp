@@ -230,10 +230,10 @@ std::vector<OptionRow> build_table() {
       name_of(
           "--strategy", "NAME", parallel, &S::strategy, [](const std::string& name) { find_strategy(name); },
           "who computes which part of a batch (docs/parallel.md)" + choices(strategy_table())),
-      count("--ranks", parallel, &S::ranks, 1, 65536,
-            "processes of ddp and hybrid; without it as many as mpirun or srun has started, else\nas many as cores or "
-            "GPUs "
-            "(ddp) or 2 (hybrid)"),
+      count(
+          "--ranks", parallel, &S::ranks, 1, 65536,
+          "processes of ddp and hybrid; without it as many as mpirun or srun has started or\nWORLD_SIZE says, else as "
+          "many as cores or GPUs (ddp) or 2 (hybrid)"),
       count("--replicas", parallel, &S::replicas, 1, 1024,
             "of each process, of replicated and hybrid; without it its share of the cores or GPUs"),
       name_of(

@@ -54,12 +54,14 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
 
   const int started = started_ranks(), cores = available_cores();
   const int devices = on_gpu ? std::max(1, cuda::device_count()) : cores;
-  CHECK(started == 1 || strategy.ranks, "{}: is one process, but mpirun or srun has started {}; choose ddp or hybrid",
-        where, started);
-  CHECK(started == 1 || settings.ranks == 0 || settings.ranks == started,
-        "--ranks: {}, but mpirun or srun has started {}", settings.ranks, started);
+  const std::string by = started_by();
+  CHECK(started == 1 || strategy.ranks, "{}: is one process, but {} {}; choose ddp or hybrid", where, by, started);
+  CHECK(by.empty() || settings.ranks == 0 || settings.ranks == started, "--ranks: {}, but {} {}", settings.ranks, by,
+        started);
+  CHECK(!meeting_place() || settings.reduce != "mpi",
+        "--reduce mpi: needs ranks that mpirun or srun has started, but {} {}; choose ring or tree", by, started);
   if (settings.ranks == 0)
-    settings.ranks = !strategy.ranks ? 1 : started > 1 ? started : strategy.replicas ? 2 : devices;
+    settings.ranks = !strategy.ranks ? 1 : !by.empty() ? started : strategy.replicas ? 2 : devices;
   const int cores_per_rank = std::max(1, cores / ranks_on_this_host(settings.ranks));
   if (settings.replicas == 0)
     settings.replicas = strategy.replicas ? std::max(1, devices / ranks_on_this_host(settings.ranks)) : 1;

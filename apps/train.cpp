@@ -1,6 +1,8 @@
 // `convoy train`: settings, data, model, the loop, and what is shown and kept of it.
 #include <fmt/format.h>
 
+#include <csignal>
+
 #include "apps/commands.h"
 #include "apps/device_options.h"
 #include "apps/fitting_batch.h"
@@ -200,7 +202,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
     if (!given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
     print_header(settings, data, tabulate(net, extent_of(data.train)), *log);
   }
-  const InterruptGuard interrupt(job.others() != nullptr);
+  const InterruptGuard interrupt(job.has_mpirun());
   try {
     const auto trace = settings.trace.empty() ? nullptr : std::make_unique<Trace>(job.layout(), job.others());
     const std::unique_ptr<DataParallel> parallel = make_parallel(settings, material, job, trace.get());
@@ -209,7 +211,8 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
     const TrainingResult result = train(
         net, data, settings, events(settings, steps, interrupt, job, log ? &*log : nullptr, *progress), parallel.get());
     progress.reset();
-    const int exit_code = result.stopped ? 128 + std::max(interrupt.signal(), 1) : 0;
+    // The signal may have come to another rank.
+    const int exit_code = result.stopped ? 128 + (interrupt.signal() != 0 ? interrupt.signal() : SIGINT) : 0;
     const std::string trace_text = trace == nullptr ? "" : trace->json(job.others());
     if (!job.first()) return exit_code;
     print_result(result, settings);
@@ -244,8 +247,10 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
 
 int run_train(const GivenOptions& given) {
   const Settings settings = resolve(given);
-  CHECK(settings.ranks == 1 || mpi::built(), "--strategy {}: {}", settings.strategy, mpi::library());
-  if (settings.ranks > 1 && started_ranks() == 1) return launch_ranks("train", given, settings);
+  CHECK(settings.ranks == 1 || meeting_place() || mpi::built(),
+        "--strategy {}: {}; or start each rank yourself, with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
+        settings.strategy, mpi::library());
+  if (settings.ranks > 1 && started_by().empty()) return launch_ranks("train", given, settings);
   set_current_stream(open_stream(settings));
   Job job(settings);
   return job.run([&] { return train_as_rank(settings, given, job); });

@@ -126,7 +126,17 @@ GradientBuckets::GradientBuckets(const std::vector<std::vector<Variable>>& shard
   }
 }
 
-GradientBuckets::~GradientBuckets() = default;
+// When an error unwinds, sums may be under way in this memory. They come to an end: every rank has come to them, or will,
+// or is gone.
+GradientBuckets::~GradientBuckets() {
+  for (State::Pending& each : state_->pending) {
+    try {
+      each.reduction.wait();
+    } catch (const std::exception&) {
+      continue;  // told already, by who was to use the sum
+    }
+  }
+}
 
 size_t GradientBuckets::count() const { return state_->buckets.size(); }
 
@@ -142,21 +152,18 @@ void GradientBuckets::start() {
 }
 
 void GradientBuckets::finish() {
-  std::vector<State::Pending> pending;
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->started = false;
-    // What still waits holds a parameter that took no part in the loss.
-    while (state_->next < state_->buckets.size()) state_->sum(*state_->buckets[state_->next++]);
-    for (const auto& bucket : state_->buckets) bucket->complete[0].hold_up(current_stream());
-    pending.swap(state_->pending);
-  }
-  for (auto& [reduction, bytes] : pending) {
+  const std::lock_guard lock(state_->mutex);
+  state_->started = false;
+  // What still waits holds a parameter that took no part in the loss.
+  while (state_->next < state_->buckets.size()) state_->sum(*state_->buckets[state_->next++]);
+  for (const auto& bucket : state_->buckets) bucket->complete[0].hold_up(current_stream());
+  for (auto& [reduction, bytes] : state_->pending) {
     reduction.wait();
     if (state_->trace == nullptr) continue;
     const Reduction::Span span = reduction.span();
     state_->trace->add(Trace::kCommunication, "all-reduce", span.begin, span.end, bytes);
   }
+  state_->pending.clear();
 }
 
 }  // namespace convoy

@@ -28,14 +28,14 @@ class Link {
   void wait_until_taken(int64_t number) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return aborted_ || !posted_.contains(number); });
-    check_alive();
+    check_not_aborted();
   }
 
   // The sender's memory may go as soon as its message is no longer posted: so the copy is made under the lock.
   void take(int64_t number, std::span<std::byte> into) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return aborted_ || posted_.contains(number); });
-    check_alive();
+    check_not_aborted();
     const std::span<const std::byte> data = posted_.at(number);
     if (data.size() != into.size())
       fail(ErrorKind::internal, "local transport: {} bytes sent, {} expected", data.size(), into.size());
@@ -55,8 +55,13 @@ class Link {
     changed_.notify_all();
   }
 
+  void check_alive() {
+    const std::lock_guard lock(mutex_);
+    check_not_aborted();
+  }
+
  private:
-  void check_alive() const {
+  void check_not_aborted() const {
     if (aborted_) fail(ErrorKind::peer, "local transport: another rank has given up");
   }
 
@@ -117,6 +122,7 @@ class LocalTransport : public Transport {
   void abort() override {
     for (Link& link : group_->links) link.abort();
   }
+  void check_alive() override { group_->link(rank_, rank_).check_alive(); }
 
  private:
   std::shared_ptr<Group> group_;

@@ -11,7 +11,7 @@ namespace {
 constexpr StrategyRow kStrategies[] = {
     {"serial", "one process, one set of weights", false, false},
     {"replicated", "one process; --replicas copies of the weights, gradients summed onto the first", false, true},
-    {"ddp", "--ranks processes; gradients summed in buckets while backward goes on", true, false},
+    {"ddp", "--ranks processes (MPI or TCP); gradients summed in buckets while backward goes on", true, false},
     {"hybrid", "--ranks processes of --replicas replicas each", true, true},
 };
 

@@ -1,5 +1,5 @@
-// Transport: messages from one rank of a group to another, all that the algorithms of this folder need. Two of them
-// exist: between threads of a process (local_transport.h) and between processes (mpi.h).
+// Transport: messages from one rank of a group to another, all that the algorithms of this folder need. Three of them
+// exist: between threads of a process (local_transport.h), between processes by MPI (mpi.h) and by TCP (tcp_transport.h).
 //
 //   auto sent = transport.send(next, bytes_of(chunk));
 //   auto received = transport.receive(previous, bytes_of(staging));
@@ -35,11 +35,11 @@ class Transport {
   virtual std::unique_ptr<Message> send(int to, std::span<const std::byte> data) = 0;
   virtual std::unique_ptr<Message> receive(int from, std::span<std::byte> data) = 0;
 
-  // Throws the Error(peer) that a wait() would throw, where it is known that another rank has gone. From any thread.
-  virtual void check_alive() {}
-
   // Ends the whole group: every wait(), on every rank, throws, or the process ends with exit code 7. From any thread.
   virtual void abort() = 0;
+
+  // Throws the Error(peer) that a wait() would throw, when it is known already that another rank has gone. From any thread.
+  virtual void check_alive() {}
 };
 
 template <class T>

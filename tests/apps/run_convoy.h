@@ -1,11 +1,15 @@
 // Runs the built `convoy` command as a user would, in a folder of its own.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace convoy {
@@ -60,6 +64,16 @@ std::vector<nlohmann::json> read_events(const std::filesystem::path& run, const 
 
 // The lines of a metrics.jsonl that tell of steps, byte for byte.
 std::string step_lines(const std::filesystem::path& run);
+
+// Waits for something that another process brings about.
+template <class Condition>
+void wait_for(const char* what, Condition&& condition) {
+  for (int i = 0; i < 3000; ++i) {
+    if (condition()) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  FAIL() << "a minute has passed without " << what;
+}
 
 // Arguments of a training of about a second, on 200 synthetic digits with 300 held out to validate, followed
 // by `more`.

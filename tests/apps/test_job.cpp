@@ -3,10 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <fstream>
 #include <regex>
-#include <thread>
 
 #include "tests/apps/run_convoy.h"
 #include "tests/apps/with_mpi.h"
@@ -42,16 +40,6 @@ pid_t process_of_rank(const TemporaryFolder& folder, int rank) {
     if (environment.find('\0' + wanted + '\0') != std::string::npos) return process;
   }
   return -1;
-}
-
-// Waits for something that another process brings about.
-template <class Condition>
-void wait_for(const char* what, Condition&& condition) {
-  for (int i = 0; i < 3000; ++i) {
-    if (condition()) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  FAIL() << "a minute has passed without " << what;
 }
 
 // A job of two ranks that goes on until it is stopped.

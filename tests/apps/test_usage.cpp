@@ -78,6 +78,47 @@ TEST(usage, strategies_that_make_no_sense_are_refused) {
                  {{"OMPI_COMM_WORLD_SIZE", "2"}});
 }
 
+TEST(usage, variables_of_a_job_that_make_no_sense_are_refused) {
+  using Variables = std::map<std::string, std::string>;
+  const std::string all = "; set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT for each rank";
+  const Variables good{{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "localhost"}, {"MASTER_PORT", "29500"}};
+  const auto with = [&](const Variables& changed) {
+    Variables variables = good;
+    for (const auto& [name, value] : changed) variables[name] = value;
+    return variables;
+  };
+  const std::vector<std::string> ddp{"train", "--strategy", "ddp"};
+  for (const auto& [variables, told] : std::vector<std::pair<Variables, std::string>>{
+           {{{"RANK", "0"}}, "WORLD_SIZE: is missing, but RANK is set" + all},
+           {{{"WORLD_SIZE", "1"}}, "RANK: is missing, but WORLD_SIZE is set" + all},
+           {with({{"MASTER_ADDR", ""}}), "MASTER_ADDR: is missing, but WORLD_SIZE is set" + all},
+           {with({{"MASTER_PORT", ""}}), "MASTER_PORT: is missing, but WORLD_SIZE is set" + all},
+           {with({{"RANK", "2"}}), "RANK: 2 in a job of WORLD_SIZE 2; ranks count from 0"},
+           {with({{"RANK", "-1"}}), "RANK: '-1' is not a whole number from 0 to 65535"},
+           {with({{"RANK", "1x"}}), "RANK: '1x' is not a whole number from 0 to 65535"},
+           {with({{"WORLD_SIZE", "two"}}), "WORLD_SIZE: 'two' is not a whole number from 1 to 65536"},
+           {with({{"MASTER_PORT", "99999"}}), "MASTER_PORT: '99999' is not a whole number from 1 to 65535"},
+           {with({{"MASTER_PORT", "65535"}, {"TORCHELASTIC_USE_AGENT_STORE", "True"}}),
+            "MASTER_PORT: '65535' is not a whole number from 1 to 65534"},
+           {with({{"LOCAL_RANK", "2"}}), "LOCAL_RANK: '2' is not a whole number from 0 to 1"},
+           {with({{"LOCAL_RANK", "1"}, {"LOCAL_WORLD_SIZE", "1"}}),
+            "LOCAL_RANK: '1' is not a whole number from 0 to 0"},
+           {with({{"LOCAL_WORLD_SIZE", "3"}}), "LOCAL_WORLD_SIZE: '3' is not a whole number from 1 to 2"},
+       })
+    expect_refused({ddp, 2, told}, variables);
+  expect_refused({{"train"}, 2, "--strategy serial: is one process, but WORLD_SIZE says 2; choose ddp or hybrid"},
+                 good);
+  expect_refused({{"train", "--strategy", "replicated"}, 2, "but WORLD_SIZE says 2; choose ddp or hybrid"}, good);
+  expect_refused({{"train", "--strategy", "ddp", "--ranks", "3"}, 2, "--ranks: 3, but WORLD_SIZE says 2"}, good);
+  expect_refused(
+      {{"train", "--strategy", "ddp", "--reduce", "mpi"},
+       2,
+       "--reduce mpi: needs ranks that mpirun or srun has started, but WORLD_SIZE says 2; choose ring or tree"},
+      good);
+  expect_refused({{"compare"}, 2, "compare: starts its own ranks; run it without mpirun or srun, and without RANK"},
+                 good);
+}
+
 TEST(usage, numbers_that_make_no_sense_are_refused) {
   for (const Mistake& mistake : std::vector<Mistake>{
            {{"train", "--batch", "0"}, 2, "--batch: 0 is too small, the least is 1"},

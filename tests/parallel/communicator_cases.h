@@ -1,5 +1,5 @@
-// The communicator's suite: what every rank does in each case. Run by threads (test_communicator.cpp) and by processes
-// under mpirun (mpi/test_mpi.cpp).
+// The communicator's suite: what every rank does in each case. Run by threads (test_communicator.cpp), by threads
+// over TCP (test_tcp_transport.cpp) and by processes under mpirun (mpi/test_mpi.cpp).
 #pragma once
 
 #include <span>

@@ -159,6 +159,21 @@ TEST(NcclParallelEnd, a_sum_that_another_rank_does_not_start_is_given_up) {
   }
 }
 
+TEST(NcclParallelEnd, a_rank_that_is_known_to_be_gone_ends_the_wait_at_once) {
+  NEEDS_GPUS(2);
+  NEEDS_NCCL();
+  const auto open = [](Transport& small) { return nccl::make_all_reduce(small, small.rank(), nccl::Order::any); };
+  on_local_ranks(2, open, [](Communicator& communicator) {
+    if (communicator.rank() == 1) return communicator.abort();
+    const StreamScope scope(gpu(0));
+    Tensor values = Tensor::zeros({1000});
+    const Error error = error_of([&] { communicator.all_reduce({values.data<float>(), 1000}).wait(); });
+    EXPECT_EQ(error.kind(), ErrorKind::peer);
+    EXPECT_STREQ(error.what(), "local transport: another rank has given up");
+    cuda::synchronize(gpu(0));
+  });
+}
+
 SmallTraining on_gpus() {
   SmallTraining training;
   training.streams = gpus_of;
