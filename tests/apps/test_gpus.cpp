@@ -2,6 +2,9 @@
 // sum over the emulated NCCL.
 #include <gtest/gtest.h>
 
+#include <csignal>
+
+#include "parallel/socket.h"
 #include "tests/apps/run_convoy.h"
 #include "tests/apps/with_mpi.h"
 
@@ -10,23 +13,45 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-Outcome run(const TemporaryFolder& folder, const Arguments& more, const char* gpus = "4") {
+// Batch norm, dropout and a smaller last batch take part.
+const char* const kModel =
+    "conv 8 3x3; bn; relu; maxpool 2; dropout 0.3; conv 12 3x3 stride 2; relu; flatten; linear 10";
+
+Arguments command_line(const Arguments& more) {
   std::map<std::string, std::string> options{{"--device", "cuda"}, {"--dataset", "synthetic"}, {"--limit", "72"},
                                              {"--batch", "16"},    {"--holdout", "40"},        {"--epochs", "1"},
-                                             {"--run", "run"},     {"--save", "weights"}};
+                                             {"--run", "run"},     {"--save", "weights"},      {"--model", kModel}};
   for (size_t i = 0; i < more.size(); i += 2) options[more[i]] = more[i + 1];
   Arguments arguments{"train"};
   for (const auto& [name, value] : options) arguments.insert(arguments.end(), {name, value});
-  return run_convoy(folder, arguments, {{"CONVOY_EMULATED_GPUS", gpus}}, kConvoyEmulated);
+  return arguments;
 }
 
-// The bytes of the weights, after a training in which batch norm, dropout and a smaller last batch take part.
+Outcome run(const TemporaryFolder& folder, const Arguments& more, const char* gpus = "4") {
+  return run_convoy(folder, command_line(more), {{"CONVOY_EMULATED_GPUS", gpus}}, kConvoyEmulated);
+}
+
+// Two ranks that share a GPU, and so have to pretend to be two hosts.
+std::vector<std::unique_ptr<Process>> start_two_ranks(const TemporaryFolder& folder, const Arguments& more) {
+  const std::string port = std::to_string(tcp::port_of(tcp::listen_on(0)));
+  std::vector<std::unique_ptr<Process>> ranks;
+  for (const char* rank : {"0", "1"}) {
+    ranks.push_back(std::make_unique<Process>(folder, command_line(more),
+                                              std::map<std::string, std::string>{{"RANK", rank},
+                                                                                 {"WORLD_SIZE", "2"},
+                                                                                 {"MASTER_ADDR", "localhost"},
+                                                                                 {"MASTER_PORT", port},
+                                                                                 {"NCCL_HOSTID", rank},
+                                                                                 {"CONVOY_EMULATED_GPUS", "1"}},
+                                              kConvoyEmulated));
+  }
+  return ranks;
+}
+
+// The bytes of the weights after a training.
 std::string weights(const Arguments& more) {
   const TemporaryFolder folder;
-  Arguments arguments{"--model",
-                      "conv 8 3x3; bn; relu; maxpool 2; dropout 0.3; conv 12 3x3 stride 2; relu; flatten; linear 10"};
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  const Outcome outcome = run(folder, arguments);
+  const Outcome outcome = run(folder, more);
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
   return outcome.exit_code == 0 ? read_text(folder / "weights") : "failed";
 }
@@ -63,6 +88,25 @@ TEST(EmulatedGpusOfRanks, sum_by_nccl_unless_told_otherwise) {
   const Outcome outcome = run(folder, {"--model", "flatten; linear 10", "--strategy", "ddp", "--ranks", "3"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_NE(outcome.out.find("parallel ddp: 3 ranks, nccl over 3 shards"), std::string::npos) << outcome.out;
+}
+
+TEST(EmulatedGpus, of_ranks_without_mpi_give_the_bits_of_one) {
+  const TemporaryFolder folder;
+  for (const auto& rank : start_two_ranks(folder, along_tree({"--strategy", "ddp"}))) {
+    const Outcome outcome = rank->wait();
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  }
+  EXPECT_TRUE(read_text(folder / "weights") == weights_of_one_gpu());
+}
+
+TEST(EmulatedGpus, end_with_a_killed_rank) {
+  const TemporaryFolder folder;
+  const auto ranks = start_two_ranks(folder, {"--strategy", "ddp", "--epochs", "100000", "--log-every", "1"});
+  wait_for("a step", [&] { return !step_lines(folder / "run").empty(); });
+  ranks[1]->send(SIGKILL);
+  const Outcome outcome = ranks[0]->wait();
+  EXPECT_EQ(outcome.exit_code, 7);
+  EXPECT_NE(outcome.error.find(" has left the job; the last step done here is "), std::string::npos) << outcome.error;
 }
 
 TEST(EmulatedGpus, what_they_cannot_do_is_refused_in_one_line) {
