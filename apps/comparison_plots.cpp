@@ -8,6 +8,7 @@
 #include <set>
 
 #include "apps/child_process.h"
+#include "apps/comparison_shares.h"
 #include "tensor/atomic_file.h"
 
 namespace convoy {
@@ -89,25 +90,25 @@ std::string scaling_script(const Comparison& comparison, const std::vector<Measu
   std::set<std::string> tics;
   // Side by side rather than on top of each other.
   const double aside = 0.03 * std::max(1, most_workers - 1);
+  std::string serial;  // the first of all points: one of OpenMP's line, too, but only serial has a mark there
   for (size_t s = 0; s < strategies.size(); ++s) {
     std::string data;
     for (const auto& [configuration, summary] : rows) {
-      // OpenMP with one thread is serial.
-      const bool drawn = configuration->strategy == strategies[s] ||
-                         (strategies[s] == "openmp" && configuration->strategy == "serial");
-      if (!drawn || !summary->speedup) continue;
+      if (configuration->strategy != strategies[s] || !summary->speedup) continue;
       const int workers = configuration->workers();
       const double x = workers + aside * (static_cast<double>(s) - static_cast<double>(strategies.size() - 1) / 2);
       data += fmt::format("{} {} {} {}\n", x, value(summary->speedup->median, workers),
                           value(summary->speedup->least, workers), value(summary->speedup->most, workers));
       tics.insert(fmt::format("{}", workers));
     }
-    text += fmt::format("${} << EOD\n{}EOD\n", strategies[s], data);
+    if (strategies[s] == "serial") serial = data;
+    const bool from_serial = strategies[s] == "openmp" && !serial.empty();
+    text += fmt::format("${} << EOD\n{}{}EOD\n", strategies[s], from_serial ? serial : "", data);
     curves += fmt::format(
         ", \\\n  ${0} using 1:2 with lines linewidth 2 linecolor rgb \"{1}\" notitle, \\\n"
-        "  ${0} using 1:2:3:4 with yerrorbars linewidth 1.5 pointtype {2} pointsize 1 linecolor rgb \"{1}\" title "
-        "\"{0}\"",
-        strategies[s], color_of(strategies[s]), 2 * s + 5);
+        "  ${0} every ::{3} using 1:2:3:4 with yerrorbars linewidth 1.5 pointtype {2} pointsize 1 linecolor rgb "
+        "\"{1}\" title \"{0}\"",
+        strategies[s], color_of(strategies[s]), 2 * s + 5, from_serial ? 1 : 0);
   }
   if (first_beyond > 0) {
     const double edge = (comparison.cores + first_beyond) / 2.0;
@@ -175,42 +176,25 @@ std::string loss_script(const Comparison& comparison, const ModelSummary& summar
 }
 
 std::string shares_script(const std::vector<Measured>& rows) {
-  struct Part {
-    const char* title;
-    const char* color;
-    double (*seconds)(const StepTimes&, double all);
-  };
-  static constexpr Part kParts[] = {
-      {"compute", "#0072b2", [](const StepTimes& times, double) { return times.compute - times.reduce; }},
-      {"reduce", "#56b4e9", [](const StepTimes& times, double) { return times.reduce; }},
-      {"communicate", "#d55e00", [](const StepTimes& times, double) { return times.communicate; }},
-      {"copy", "#e69f00", [](const StepTimes& times, double) { return times.copy; }},
-      {"update", "#009e73", [](const StepTimes& times, double) { return times.update; }},
-      {"data and other", "#bbbbbb",
-       [](const StepTimes& times, double all) {
-         return all - times.copy - times.compute - times.communicate - times.update;
-       }},
-  };
   std::string data, parts, unsplit;
   std::vector<double> begin(rows.size());
-  for (const Part& part : kParts) {
+  const std::span<const TimePart> table = time_part_table();
+  for (size_t p = 0; p < table.size(); ++p) {
+    const TimePart& part = table[p];
     std::string block;
     for (size_t i = 0; i < rows.size(); ++i) {
-      const std::optional<StepTimes>& times = rows[i].summary->times;
-      if (!times) continue;
-      const double all = times->copy + times->compute + times->communicate + times->update;
-      const double seconds = std::max(rows[i].summary->seconds.median, all);
-      const double share = 100 * std::max(0.0, part.seconds(*times, seconds)) / seconds;
-      block += fmt::format("{} {} {}\n", i + 1, begin[i], begin[i] + share);
-      begin[i] += share;
+      const std::optional<std::vector<double>> shares = time_shares(*rows[i].summary);
+      if (!shares) continue;
+      block += fmt::format("{} {} {}\n", i + 1, begin[i], begin[i] + (*shares)[p]);
+      begin[i] += (*shares)[p];
     }
     if (block.empty()) continue;
-    const std::string name = fmt::format("part{}", &part - kParts);
+    const std::string name = fmt::format("part{}", p);
     data += fmt::format("${} << EOD\n{}EOD\n", name, block);
     parts += fmt::format(
         ", \\\n  ${} using 2:1:2:3:($1-0.35):($1+0.35) with boxxyerror fillcolor rgb \"{}\" fillstyle solid 0.85 "
         "noborder title \"{}\"",
-        name, part.color, part.title);
+        name, part.color, part.name);
   }
   std::string names;
   for (size_t i = 0; i < rows.size(); ++i) {
