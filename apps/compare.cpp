@@ -97,7 +97,7 @@ std::optional<RunResult> run_training(const ComparisonPlan& plan, const PlannedR
 std::string run_label(const ComparisonPlan& plan, const PlannedRun& run, size_t number, size_t all) {
   const std::string total = std::to_string(all);
   const Configuration& configuration = plan.configurations[run.configuration];
-  return fmt::format("[{:>{}}/{}] {}  {:<22} round {}", number, total.size(), total, plan.models[run.model].label,
+  return fmt::format("[{:>{}}/{}] {}  {:<22}  round {}", number, total.size(), total, plan.models[run.model].label,
                      configuration.strategy + ", " + configuration.devices(), run.round);
 }
 

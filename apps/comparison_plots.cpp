@@ -211,7 +211,7 @@ std::string shares_script(const std::vector<Measured>& rows) {
   }
   return data + fmt::format("$names << EOD\n{}EOD\n", names) + bar_axes(rows.size()) +
          "set xlabel \"share of the training time of rank 0, in percent\"\nset xrange [0:100]\n"
-         "set key at screen 0.5, screen 0.98 center top horizontal Left reverse samplen 1 maxrows 2\nset tmargin 4\n"
+         "set key at screen 0.5, screen 0.98 center top horizontal Left reverse samplen 1\nset tmargin 4.7\n"
          "plot $names using (-1):1:ytic(2) with points pointtype 0 notitle" +
          parts + "\n";
 }
@@ -224,15 +224,18 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
     const std::vector<Measured> rows = measured(comparison, summary);
     if (rows.empty()) continue;
     const std::string& label = comparison.plan.models[summary.model].label;
-    const auto add = [&](const char* name, const char* caption, const std::string& script) {
+    const auto add = [&](const char* name, const std::string& caption, const std::string& script) {
       plots.push_back({fmt::format("{}-{}", name, label), caption, summary.model, script});
     };
     add("time", "Training time", time_script(rows));
     const bool scales = std::ranges::any_of(rows, [](const Measured& one) { return one.summary->speedup.has_value(); });
     if (scales) {
-      add("speedup", "Speed-up against serial with one thread",
+      const bool openmp =
+          std::ranges::any_of(rows, [](const Measured& one) { return one.configuration->strategy == "openmp"; });
+      const std::string begin = openmp ? "; with 1 worker openmp is serial, and its line begins there" : "";
+      add("speedup", "Speed-up against serial with one thread" + begin,
           scaling_script(comparison, rows, "speed-up", "x", [](double speedup, int) { return speedup; }));
-      add("efficiency", "Efficiency: speed-up / workers",
+      add("efficiency", "Efficiency: speed-up / workers" + begin,
           scaling_script(comparison, rows, "efficiency in percent", "100",
                          [](double speedup, int workers) { return 100 * speedup / workers; }));
     }

@@ -177,11 +177,13 @@ Error unexpected_argument(const CLI::App& app) {
   std::string given = at == unplaced.end() ? "--" : *at;
   given = given.substr(0, given.find('='));
   const bool option = given.starts_with("-");
+  if (!option && is_rest_of_list(app, given))
+    return Error(ErrorKind::usage,
+                 fmt::format("unknown argument '{}': a list with spaces has to be quoted; or leave them out", given));
   const std::string nearest = nearest_name(given, names_like(app, given));
   std::string hint = nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest);
   if (option && !typed.empty() && typed.front()->get_option_no_throw(given) != nullptr)
     hint = fmt::format(", it belongs behind '{}'", typed.front()->get_name());
-  if (!option && is_rest_of_list(app, given)) hint = ", a list with spaces has to be quoted, or leave them out: 1,2";
   return Error(ErrorKind::usage, fmt::format("unknown {} '{}'{} ('{} --help' lists them)",
                                              option                                              ? "option"
                                              : app.get_subcommands({}).empty() || !typed.empty() ? "argument"
