@@ -50,9 +50,10 @@ std::string bar_axes(size_t rows) {
 
 std::string time_script(const std::vector<Measured>& rows) {
   std::string data;
-  double most = 0;
+  double most = 0, room = 1.35;  // for the labels at the right
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto& [configuration, summary] = rows[i];
+    if (summary->oversubscribed) room = 1.8;
     data +=
         fmt::format("{} {} {} {} {:d} \"{}\" \"{:.2f} s{}\"\n", i + 1, summary->seconds.median, summary->seconds.least,
                     summary->seconds.most, std::stoi(color_of(configuration->strategy) + 1, nullptr, 16),
@@ -66,7 +67,7 @@ std::string time_script(const std::vector<Measured>& rows) {
              "fillstyle solid 0.85 noborder, \\\n"
              "  $data using 2:1:3:4 with xerrorbars linecolor rgb \"black\" pointtype 7 pointsize 0.3, \\\n"
              "  $data using 4:1:7 with labels left offset 1,0\n",
-             most * 1.35);
+             most * room);
 }
 
 // Points over the number of workers, a line for each strategy. `value` makes of a speed-up and a number of workers what is
