@@ -9,6 +9,7 @@
 #include "apps/child_process.h"
 #include "apps/commands.h"
 #include "apps/comparison.h"
+#include "apps/comparison_estimate.h"
 #include "apps/comparison_files.h"
 #include "apps/comparison_page.h"
 #include "apps/comparison_plots.h"
@@ -79,7 +80,7 @@ std::optional<RunResult> run_training(const ComparisonPlan& plan, const PlannedR
   }
   RunResult result{.run = run, .exit_code = outcome.exit_code};
   if (outcome.exit_code == 0) {
-    read_metrics(folder, result);
+    read_run(folder, result);
     result.weights_sha256 = sha256_of_file(weights);
     // Its digest says all that the comparison wants of it, and there is one for every run.
     fs::remove(weights);
@@ -96,35 +97,53 @@ std::optional<RunResult> run_training(const ComparisonPlan& plan, const PlannedR
 std::string run_label(const ComparisonPlan& plan, const PlannedRun& run, size_t number, size_t all) {
   const std::string total = std::to_string(all);
   const Configuration& configuration = plan.configurations[run.configuration];
-  return fmt::format("[{:>{}}/{}] {}  {:<22} round {}", number, total.size(), total, plan.models[run.model].label,
+  return fmt::format("[{:>{}}/{}] {}  {:<22}  round {}", number, total.size(), total, plan.models[run.model].label,
                      configuration.strategy + ", " + configuration.devices(), run.round);
 }
 
-// Runs the plan until its end or a signal, which is returned, else 0.
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Wrong usage, or data that is missing or damaged: there is nothing to hope for from the same with other workers.
+bool would_fail_again(const RunResult& result) {
+  return result.exit_code == static_cast<int>(ErrorKind::usage) ||
+         result.exit_code == static_cast<int>(ErrorKind::data);
+}
+
+// Runs the plan until its end, a signal, which is returned, else 0, or a run that would_fail_again(), the last result
+// then.
 int run_plan(Comparison& comparison, const fs::path& root, const SignalFile& signals) {
-  const std::vector<PlannedRun> runs = comparison.plan.runs();
+  const ComparisonPlan& plan = comparison.plan;
+  const std::vector<PlannedRun> runs = plan.runs();
+  TimeLeft left(plan);
   LiveLine line;
   for (size_t i = 0; i < runs.size(); ++i) {
-    const std::string label = run_label(comparison.plan, runs[i], i + 1, runs.size());
+    const std::string label = run_label(plan, runs[i], i + 1, runs.size());
     const Clock::time_point start = Clock::now();
+    const std::optional<double> with_this = left.from(i), after_this = left.from(i + 1);
     const auto tick = [&](const ChildOutcome& until_now) {
+      const double seconds = seconds_since(start);
       const std::string said = last_line(until_now.out);
-      std::string text =
-          fmt::format("{}  {:.0f} s", label, std::chrono::duration<double>(Clock::now() - start).count());
+      std::string text = fmt::format("{}  {:.0f} s", label, seconds);
+      if (with_this) text += "  " + time_left_text(std::max(*after_this, *with_this - seconds));
       if (said.starts_with("epoch")) text += "  " + said;
       line.show(text.substr(0, static_cast<size_t>(std::max<int64_t>(0, line.columns()))));
     };
     int interrupted = 0;
-    const std::optional<RunResult> result = run_training(comparison.plan, runs[i], root, signals, interrupted, tick);
+    const std::optional<RunResult> result = run_training(plan, runs[i], root, signals, interrupted, tick);
     if (!result) {
       line.print(label + "  interrupted");
       return interrupted;
     }
     comparison.results.push_back(*result);
+    if (would_fail_again(*result)) return 0;
+    left.add(runs[i], seconds_since(start));
     line.print(result->good()
-                   ? fmt::format("{}  {:>7.2f} s  {:>7.0f} samples/s  {:.2f} %", label, result->seconds,
-                                 result->samples_per_second, result->accuracy)
+                   ? fmt::format("{}  {:>7.2f} s  {:>7.0f} samples/s  {} accuracy {:.2f} %", label, result->seconds,
+                                 result->samples_per_second, plan.evaluated, result->accuracy)
                    : fmt::format("{}  failed (exit code {}): {}", label, result->exit_code, one_line(result->message)));
+    const bool round_ends = runs[i].configuration + 1 == plan.configurations.size();
+    if (const std::optional<double> rest = left.from(i + 1); rest && round_ends && i + 1 < runs.size())
+      line.print(fmt::format("{:{}}{}", "", label.find(']') + 2, time_left_text(*rest)));
   }
   return 0;
 }
@@ -137,6 +156,14 @@ std::vector<Picture> pictures_of(const std::vector<Plot>& plots, const fs::path&
     pictures.push_back({plot, svg.str()});
   }
   return pictures;
+}
+
+// "mnist-cnn with ddp, 2 ranks: mpirun: not found", of the last run.
+std::string refusal(const Comparison& comparison) {
+  const RunResult& last = comparison.results.back();
+  const Configuration& configuration = comparison.plan.configurations[last.run.configuration];
+  return fmt::format("{} with {}, {}: {}", comparison.plan.models[last.run.model].label, configuration.strategy,
+                     configuration.devices(), one_line(last.message));
 }
 
 void write_report(const Comparison& comparison, const fs::path& root, const SignalFile& signals) {
@@ -173,19 +200,31 @@ int run_compare(const GivenOptions& given) {
                         .cores = available_cores(),
                         .load = load,
                         .machine = machine_facts(load),
-                        .command = command_line(given)};
+                        .command = command_line(given),
+                        .stopped = {}};
   const auto run = given.find("--run");
   if (run != given.end()) check_run_folder(run->second);
+  fs::path first_created = first_missing(run == given.end() ? fs::path("runs") : fs::path(run->second));
   const fs::path root = run == given.end() ? create_fresh_folder("compare") : fs::path(run->second);
+  if (run == given.end() && first_created.empty()) first_created = root;
   create_folder(root);
   for (const std::string& note : comparison.plan.notes) fmt::print("{}\n", note);
 
   const int signal = run_plan(comparison, root, signals);
-  comparison.interrupted = signal != 0;
+  const bool refused = !comparison.results.empty() && would_fail_again(comparison.results.back());
+  if (signal != 0) comparison.stopped = "Interrupted";
+  if (refused) comparison.stopped = refusal(comparison);
+  if (refused && comparison.results.size() == 1) {
+    std::error_code ignored;
+    for (const ComparedModel& model : comparison.plan.models) fs::remove_all(root / model.label, ignored);
+    remove_created(root, first_created);
+    fail(static_cast<ErrorKind>(comparison.results.back().exit_code), "compare: {}", comparison.stopped);
+  }
   comparison.summaries = summarise(comparison.plan, comparison.results, comparison.cores);
   write_report(comparison, root, signals);
   if (signal != 0) return 128 + signal;
   std::fflush(stdout);
+  if (refused) fail(static_cast<ErrorKind>(comparison.results.back().exit_code), "compare: {}", comparison.stopped);
   if (comparison.failed() > 0) {
     const auto failed = std::ranges::find_if(comparison.results, [](const RunResult& one) { return !one.good(); });
     const bool documented = failed->exit_code <= static_cast<int>(ErrorKind::peer);

@@ -3,14 +3,11 @@
 #include <fmt/format.h>
 
 #include "parallel/strategy.h"
+#include "tensor/counted.h"
 #include "tensor/find_row.h"
 
 namespace convoy {
 namespace {
-
-std::string counted(int number, const char* thing) {
-  return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
-}
 
 std::optional<Configuration> serial(int workers) {
   if (workers != 1) return {};

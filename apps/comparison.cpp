@@ -7,6 +7,7 @@
 
 #include "apps/commit.h"
 #include "apps/machine.h"
+#include "apps/number_text.h"
 #include "apps/options.h"
 #include "parallel/mpi.h"
 #include "tensor/device.h"
@@ -22,7 +23,15 @@ bool Comparison::oversubscribed() const {
   return std::ranges::any_of(plan.configurations, [&](const Configuration& one) { return one.workers() > cores; });
 }
 
-std::vector<Fact> shared_settings(const ComparisonPlan& plan, size_t model) {
+const RunResult* good_run(const Comparison& comparison, size_t model) {
+  for (const RunResult& result : comparison.results) {
+    if (result.run.model == model && result.good()) return &result;
+  }
+  return nullptr;
+}
+
+std::vector<Fact> shared_settings(const Comparison& comparison, size_t model) {
+  const ComparisonPlan& plan = comparison.plan;
   // Of the last configuration, which sums gradients.
   const Settings settings = resolve(plan.training_options({model, plan.configurations.size() - 1, 1}));
   std::vector<Fact> facts;
@@ -32,6 +41,12 @@ std::vector<Fact> shared_settings(const ComparisonPlan& plan, size_t model) {
     const nlohmann::ordered_json value = find_option(name).get(settings);
     if (value.is_null()) continue;
     facts.push_back({std::string(name).substr(2), value.is_string() ? value.get<std::string>() : value.dump()});
+  }
+  if (const RunResult* run = good_run(comparison, model)) {
+    // More may have been asked for than there are.
+    std::erase_if(facts, [](const Fact& fact) { return fact.name == "holdout" || fact.name == "limit"; });
+    facts.insert(facts.begin() + 2, {{"training images", grouped(run->training_images)},
+                                     {plan.evaluated + " images", grouped(run->evaluated_images)}});
   }
   if (settings.reduce == "tree") facts.push_back({"shards", std::to_string(settings.shards)});
   return facts;

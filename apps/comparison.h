@@ -23,15 +23,18 @@ struct Comparison {
   double load = 0;            // of other programs, before the first run (load_average())
   std::vector<Fact> machine;  // CPU, cores, kernels, date, version
   std::string command;        // that prints the same comparison again
-  bool interrupted = false;
+  std::string stopped;        // why it ended before its plan did; empty when it did not
 
   size_t failed() const;
   bool oversubscribed() const;              // whether any configuration is
   bool busy() const { return load > 0.5; }  // too much so to measure speed
 };
 
-// The settings that all trainings of a model share, as config.json names them.
-std::vector<Fact> shared_settings(const ComparisonPlan& plan, size_t model);
+// A run of the model that went well, or null.
+const RunResult* good_run(const Comparison& comparison, size_t model);
+
+// The settings that all trainings of a model share, as config.json names them, and how many images there were.
+std::vector<Fact> shared_settings(const Comparison& comparison, size_t model);
 
 // Of this machine and build, now; `load` as in Comparison.
 std::vector<Fact> machine_facts(double load);

@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <initializer_list>
-#include <iterator>
-
+#include "apps/comparison_shares.h"
 #include "apps/comparison_table.h"
 #include "apps/comparison_traffic.h"
 #include "apps/number_text.h"
@@ -32,16 +30,17 @@ std::string cell(const std::string& text, bool number = false) {
   return fmt::format("<td{}>{}</td>", number ? " class=\"number\"" : "", html_text(text));
 }
 
-std::string number_headings(std::initializer_list<const char*> names) {
+std::string number_headings(const std::vector<std::string>& names) {
   std::string text;
-  for (const char* name : names) text += fmt::format("<th class=\"number\">{}</th>", name);
+  for (const std::string& name : names) text += fmt::format("<th class=\"number\">{}</th>", name);
   return text;
 }
 
 std::string results_table(const Comparison& comparison, const ModelSummary& summary) {
   std::string text = "<div class=\"wide\"><table><tr>";
-  for (size_t i = 0; i < std::size(kComparisonHeader); ++i)
-    text += fmt::format("<th{}>{}</th>", i >= 2 && i <= 5 ? " class=\"number\"" : "", kComparisonHeader[i]);
+  const std::vector<std::string> header = comparison_header(comparison);
+  for (size_t i = 0; i < header.size(); ++i)
+    text += fmt::format("<th{}>{}</th>", i >= 2 && i <= 5 ? " class=\"number\"" : "", header[i]);
   text += "</tr>\n";
   const std::vector<ComparisonRow> rows = comparison_rows(comparison, summary);
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -64,30 +63,38 @@ std::string megabytes(int64_t bytes) {
   return bytes == 0 ? "0" : fmt::format("{:.2f}", static_cast<double>(bytes) / 1e6);
 }
 
-std::string share(double part, double all) { return fmt::format("{:.1f} %", 100 * part / all); }
+std::string shares_table(const Comparison& comparison, const ModelSummary& summary) {
+  std::vector<std::string> names;
+  for (const TimePart& part : time_part_table()) names.emplace_back(part.name);
+  std::string text =
+      "<h3>Where the time goes</h3>\n<p>Percent of rank 0's training time, <b>measured</b>.</p>\n"
+      "<div class=\"wide\"><table><tr><th>Strategy</th><th>Devices</th>" +
+      number_headings(names) + "</tr>\n";
+  for (const ConfigurationSummary& one : summary.configurations) {
+    const Configuration& configuration = comparison.plan.configurations[one.configuration];
+    const std::optional<std::vector<double>> shares = time_shares(one);
+    text += "<tr>" + cell(configuration.strategy) + cell(configuration.devices());
+    for (size_t i = 0; i < names.size(); ++i)
+      text += cell(shares ? fmt::format("{:.1f}", (*shares)[i]) : std::string("-"), true);
+    text += "</tr>\n";
+  }
+  return text + "</table></div>\n";
+}
 
 std::string traffic_table(const Comparison& comparison, const ModelSummary& summary) {
   const int64_t parameters = comparison.plan.models[summary.model].parameters;
   std::string text = fmt::format(
-      "<h3>Bytes moved by a step, and the time it takes</h3>\n<p>MB are <b>computed</b> from {} parameters of 4 bytes "
-      "by "
-      "the formulas of docs/parallel.md (copy and reduce: in each process; communicate: sent by each rank). Shares of "
-      "rank "
-      "0's training time are <b>measured</b>.</p>\n<div class=\"wide\"><table><tr><th>Strategy</th><th>Devices</th>"
-      "{}</tr>\n",
-      grouped(parameters), number_headings({"copy, MB", "share", "reduce, MB", "share", "communicate, MB", "share"}));
+      "<h3>Bytes moved by a step</h3>\n<p>MB, <b>computed</b> from {} parameters of 4 bytes by the formulas of "
+      "docs/parallel.md (copy and reduce: in each process; communicate: sent by each rank).</p>\n"
+      "<div class=\"wide\"><table><tr><th>Strategy</th><th>Devices</th>{}</tr>\n",
+      grouped(parameters), number_headings({"copy", "reduce", "communicate"}));
   for (const ConfigurationSummary& one : summary.configurations) {
     const Configuration& configuration = comparison.plan.configurations[one.configuration];
     const Settings settings = resolve(comparison.plan.training_options({summary.model, one.configuration, 1}));
     const StepTraffic traffic = step_traffic(configuration, parameters, settings.shards);
-    const double seconds = one.seconds.median;
-    const auto measured = [&](double StepTimes::*part) {
-      return one.measured() && one.times ? share((*one.times).*part, seconds) : std::string("-");
-    };
     text += "<tr>" + cell(configuration.strategy) + cell(configuration.devices()) +
-            cell(megabytes(traffic.copy), true) + cell(measured(&StepTimes::copy), true) +
-            cell(megabytes(traffic.reduce), true) + cell(measured(&StepTimes::reduce), true) +
-            cell(megabytes(traffic.communicate), true) + cell(measured(&StepTimes::communicate), true) + "</tr>\n";
+            cell(megabytes(traffic.copy), true) + cell(megabytes(traffic.reduce), true) +
+            cell(megabytes(traffic.communicate), true) + "</tr>\n";
   }
   return text + "</table></div>\n";
 }
@@ -107,7 +114,7 @@ std::string notes(const std::vector<std::string>& lines) {
 // A row for each run that was made, in the order they were made.
 std::string runs_table(const Comparison& comparison) {
   std::string text = "<div class=\"wide\"><table><tr><th>Model</th><th>Configuration</th>" +
-                     number_headings({"Round", "Time, s", "samples/s", "Loss", "Accuracy, %"}) +
+                     number_headings({"Round", "Time, s", "samples/s", "Loss", accuracy_heading(comparison) + ", %"}) +
                      "<th>SHA-256 of the weights</th></tr>\n";
   for (const RunResult& result : comparison.results) {
     text += "<tr>" + cell(comparison.plan.models[result.run.model].label) +
@@ -165,7 +172,8 @@ std::string report_page(const Comparison& comparison, const std::vector<Picture>
   text +=
       "<h1>Comparison of parallel strategies</h1>\n<p>The same network, data, seed and global batch under every "
       "strategy, in interleaved rounds.</p>\n";
-  if (comparison.interrupted) text += "<p class=\"failed\">Interrupted: only complete rounds are counted.</p>\n";
+  if (!comparison.stopped.empty())
+    text += fmt::format("<p class=\"failed\">{}: only complete rounds are shown.</p>\n", html_text(comparison.stopped));
   text += notes(comparison.plan.notes);
   for (const ModelSummary& summary : comparison.summaries) {
     text += fmt::format("<h2>{}</h2>\n", html_text(heading(comparison, summary)));
@@ -180,8 +188,8 @@ std::string report_page(const Comparison& comparison, const std::vector<Picture>
       text += fmt::format("<figure><figcaption>{}</figcaption>\n{}</figure>\n", html_text(picture.plot.caption),
                           svg_element(picture.svg));
     }
-    text += traffic_table(comparison, summary);
-    text += "<h3>Settings</h3>\n" + facts_table(shared_settings(comparison.plan, summary.model));
+    text += shares_table(comparison, summary) + traffic_table(comparison, summary);
+    text += "<h3>Settings</h3>\n" + facts_table(shared_settings(comparison, summary.model));
   }
   text += "<h2>Machine</h2>\n" + facts_table(comparison.machine);
   text += "<h2>All runs</h2>\n" + runs_table(comparison);

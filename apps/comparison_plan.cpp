@@ -139,6 +139,7 @@ ComparisonPlan make_plan(const GivenOptions& given) {
                       .repeats = settings.repeats,
                       .quick = settings.quick,
                       .options = {},
+                      .evaluated = {},
                       .notes = {}};
   plan.configurations = configurations(settings, plan.notes);
   if (plan.quick) plan.options = {{"--epochs", "1"}, {"--limit", "2048"}, {"--holdout", "1000"}};
@@ -151,9 +152,10 @@ ComparisonPlan make_plan(const GivenOptions& given) {
     const DatasetRow& row = find_dataset_row(dataset);
     const ImageExtent extent{row.h, row.w, row.c};
     const std::unique_ptr<Module> net = make_model(model, extent, row.classes);
-    plan.models.push_back({model, unique_label(model, plan.models), dataset, tabulate(*net, extent).parameters});
-    for (size_t i = 0; i < plan.configurations.size(); ++i)
-      resolve(plan.training_options({plan.models.size() - 1, i, 1}));  // throws what train would
+    const LayerTable layers = tabulate(*net, extent);
+    plan.models.push_back({model, unique_label(model, plan.models), dataset, layers.parameters, layers.multiply_adds});
+    for (size_t i = 0; i < plan.configurations.size(); ++i)  // throws what train would
+      plan.evaluated = resolve(plan.training_options({plan.models.size() - 1, i, 1})).evaluated();
   }
   if (plan.models.empty()) fail(ErrorKind::data, "compare: {}", plan.notes.back());
   return plan;

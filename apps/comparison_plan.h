@@ -16,6 +16,7 @@ struct ComparedModel {
   std::string label;    // unique in the comparison, fit for the name of a folder
   std::string dataset;  // that it is trained on
   int64_t parameters = 0;
+  int64_t multiply_adds = 0;  // of one sample's forward pass
 };
 
 struct PlannedRun {
@@ -29,6 +30,7 @@ struct ComparisonPlan {
   int64_t repeats = 3;
   bool quick = false;
   GivenOptions options;            // of every training
+  std::string evaluated = "test";  // what accuracies are measured on, as Settings::evaluated()
   std::vector<std::string> notes;  // what is left out or stands in for something else, and why; a line each
 
   // Model by model, each in rounds of all configurations: what disturbs the machine for a while disturbs all of them.

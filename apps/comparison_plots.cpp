@@ -8,6 +8,7 @@
 #include <set>
 
 #include "apps/child_process.h"
+#include "apps/comparison_shares.h"
 #include "tensor/atomic_file.h"
 
 namespace convoy {
@@ -49,9 +50,10 @@ std::string bar_axes(size_t rows) {
 
 std::string time_script(const std::vector<Measured>& rows) {
   std::string data;
-  double most = 0;
+  double most = 0, room = 1.35;  // for the labels at the right
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto& [configuration, summary] = rows[i];
+    if (summary->oversubscribed) room = 1.8;
     data +=
         fmt::format("{} {} {} {} {:d} \"{}\" \"{:.2f} s{}\"\n", i + 1, summary->seconds.median, summary->seconds.least,
                     summary->seconds.most, std::stoi(color_of(configuration->strategy) + 1, nullptr, 16),
@@ -65,7 +67,7 @@ std::string time_script(const std::vector<Measured>& rows) {
              "fillstyle solid 0.85 noborder, \\\n"
              "  $data using 2:1:3:4 with xerrorbars linecolor rgb \"black\" pointtype 7 pointsize 0.3, \\\n"
              "  $data using 4:1:7 with labels left offset 1,0\n",
-             most * 1.35);
+             most * room);
 }
 
 // Points over the number of workers, a line for each strategy. `value` makes of a speed-up and a number of workers what is
@@ -89,25 +91,25 @@ std::string scaling_script(const Comparison& comparison, const std::vector<Measu
   std::set<std::string> tics;
   // Side by side rather than on top of each other.
   const double aside = 0.03 * std::max(1, most_workers - 1);
+  std::string serial;  // the first of all points: one of OpenMP's line, too, but only serial has a mark there
   for (size_t s = 0; s < strategies.size(); ++s) {
     std::string data;
     for (const auto& [configuration, summary] : rows) {
-      // OpenMP with one thread is serial.
-      const bool drawn = configuration->strategy == strategies[s] ||
-                         (strategies[s] == "openmp" && configuration->strategy == "serial");
-      if (!drawn || !summary->speedup) continue;
+      if (configuration->strategy != strategies[s] || !summary->speedup) continue;
       const int workers = configuration->workers();
       const double x = workers + aside * (static_cast<double>(s) - static_cast<double>(strategies.size() - 1) / 2);
       data += fmt::format("{} {} {} {}\n", x, value(summary->speedup->median, workers),
                           value(summary->speedup->least, workers), value(summary->speedup->most, workers));
       tics.insert(fmt::format("{}", workers));
     }
-    text += fmt::format("${} << EOD\n{}EOD\n", strategies[s], data);
+    if (strategies[s] == "serial") serial = data;
+    const bool from_serial = strategies[s] == "openmp" && !serial.empty();
+    text += fmt::format("${} << EOD\n{}{}EOD\n", strategies[s], from_serial ? serial : "", data);
     curves += fmt::format(
         ", \\\n  ${0} using 1:2 with lines linewidth 2 linecolor rgb \"{1}\" notitle, \\\n"
-        "  ${0} using 1:2:3:4 with yerrorbars linewidth 1.5 pointtype {2} pointsize 1 linecolor rgb \"{1}\" title "
-        "\"{0}\"",
-        strategies[s], color_of(strategies[s]), 2 * s + 5);
+        "  ${0} every ::{3} using 1:2:3:4 with yerrorbars linewidth 1.5 pointtype {2} pointsize 1 linecolor rgb "
+        "\"{1}\" title \"{0}\"",
+        strategies[s], color_of(strategies[s]), 2 * s + 5, from_serial ? 1 : 0);
   }
   if (first_beyond > 0) {
     const double edge = (comparison.cores + first_beyond) / 2.0;
@@ -175,42 +177,25 @@ std::string loss_script(const Comparison& comparison, const ModelSummary& summar
 }
 
 std::string shares_script(const std::vector<Measured>& rows) {
-  struct Part {
-    const char* title;
-    const char* color;
-    double (*seconds)(const StepTimes&, double all);
-  };
-  static constexpr Part kParts[] = {
-      {"compute", "#0072b2", [](const StepTimes& times, double) { return times.compute - times.reduce; }},
-      {"reduce", "#56b4e9", [](const StepTimes& times, double) { return times.reduce; }},
-      {"communicate", "#d55e00", [](const StepTimes& times, double) { return times.communicate; }},
-      {"copy", "#e69f00", [](const StepTimes& times, double) { return times.copy; }},
-      {"update", "#009e73", [](const StepTimes& times, double) { return times.update; }},
-      {"data and other", "#bbbbbb",
-       [](const StepTimes& times, double all) {
-         return all - times.copy - times.compute - times.communicate - times.update;
-       }},
-  };
   std::string data, parts, unsplit;
   std::vector<double> begin(rows.size());
-  for (const Part& part : kParts) {
+  const std::span<const TimePart> table = time_part_table();
+  for (size_t p = 0; p < table.size(); ++p) {
+    const TimePart& part = table[p];
     std::string block;
     for (size_t i = 0; i < rows.size(); ++i) {
-      const std::optional<StepTimes>& times = rows[i].summary->times;
-      if (!times) continue;
-      const double all = times->copy + times->compute + times->communicate + times->update;
-      const double seconds = std::max(rows[i].summary->seconds.median, all);
-      const double share = 100 * std::max(0.0, part.seconds(*times, seconds)) / seconds;
-      block += fmt::format("{} {} {}\n", i + 1, begin[i], begin[i] + share);
-      begin[i] += share;
+      const std::optional<std::vector<double>> shares = time_shares(*rows[i].summary);
+      if (!shares) continue;
+      block += fmt::format("{} {} {}\n", i + 1, begin[i], begin[i] + (*shares)[p]);
+      begin[i] += (*shares)[p];
     }
     if (block.empty()) continue;
-    const std::string name = fmt::format("part{}", &part - kParts);
+    const std::string name = fmt::format("part{}", p);
     data += fmt::format("${} << EOD\n{}EOD\n", name, block);
     parts += fmt::format(
         ", \\\n  ${} using 2:1:2:3:($1-0.35):($1+0.35) with boxxyerror fillcolor rgb \"{}\" fillstyle solid 0.85 "
         "noborder title \"{}\"",
-        name, part.color, part.title);
+        name, part.color, part.name);
   }
   std::string names;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -227,7 +212,7 @@ std::string shares_script(const std::vector<Measured>& rows) {
   }
   return data + fmt::format("$names << EOD\n{}EOD\n", names) + bar_axes(rows.size()) +
          "set xlabel \"share of the training time of rank 0, in percent\"\nset xrange [0:100]\n"
-         "set key at screen 0.5, screen 0.98 center top horizontal Left reverse samplen 1 maxrows 2\nset tmargin 4\n"
+         "set key at screen 0.5, screen 0.98 center top horizontal Left reverse samplen 1\nset tmargin 4.7\n"
          "plot $names using (-1):1:ytic(2) with points pointtype 0 notitle" +
          parts + "\n";
 }
@@ -240,15 +225,18 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
     const std::vector<Measured> rows = measured(comparison, summary);
     if (rows.empty()) continue;
     const std::string& label = comparison.plan.models[summary.model].label;
-    const auto add = [&](const char* name, const char* caption, const std::string& script) {
+    const auto add = [&](const char* name, const std::string& caption, const std::string& script) {
       plots.push_back({fmt::format("{}-{}", name, label), caption, summary.model, script});
     };
     add("time", "Training time", time_script(rows));
     const bool scales = std::ranges::any_of(rows, [](const Measured& one) { return one.summary->speedup.has_value(); });
     if (scales) {
-      add("speedup", "Speed-up against serial with one thread",
+      const bool openmp =
+          std::ranges::any_of(rows, [](const Measured& one) { return one.configuration->strategy == "openmp"; });
+      const std::string begin = openmp ? "; with 1 worker openmp is serial, and its line begins there" : "";
+      add("speedup", "Speed-up against serial with one thread" + begin,
           scaling_script(comparison, rows, "speed-up", "x", [](double speedup, int) { return speedup; }));
-      add("efficiency", "Efficiency: speed-up / workers",
+      add("efficiency", "Efficiency: speed-up / workers" + begin,
           scaling_script(comparison, rows, "efficiency in percent", "100",
                          [](double speedup, int workers) { return 100 * speedup / workers; }));
     }

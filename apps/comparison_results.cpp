@@ -12,9 +12,9 @@ namespace {
 using Json = nlohmann::json;
 
 // The member whose name is `ending` behind "test_" or "validation_".
-double evaluated(const Json& event, const std::string& ending) {
-  const auto test = event.find("test_" + ending);
-  return (test != event.end() ? *test : event.at("validation_" + ending)).get<double>();
+const Json& evaluated(const Json& object, const std::string& ending) {
+  const auto test = object.find("test_" + ending);
+  return test != object.end() ? *test : object.at("validation_" + ending);
 }
 
 void read_event(const Json& event, RunResult& result) {
@@ -24,6 +24,7 @@ void read_event(const Json& event, RunResult& result) {
   } else if (kind == "epoch" && event.contains("compute_seconds")) {
     result.times = result.times.value_or(StepTimes{}) += {.copy = event.at("copy_seconds"),
                                                           .compute = event.at("compute_seconds"),
+                                                          .exchange = event.at("exchange_seconds"),
                                                           .reduce = event.at("reduce_seconds"),
                                                           .communicate = event.at("communicate_seconds"),
                                                           .update = event.at("update_seconds")};
@@ -37,15 +38,20 @@ void read_event(const Json& event, RunResult& result) {
 
 }  // namespace
 
-void read_metrics(const std::filesystem::path& folder, RunResult& result) {
-  const std::filesystem::path path = folder / "metrics.jsonl";
-  std::ifstream file(path);
+void read_run(const std::filesystem::path& folder, RunResult& result) {
+  std::filesystem::path path = folder / "metrics.jsonl";
+  std::ifstream metrics(path);
   try {
-    for (std::string line; std::getline(file, line);) read_event(Json::parse(line), result);
+    for (std::string line; std::getline(metrics, line);) read_event(Json::parse(line), result);
+    if (!(result.seconds > 0)) fail(ErrorKind::data, "{}: is not of a whole run", path.string());
+    path = folder / "config.json";
+    std::ifstream file(path);
+    const Json config = Json::parse(file);
+    result.training_images = config.at("training_images");
+    result.evaluated_images = evaluated(config, "images");
   } catch (const Json::exception& error) {
     fail(ErrorKind::data, "{}: is not what convoy train writes: {}", path.string(), error.what());
   }
-  if (!(result.seconds > 0)) fail(ErrorKind::data, "{}: is not of a whole run", path.string());
 }
 
 std::string failure_message(const std::string& error_output) {

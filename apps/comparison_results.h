@@ -22,15 +22,16 @@ struct RunResult {
   std::string message = {};  // what went wrong, when the exit code is not 0; all below is then empty
   double seconds = 0;        // of training: neither loading nor evaluation
   double samples_per_second = 0;
-  double loss = 0, accuracy = 0;        // at the end, on the test or validation images; percent
+  double loss = 0, accuracy = 0;  // at the end, on the test or validation images; percent
+  int64_t training_images = 0, evaluated_images = 0;
   std::vector<LossPoint> losses = {};   // as often as they were logged
   std::optional<StepTimes> times = {};  // the sum over all steps, where they were done in parallel
   std::string weights_sha256 = {};      // of the file of weights
   bool good() const { return exit_code == 0; }
 };
 
-// Fills in what metrics.jsonl in `folder` tells. Throws Error(data) when it is not that of a whole run.
-void read_metrics(const std::filesystem::path& folder, RunResult& result);
+// Fills in what metrics.jsonl and config.json in `folder` tell. Throws Error(data) when they are not those of a whole run.
+void read_run(const std::filesystem::path& folder, RunResult& result);
 
 // The message for a run that failed: what `convoy train` printed on stderr last, without its "convoy: ".
 std::string failure_message(const std::string& error_output);

@@ -43,7 +43,12 @@ std::optional<StepTimes> mean_times(const Results& results) {
     sum += *result->times;
   }
   const double n = static_cast<double>(results.size());
-  return StepTimes{sum.copy / n, sum.compute / n, sum.reduce / n, sum.communicate / n, sum.update / n};
+  return StepTimes{.copy = sum.copy / n,
+                   .compute = sum.compute / n,
+                   .exchange = sum.exchange / n,
+                   .reduce = sum.reduce / n,
+                   .communicate = sum.communicate / n,
+                   .update = sum.update / n};
 }
 
 ConfigurationSummary summarise_configuration(size_t configuration, const Results& all, const Results& good_serial) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apps/number_text.h"
+#include "tensor/counted.h"
 
 namespace convoy {
 namespace {
@@ -65,11 +66,20 @@ std::string shortened(const std::string& text, size_t length) {
 std::string terminal_line(const std::string& strategy, const std::string& devices, const std::string& time,
                           const std::string& speedup, const std::string& efficiency, const std::string& accuracy,
                           const std::string& same) {
-  return fmt::format("{:<10} {:<13} {:>21} {:>8}  {:>10}  {:>8}  {}\n", strategy, devices, time, speedup, efficiency,
+  return fmt::format("{:<10} {:<13} {:>21} {:>8}  {:>10}  {:>9}  {}\n", strategy, devices, time, speedup, efficiency,
                      accuracy, same);
 }
 
 }  // namespace
+
+std::string accuracy_heading(const Comparison& comparison) {
+  return comparison.plan.evaluated == "test" ? "Test accuracy" : "Validation accuracy";
+}
+
+std::vector<std::string> comparison_header(const Comparison& comparison) {
+  return {
+      "Strategy", "Devices", "Time", "Speed-up", "Efficiency", accuracy_heading(comparison), "same result as serial?"};
+}
 
 std::vector<ComparisonRow> comparison_rows(const Comparison& comparison, const ModelSummary& summary) {
   std::vector<ComparisonRow> rows;
@@ -82,13 +92,13 @@ std::vector<std::string> table_notes(const Comparison& comparison) {
   std::vector<std::string> notes{
       "Time: seconds of training, loading and evaluation not counted; median of the rounds (least to most).",
       "Speed-up: against serial with one thread. Efficiency: speed-up / workers.",
+      fmt::format("Accuracy: on the {} images, after the last step; median of the rounds.", comparison.plan.evaluated),
       fmt::format("Same result: the weights' bytes; else the largest relative difference of the final loss, and "
                   "whether accuracy is within {} percentage points.",
                   Difference::kAllowedAccuracy)};
   if (comparison.oversubscribed())
-    notes.push_back(
-        fmt::format("* oversubscribed: more workers than the {} core{} of this machine; no result on scaling.",
-                    comparison.cores, comparison.cores == 1 ? "" : "s"));
+    notes.push_back(fmt::format("* oversubscribed: more workers than the {} of this machine; no result on scaling.",
+                                counted(comparison.cores, "core")));
   if (comparison.busy())
     notes.push_back(fmt::format(
         "The machine was busy (load {:.1f} before the first run): times and speed-ups are not to be relied on.",
@@ -100,8 +110,12 @@ std::vector<std::string> table_notes(const Comparison& comparison) {
 
 std::string heading(const Comparison& comparison, const ModelSummary& summary) {
   const ComparedModel& model = comparison.plan.models[summary.model];
-  return fmt::format("{} on {}, {} round{}", one_line(model.model), model.dataset, summary.rounds,
-                     summary.rounds == 1 ? "" : "s");
+  const RunResult* const run = good_run(comparison, summary.model);
+  const std::string images = run == nullptr
+                                 ? ""
+                                 : fmt::format("{} training and {} {} images, ", grouped(run->training_images),
+                                               grouped(run->evaluated_images), comparison.plan.evaluated);
+  return fmt::format("{} on {}, {}{}", one_line(model.model), model.dataset, images, counted(summary.rounds, "round"));
 }
 
 std::string terminal_tables(const Comparison& comparison) {
@@ -112,7 +126,8 @@ std::string terminal_tables(const Comparison& comparison) {
       text += "no complete round\n";
       continue;
     }
-    text += terminal_line("strategy", "devices", "time", "speed-up", "efficiency", "accuracy", "same as serial?");
+    text += terminal_line("strategy", "devices", "time", "speed-up", "efficiency",
+                          comparison.plan.evaluated == "test" ? "test acc." : "val. acc.", "same as serial?");
     for (const ComparisonRow& row : comparison_rows(comparison, summary)) {
       if (row.failure.empty()) {
         text += terminal_line(row.strategy, row.devices, row.time, row.speedup, row.efficiency, row.accuracy,

@@ -1,4 +1,4 @@
-// The table Strategy | Devices | Time | Speed-up | Efficiency | Accuracy | same result as serial? of one model.
+// The table Strategy | Devices | Time | Speed-up | Efficiency | Test accuracy | same result as serial? of one model.
 #pragma once
 
 #include <string>
@@ -15,8 +15,10 @@ struct ComparisonRow {
               accuracy = "-";                   // "12.3 s (12.1 to 12.9)", "1.85x", "92 %", …
   std::string same = "-", same_in_brief = "-";  // "yes, bit for bit"
 };
-inline constexpr const char* kComparisonHeader[] = {
-    "Strategy", "Devices", "Time", "Speed-up", "Efficiency", "Accuracy", "same result as serial?"};
+// The headings of its columns; the accuracy's says what it is measured on.
+std::vector<std::string> comparison_header(const Comparison& comparison);
+// "Test accuracy", "Validation accuracy".
+std::string accuracy_heading(const Comparison& comparison);
 
 // A row for each configuration; none without a complete round.
 std::vector<ComparisonRow> comparison_rows(const Comparison& comparison, const ModelSummary& summary);
@@ -24,7 +26,7 @@ std::vector<ComparisonRow> comparison_rows(const Comparison& comparison, const M
 // How the table is to be read: a sentence each.
 std::vector<std::string> table_notes(const Comparison& comparison);
 
-// "mnist-cnn on mnist, 3 rounds".
+// "mnist-cnn on mnist, 60,000 training and 10,000 test images, 3 rounds".
 std::string heading(const Comparison& comparison, const ModelSummary& summary);
 
 // All models' tables as plain text of at most 100 columns.

@@ -8,6 +8,7 @@
 
 #include "apps/job_environment.h"
 #include "apps/machine.h"
+#include "tensor/counted.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/find_row.h"
 #include "tensor/kernels.h"
@@ -62,9 +63,8 @@ Device device_of(const Settings& settings, int replica) {
   // NCCL takes ranks of different "hosts" to be on different GPUs: the way to try two ranks on one.
   device.index = count > 0 && std::getenv("NCCL_HOSTID") != nullptr ? wanted % count : wanted;
   if (count > 0 && device.index >= count)
-    fail(ErrorKind::device,
-         "--device cuda: this host has {} GPUs, {} are wanted ({} on each of its ranks); start fewer", count,
-         ranks_on_this_host(settings.ranks) * settings.replicas, settings.replicas);
+    fail(ErrorKind::device, "--device cuda: this host has {}, {} are wanted ({} on each of its ranks); start fewer",
+         counted(count, "GPU"), ranks_on_this_host(settings.ranks) * settings.replicas, settings.replicas);
   return device;
 }
 

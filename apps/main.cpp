@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/help_text.h"
 #include "apps/options.h"
 #include "apps/recipes.h"
 #include "data/dataset.h"
@@ -27,10 +28,9 @@ namespace convoy {
 namespace {
 
 constexpr const char* kExitCodes =
-    "Exit codes: 0 done, 1 defect in Convoy, 2 wrong usage, 3 bad or missing data or weights, 4 loss not "
-    "finite,\n"
-    "  5 file cannot be written, 6 device missing or out of memory, 7 a rank has died or differs,\n"
-    "  130 Ctrl-C, 143 terminated\n";
+    "Exit codes: 0 done, 1 defect in Convoy, 2 wrong usage, 3 bad or missing data or weights, 4 loss not finite, "
+    "5 file cannot be written, 6 device missing or out of memory, 7 a rank has died or differs, 130 Ctrl-C, "
+    "143 terminated\n";
 
 std::string train_footer() { return recipe_help() + "\n" + description_help(); }
 std::string no_footer() { return ""; }
@@ -70,7 +70,7 @@ std::vector<CommandOption> compare_options() {
                   {"--epochs"},
                   {"--batch", "global: images per optimizer step of all workers together"},
                   {"--seed"},
-                  {"--run", "new folder for the report and the runs; without it\nruns/compare-<time>"}});
+                  {"--run", "new folder for the report and the runs; without it runs/compare-<time>"}});
   return options;
 }
 
@@ -107,6 +107,14 @@ const std::vector<Command>& command_table() {
   };
   return table;
 }
+
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    const std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
+    return wrapped(CLI::detail::find_and_replace(text, "\n\n\n", "\n\n"), help_columns());
+  }
+};
 
 // A command as CLI11 sees it. Options arrive as text; options.cpp makes values of them.
 struct ParsedCommand {
@@ -149,6 +157,14 @@ std::string full_name(const CLI::App& app) {
   return app.get_parent() == nullptr ? app.get_name() : full_name(*app.get_parent()) + " " + app.get_name();
 }
 
+// Whether a shell has made several arguments of one list: "1, 2" or "1 ,2" without quotes.
+bool is_rest_of_list(const CLI::App& app, const std::string& given) {
+  if (given.starts_with(",")) return true;
+  return std::ranges::any_of(app.get_options(), [](const CLI::Option* option) {
+    return option->count() > 0 && option->results().back().ends_with(",");
+  });
+}
+
 // The error about what CLI11 could not place. It lies with the command behind which it was typed, which need
 // not be the innermost one.
 Error unexpected_argument(const CLI::App& app) {
@@ -161,6 +177,9 @@ Error unexpected_argument(const CLI::App& app) {
   std::string given = at == unplaced.end() ? "--" : *at;
   given = given.substr(0, given.find('='));
   const bool option = given.starts_with("-");
+  if (!option && is_rest_of_list(app, given))
+    return Error(ErrorKind::usage,
+                 fmt::format("unknown argument '{}': a list with spaces has to be quoted; or leave them out", given));
   const std::string nearest = nearest_name(given, names_like(app, given));
   std::string hint = nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest);
   if (option && !typed.empty() && typed.front()->get_option_no_throw(given) != nullptr)
@@ -177,7 +196,8 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("convoy ") + CONVOY_VERSION);
   app.footer(kExitCodes);
   app.require_subcommand(0, 1);
-  app.get_formatter()->column_width(34);
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.get_formatter()->column_width(31);
   std::vector<ParsedCommand> commands(command_table().size());
   for (size_t i = 0; i < commands.size(); ++i) {
     ParsedCommand& parsed = commands[i];

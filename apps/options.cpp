@@ -109,12 +109,14 @@ OptionRow name_of(std::string name, const char* value, const char* group, std::s
   return {name, value, group, std::move(help), set, get};
 }
 
-// The parts of "a,b,c".
+// The parts of "a,b,c" or "a, b, c".
 std::vector<std::string> parse_list(const std::string& option, const std::string& text) {
   std::vector<std::string> items;
   std::istringstream parts(text + ",");
   for (std::string item; std::getline(parts, item, ',');) {
-    CHECK(!item.empty(), "{}: '{}' is not a list like a,b,c", option, text);
+    const size_t begin = item.find_first_not_of(' '), end = item.find_last_not_of(' ');
+    CHECK(begin != std::string::npos, "{}: '{}' is not a list like a,b,c", option, text);
+    item = item.substr(begin, end + 1 - begin);
     CHECK(std::find(items.begin(), items.end(), item) == items.end(), "{}: {} is named twice", option, item);
     items.push_back(item);
   }
@@ -222,18 +224,16 @@ std::vector<OptionRow> build_table() {
           "how a GPU computes convolutions (docs/cuda.md)" + choices(convolution_algorithm_table())),
       toggle("--graph", machine, &S::graph, "on a GPU: record the training step once (CUDA graph), then replay it"),
       count("--threads", machine, &S::threads, 1, 1024,
-            "threads that compute, of each process; without it $OMP_NUM_THREADS or its share of the cores;\nnever "
-            "changes "
-            "a result"),
+            "threads that compute, of each process; without it $OMP_NUM_THREADS or its share of the cores; never "
+            "changes a result"),
       count("--workers", machine, &S::workers, 0, 256,
             "threads that prepare batches ahead; 0: none; never changes a result"),
       name_of(
           "--strategy", "NAME", parallel, &S::strategy, [](const std::string& name) { find_strategy(name); },
           "who computes which part of a batch (docs/parallel.md)" + choices(strategy_table())),
-      count(
-          "--ranks", parallel, &S::ranks, 1, 65536,
-          "processes of ddp and hybrid; without it as many as mpirun or srun has started or\nWORLD_SIZE says, else as "
-          "many as cores or GPUs (ddp) or 2 (hybrid)"),
+      count("--ranks", parallel, &S::ranks, 1, 65536,
+            "processes of ddp and hybrid; without it as many as mpirun or srun has started or WORLD_SIZE says, else as "
+            "many as cores or GPUs (ddp) or 2 (hybrid)"),
       count("--replicas", parallel, &S::replicas, 1, 1024,
             "of each process, of replicated and hybrid; without it its share of the cores or GPUs"),
       name_of(
@@ -246,11 +246,11 @@ std::vector<OptionRow> build_table() {
             "micro-batches that each batch is worked through in, one after the other, to save memory"),
       count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
       path("--run", "DIR", output, &S::run,
-           "new folder for metrics.jsonl and config.json; without it\nruns/<model>-<dataset>-<time>"),
+           "new folder for metrics.jsonl and config.json; without it runs/<model>-<dataset>-<time>"),
       path("--save", "FILE", output, &S::save,
            "write the weights here at the end, also when interrupted (safetensors with PyTorch's names)"),
       path("--trace", "FILE", output, &S::trace,
-           "write here what each rank and replica did in steps 2 to 21, to be seen in ui.perfetto.dev\n(JSON; "
+           "write here what each rank and replica did in steps 2 to 21, to be seen in ui.perfetto.dev (JSON; "
            "docs/parallel.md)"),
   };
 }
@@ -272,7 +272,7 @@ std::vector<OptionRow> build_comparison_table() {
             "rounds, each of which runs every configuration once; without it 3"),
       flag("--quick", comparison, &S::quick,
            "a minute's run: workers 1,2, 2 repeats, 1 epoch of 2,048 images, 1,000 more to validate; options that you "
-           "give\noverrule these"),
+           "give overrule these"),
   };
 }
 

@@ -42,6 +42,13 @@ fs::path first_missing(const fs::path& folder) {
   return missing;
 }
 
+void remove_created(const fs::path& folder, const fs::path& first_created) {
+  if (first_created.empty()) return;
+  std::error_code ignored;
+  const fs::path last = folder.has_filename() ? folder : folder.parent_path();  // typed as "run/"
+  for (fs::path at = last; fs::remove(at, ignored) && at != first_created;) at = at.parent_path();
+}
+
 std::string model_label(const std::string& model) {
   if (model.starts_with('@')) return fs::path(model.substr(1)).stem().string();
   return model.find_first_of(" ;{\n") == std::string::npos ? model : "custom";

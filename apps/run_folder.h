@@ -18,6 +18,10 @@ std::filesystem::path create_fresh_folder(const std::string& label);
 // What of `folder` and its parents create_folder() would create first; empty when all is there.
 std::filesystem::path first_missing(const std::filesystem::path& folder);
 
+// Removes `folder` and its parents up to `first_created`, as far as they are empty. Nothing when `first_created`, as of
+// first_missing() before, is empty.
+void remove_created(const std::filesystem::path& folder, const std::filesystem::path& first_created);
+
 // A model's name as a part of a file name: "custom" for a description on the command line, the file's name for @FILE.
 std::string model_label(const std::string& model);
 

@@ -40,12 +40,12 @@ std::string text_of(const nlohmann::ordered_json& json, int indent) {
 std::string times_text(const std::optional<StepTimes>& times) {
   if (!times) return "";
   return fmt::format(
-      R"(,"copy_seconds":{},"compute_seconds":{},"reduce_seconds":{},"communicate_seconds":{},"update_seconds":{})",
-      times->copy, times->compute, times->reduce, times->communicate, times->update);
+      R"(,"copy_seconds":{},"compute_seconds":{},"exchange_seconds":{},"reduce_seconds":{},"communicate_seconds":{},)"
+      R"("update_seconds":{})",
+      times->copy, times->compute, times->exchange, times->reduce, times->communicate, times->update);
 }
 
-}  // namespace
-
+// Unless the file that `option` names can be written; it may lie in the folder that this run will create.
 void check_output(const char* option, const fs::path& path, const Settings& settings) {
   std::error_code error;
   if (!path.has_filename())
@@ -67,7 +67,17 @@ void check_output(const char* option, const fs::path& path, const Settings& sett
   check_writable(path);
 }
 
-RunLog::RunLog(const Settings& settings) : evaluated_(settings.evaluated()), log_every_(settings.log_every) {
+}  // namespace
+
+void check_outputs(const Settings& settings) {
+  if (!settings.run.empty()) check_run_folder(settings.run);
+  if (!settings.save.empty()) check_output("--save", settings.save, settings);
+  if (!settings.trace.empty()) check_output("--trace", settings.trace, settings);
+  RunLog(settings, 0, 0).remove();
+}
+
+RunLog::RunLog(const Settings& settings, int64_t training_images, int64_t evaluated_images)
+    : evaluated_(settings.evaluated()), log_every_(settings.log_every) {
   if (settings.run.empty()) {
     first_created_ = first_missing("runs");
     folder_ = create_fresh_folder(model_label(settings.model) + "-" + settings.dataset);
@@ -86,6 +96,8 @@ RunLog::RunLog(const Settings& settings) : evaluated_(settings.evaluated()), log
       config[key] = row.get(settings);
     }
     config["run"] = folder_.string();
+    config["training_images"] = training_images;
+    config[evaluated_ + "_images"] = evaluated_images;
     write_file_atomically(folder_ / kConfig, text_of(config, 2) + "\n");
     metrics_ = open((folder_ / kMetrics).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
     if (metrics_ < 0)
@@ -104,10 +116,7 @@ void RunLog::remove() {
   std::error_code ignored;
   fs::remove(folder_ / kMetrics, ignored);
   fs::remove(folder_ / kConfig, ignored);
-  if (first_created_.empty()) return;
-  // Only what this run created and nobody else put anything into.
-  const fs::path folder = folder_.has_filename() ? folder_ : folder_.parent_path();
-  for (fs::path at = folder; fs::remove(at, ignored) && at != first_created_;) at = at.parent_path();
+  remove_created(folder_, first_created_);  // what nobody else put anything into
 }
 
 int RunLog::write_or_truncate(const std::string& line) {

@@ -10,7 +10,8 @@
 //   {"event":"failed","message":"step 3 (epoch 1): the loss is nan: …"}                                  by an error
 //
 // Trainings in parallel add to an epoch where its seconds went on rank 0, as StepTimes says (parallel/data_parallel.h):
-// copy_seconds, compute_seconds, reduce_seconds (a part of compute's), communicate_seconds, update_seconds.
+// copy_seconds, compute_seconds, exchange_seconds and reduce_seconds (parts of compute's), communicate_seconds,
+// update_seconds.
 //
 // Accuracies are in percent; with --holdout the names begin with validation_ instead of test_. Numbers have
 // as many digits as it takes to read back the same value. Seconds count training alone: neither loading nor
@@ -24,15 +25,15 @@
 
 namespace convoy {
 
-// Throws Error(io) unless the file that `option` names, --save or --trace, can be written; it may lie in the folder that
-// this run will create. Leaves nothing behind.
-void check_output(const char* option, const std::filesystem::path& path, const Settings& settings);
+// Throws Error(io) unless all that a training leaves can be written: the folder of its run, and the files of --save and
+// --trace, which may lie in it. Leaves nothing behind.
+void check_outputs(const Settings& settings);
 
 class RunLog {
  public:
-  // Creates the folder, settings.run or a fresh runs/<model>-<dataset>-<time>, and writes config.json. Leaves
-  // nothing behind when it throws.
-  explicit RunLog(const Settings& settings);
+  // Creates the folder, settings.run or a fresh runs/<model>-<dataset>-<time>, and writes config.json, with the numbers
+  // of images trained and evaluated on. Leaves nothing behind when it throws.
+  RunLog(const Settings& settings, int64_t training_images, int64_t evaluated_images);
   ~RunLog();
   RunLog(const RunLog&) = delete;
   RunLog& operator=(const RunLog&) = delete;
@@ -51,6 +52,7 @@ class RunLog {
   int write_or_truncate(const std::string& line);  // 0, or the errno; the file ends with a whole line either way
   void write_line(const std::string& line);        // throws Error(io) when it cannot
   void remove();
+  friend void check_outputs(const Settings& settings);
 
   std::filesystem::path folder_, first_created_;  // the latter: it or a parent, empty when it was there before
   std::string evaluated_;                         // "test" or "validation"

@@ -10,7 +10,9 @@
 #include "apps/options.h"
 #include "apps/recipes.h"
 #include "data/dataset.h"
+#include "parallel/layout.h"
 #include "parallel/strategy.h"
+#include "tensor/counted.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
@@ -74,13 +76,24 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
   if (settings.shards == 0) settings.shards = 8;
   CHECK(!reduce.fixed_shards || std::has_single_bit(static_cast<unsigned>(settings.shards)),
         "--shards: {} is not a power of two", settings.shards);
+  const std::string who = Layout{.ranks = settings.ranks, .replicas = settings.replicas}.workers_text();
   CHECK(settings.shards % workers == 0,
-        "--shards: {} shards do not divide among {} ranks of {} replicas; choose a power of two of each",
-        settings.shards, settings.ranks, settings.replicas);
+        "--shards: {} cannot be shared out evenly among {}; choose a power of two of each",
+        counted(settings.shards, "shard"), who);
   check_used(given, "--trace", settings.parallel(), where + ", which communicates with nobody");
   CHECK(settings.accumulate <= settings.batch,
         "--accumulate: {} micro-batches of a --batch of {}, at least one image each is needed", settings.accumulate,
         settings.batch);
+  const int64_t images = (settings.batch + settings.accumulate - 1) / settings.accumulate;
+  CHECK(
+      settings.shards <= images,
+      "--batch: {}{} for {}, some of which would have none in every step; choose a --batch of at least {}, or fewer {}",
+      counted(images, "image"), settings.accumulate > 1 ? " at a time (--accumulate)" : "",
+      reduce.fixed_shards ? counted(settings.shards, "shard") : who, (settings.shards - 1) * settings.accumulate + 1,
+      reduce.fixed_shards ? "--shards"
+      : !strategy.ranks   ? "--replicas"
+      : strategy.replicas ? "--ranks or --replicas"
+                          : "--ranks");
   if (on_gpu) {
     CHECK(workers == 1 || settings.device == "cuda",
           "--device {}: names one GPU, {} wants {}; leave out the number, and let $CUDA_VISIBLE_DEVICES choose",

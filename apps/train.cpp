@@ -13,7 +13,6 @@
 #include "apps/layer_table.h"
 #include "apps/number_text.h"
 #include "apps/progress.h"
-#include "apps/run_folder.h"
 #include "apps/run_log.h"
 #include "apps/trainer.h"
 #include "data/places.h"
@@ -21,7 +20,9 @@
 #include "layers/weights.h"
 #include "parallel/agreement.h"
 #include "parallel/strategy.h"
+#include "parallel/trace.h"
 #include "tensor/atomic_file.h"
+#include "tensor/counted.h"
 
 namespace convoy {
 namespace {
@@ -45,6 +46,8 @@ void check_steps(Module& net, const DatasetSplits& data, const Settings& setting
   const StepCount steps = count_steps(settings, size);
   CHECK(settings.warmup_steps < steps.total, "--warmup-steps: {} are not less than the {} steps of this training",
         settings.warmup_steps, steps.total);
+  CHECK(settings.trace.empty() || steps.total >= Trace::kFirstStep,
+        "--trace: records steps {} to {}, this training has {}", Trace::kFirstStep, Trace::kLastStep, steps.total);
   const bool single = settings.batch == 1 || (size % settings.batch == 1 && steps.total >= steps.per_epoch);
   if (!single) return;
   const ImageExtent extent = extent_of(data.train);
@@ -71,9 +74,6 @@ std::string method_text(const Settings& settings) {
 
 // "ddp: 2 ranks, tree over 8 shards, buckets of 1 MiB".
 std::string parallel_text(const Settings& settings) {
-  const auto counted = [](int count, const char* what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-  };
   std::string text = settings.strategy + ":";
   const StrategyRow& strategy = find_strategy(settings.strategy);
   if (strategy.ranks) text += fmt::format(" {},", counted(settings.ranks, "rank"));
@@ -89,9 +89,10 @@ void print_header(const Settings& settings, const DatasetSplits& data, const Lay
   const ImageExtent extent = extent_of(data.train);
   fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", one_line(settings.model),
              grouped(layers.parameters), grouped(layers.multiply_adds));
-  fmt::print("data     {}: {} training, {} {} images, {}x{}x{}, {} classes\n", settings.dataset,
-             grouped(data.train.size()), grouped(data.test.size()), settings.evaluated(), extent.h, extent.w, extent.c,
-             data.train.classes.size());
+  const bool fewer = data.train.size() < settings.limit;
+  fmt::print("data     {}: {} training{}, {} {} images, {}x{}x{}, {} classes\n", settings.dataset,
+             grouped(data.train.size()), fewer ? " (all there are, less than --limit)" : "", grouped(data.test.size()),
+             settings.evaluated(), extent.h, extent.w, extent.c, data.train.classes.size());
   fmt::print("machine  {}\n", machine_text(settings));
   const StepCount steps = count_steps(settings, data.train.size());
   fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n", steps.epochs(),
@@ -187,11 +188,9 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
   std::optional<RunLog> log;
   Material material;
   agree(job.others(), [&] {
-    if (job.first() && !settings.run.empty()) check_run_folder(settings.run);
-    if (job.first() && !settings.save.empty()) check_output("--save", settings.save, settings);
-    if (job.first() && !settings.trace.empty()) check_output("--trace", settings.trace, settings);
+    if (job.first()) check_outputs(settings);
     material = prepare(settings, job.first());
-    if (job.first()) log.emplace(settings);
+    if (job.first()) log.emplace(settings, material.data.train.size(), material.data.test.size());
   });
   const DatasetSplits& data = material.data;
   Module& net = *material.net;
@@ -250,7 +249,10 @@ int run_train(const GivenOptions& given) {
   CHECK(settings.ranks == 1 || meeting_place() || mpi::built(),
         "--strategy {}: {}; or start each rank yourself, with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
         settings.strategy, mpi::library());
-  if (settings.ranks > 1 && started_by().empty()) return launch_ranks("train", given, settings);
+  if (settings.ranks > 1 && started_by().empty()) {
+    check_outputs(settings);  // before any rank is started
+    return launch_ranks("train", given, settings);
+  }
   set_current_stream(open_stream(settings));
   Job job(settings);
   return job.run([&] { return train_as_rank(settings, given, job); });

@@ -16,10 +16,10 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 void check(const DataParallelOptions& options, const Communicator* others) {
   const Layout& layout = options.layout;
   CHECK(layout.replicas >= 1 && layout.shards >= 1 && layout.shards % (layout.ranks * layout.replicas) == 0,
-        "data parallel: {} shards do not divide among {} ranks of {} replicas", layout.shards, layout.ranks,
-        layout.replicas);
-  CHECK(options.streams.size() == static_cast<size_t>(layout.replicas), "data parallel: {} streams for {} replicas",
-        options.streams.size(), layout.replicas);
+        "data parallel: {} of a batch cannot be shared out evenly among {}", counted(layout.shards, "shard"),
+        layout.workers_text());
+  CHECK(options.streams.size() == static_cast<size_t>(layout.replicas), "data parallel: {} for {}",
+        counted(static_cast<int64_t>(options.streams.size()), "stream"), counted(layout.replicas, "replica"));
   const int ranks = others == nullptr ? 1 : others->size(), rank = others == nullptr ? 0 : others->rank();
   CHECK(layout.ranks == ranks && layout.rank == rank, "data parallel: rank {} of {} in a job of {}", layout.rank,
         layout.ranks, ranks);
@@ -57,6 +57,7 @@ std::vector<Module*> all_nets(Module& net, const std::vector<std::unique_ptr<Mod
 StepTimes& StepTimes::operator+=(const StepTimes& other) {
   copy += other.copy;
   compute += other.compute;
+  exchange += other.exchange;
   reduce += other.reduce;
   communicate += other.communicate;
   update += other.update;
@@ -181,6 +182,7 @@ void DataParallel::run(const Tensor& images, const Tensor& labels, const BatchPl
           labels.slice(here.begin, here.end).to(device)});
   });
   times_.compute += seconds_since(start);
+  times_.exchange += exchange_.take_seconds_between_ranks();
 }
 
 Totals DataParallel::total(std::span<const Totals> of_shards) {
@@ -195,7 +197,11 @@ Totals DataParallel::total(std::span<const Totals> of_shards) {
   };
   const TraceSpan span(trace_, Trace::kStep, "add up losses");
   const Totals here = sum({of_shards.begin(), of_shards.end()});
-  return others_ == nullptr ? here : sum(others_->all_gather(here));
+  if (others_ == nullptr) return here;
+  const auto start = Clock::now();
+  const std::vector<Totals> of_ranks = others_->all_gather(here);
+  times_.communicate += seconds_since(start);
+  return sum(of_ranks);
 }
 
 void DataParallel::finish_gradients() {

@@ -53,8 +53,9 @@ struct Totals {
 struct StepTimes {
   double copy = 0;         // weights, from the first replica to the others
   double compute = 0;      // forward and backward, with the exchanges in between
+  double exchange = 0;     // of compute: batch norm's exchanges between ranks
   double reduce = 0;       // of compute: gradients added up among the shards of this process
-  double communicate = 0;  // waiting for the other ranks, after backward has ended
+  double communicate = 0;  // waiting for losses and gradients of the other ranks, after backward has ended
   double update = 0;       // the optimizer
   StepTimes& operator+=(const StepTimes& other);
 };

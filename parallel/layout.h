@@ -6,6 +6,10 @@
 //   shards                     0   1          2   3           4   5          6   7
 #pragma once
 
+#include <string>
+
+#include "tensor/counted.h"
+
 namespace convoy {
 
 struct Layout {
@@ -15,6 +19,13 @@ struct Layout {
   int local_shards() const { return shards / ranks; }
   int first_shard() const { return rank * local_shards(); }
   int replica_of(int local_shard) const { return local_shard * replicas / local_shards(); }
+
+  // "3 replicas", "2 ranks", "2 ranks of 3 replicas".
+  std::string workers_text() const {
+    if (ranks == 1) return counted(replicas, "replica");
+    const std::string text = counted(ranks, "rank");
+    return replicas == 1 ? text : text + " of " + counted(replicas, "replica");
+  }
 };
 
 }  // namespace convoy

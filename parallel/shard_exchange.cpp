@@ -1,6 +1,7 @@
 #include "parallel/shard_exchange.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "parallel/binary_tree.h"
@@ -91,6 +92,11 @@ ShardExchange::~ShardExchange() = default;
 
 BatchExchange& ShardExchange::of_shard(size_t shard) { return *of_shard_[shard]; }
 
+double ShardExchange::take_seconds_between_ranks() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(between_ranks_, 0);
+}
+
 void ShardExchange::close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
@@ -122,7 +128,9 @@ ShardExchange::Values ShardExchange::merge_all(Merge merge) {
   reduce_tree(parts_.size(), [&](size_t i, size_t j) { merge(parts_[i], parts_[j]); });
   if (others_ == nullptr) return std::move(parts_[0]);
   const size_t length = parts_[0].size();
+  const auto start = std::chrono::steady_clock::now();
   Values all = others_->all_gather(std::span<const double>(parts_[0]));
+  between_ranks_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto of_rank = [&](size_t rank) { return std::span(all).subspan(rank * length, length); };
   reduce_tree(static_cast<size_t>(others_->size()), [&](size_t i, size_t j) { merge(of_rank(i), of_rank(j)); });
   all.resize(length);

@@ -26,6 +26,10 @@ class ShardExchange {
   // The exchange as shard i of this process sees it.
   BatchExchange& of_shard(size_t shard);
 
+  // Seconds that exchanges have spent between ranks since the last call; all shards of this process wait meanwhile. Called
+  // while none is in an exchange.
+  double take_seconds_between_ranks();
+
   // A shard has failed and will not come: those who wait, or come later, throw Error(peer).
   void close();
 
@@ -50,6 +54,7 @@ class ShardExchange {
   size_t arrived_ = 0;
   int64_t round_ = 0;
   std::shared_ptr<const Values> result_;  // of the last round: the next cannot end before all have fetched it
+  double between_ranks_ = 0;              // seconds
   bool closed_ = false;
 };
 

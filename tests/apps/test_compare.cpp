@@ -63,33 +63,73 @@ TEST(compare, without_gnuplot_the_report_is_there_and_says_how_to_get_pictures) 
 
 TEST(CompareRanks, a_failing_strategy_is_shown_and_the_rest_is_kept) {
   if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
-  const TemporaryFolder folder;
+  const TemporaryFolder folder, programs;
+  std::ofstream(programs / "mpirun") << "#!/bin/sh\nexit 9\n";
+  std::filesystem::permissions(programs / "mpirun", std::filesystem::perms::owner_all);
   const Outcome outcome =
       run_convoy(folder, small_comparison({"--strategies", "openmp,ddp", "--workers-list", "2", "--repeats", "1"}),
+                 {{"PATH", programs.path().string()}});
+  EXPECT_EQ(outcome.exit_code, 7);
+  EXPECT_EQ(outcome.error,
+            "convoy: compare: 1 of 3 runs failed, the first with exit code 7; run/report.html tells which and why\n");
+  const std::string markdown = read_text(folder / "run/report.md");
+  EXPECT_TRUE(has(markdown, "failed (exit code 7): rank 0 ended early with exit code 9")) << markdown;
+  EXPECT_TRUE(has(markdown, "| openmp | 2 threads | ")) << markdown;
+  EXPECT_TRUE(has(read_text(folder / "run/custom/ddp-2-round-1/output.txt"), "convoy: rank 0 ended early"));
+}
+
+TEST(CompareRanks, wrong_usage_that_comes_to_light_late_ends_it_and_keeps_what_was_measured) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
+  const TemporaryFolder folder;
+  const Outcome outcome =
+      run_convoy(folder, small_comparison({"--strategies", "ddp,openmp", "--workers-list", "2", "--repeats", "1"}),
                  {{"PATH", "/nowhere"}});  // and no mpirun there
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_EQ(outcome.error,
-            "convoy: compare: 1 of 3 runs failed, the first with exit code 2; run/report.html tells which and why\n");
-  const std::string markdown = read_text(folder / "run/report.md");
-  EXPECT_TRUE(has(markdown, "failed (exit code 2): mpirun: not found")) << markdown;
-  EXPECT_TRUE(has(markdown, "| openmp | 2 threads | ")) << markdown;
+            "convoy: compare: custom with ddp, 2 ranks: mpirun: not found; install it (openmpi-bin), or choose another "
+            "--strategy\n");
+  EXPECT_TRUE(has(outcome.out, "no round is complete: no report")) << outcome.out;
+  EXPECT_FALSE(has(outcome.out, "[3/3]")) << outcome.out;
+  EXPECT_TRUE(has(read_text(folder / "run/results.csv"), "mpirun: not found"));
 }
 
-TEST(compare, all_strategies_may_fail) {
+TEST(compare, wrong_usage_that_the_first_run_tells_ends_it_and_leaves_nothing_behind) {
   const TemporaryFolder folder;
   // 100 images in batches of 99: the last batch of one image has no statistics for batch norm to use.
-  const Outcome outcome = run_convoy(
-      folder,
-      {"compare",   "--quick", "--dataset",    "synthetic", "--models",       "flatten; linear 9; bn; linear 10",
-       "--limit",   "100",     "--batch",      "99",        "--holdout",      "50",
-       "--run",     "run",     "--strategies", "openmp",    "--workers-list", "2",
-       "--repeats", "1"});
-  EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_EQ(outcome.error,
-            "convoy: compare: 2 of 2 runs failed, the first with exit code 2; run/report.html tells which and why\n");
-  EXPECT_TRUE(has(outcome.out, "failed (exit code 2): step 2: its batch has one image"));
-  EXPECT_TRUE(has(read_text(folder / "run/report.md"), "failed (exit code 2)"));
-  EXPECT_TRUE(has(read_text(folder / "run/custom/serial-round-1/output.txt"), "convoy: step 2"));
+  for (const Arguments& where : {Arguments{}, Arguments{"--run", "some/where"}}) {
+    Arguments arguments{
+        "compare",      "--quick", "--dataset",      "synthetic", "--models",  "flatten; linear 9; bn; linear 10",
+        "--limit",      "100",     "--batch",        "99",        "--holdout", "50",
+        "--strategies", "openmp",  "--workers-list", "2"};
+    arguments.insert(arguments.end(), where.begin(), where.end());
+    const Outcome outcome = run_convoy(folder, arguments);
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_TRUE(
+        outcome.error.starts_with("convoy: compare: custom with serial, 1 thread: step 2: its batch has one image"))
+        << outcome.error;
+    EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
+    EXPECT_TRUE(folder.names().empty()) << folder.names().front();
+  }
+}
+
+TEST(compare, what_remains_is_estimated_after_each_round_but_the_last) {
+  const TemporaryFolder folder;
+  const Outcome outcome =
+      run_convoy(folder, small_comparison({"--strategies", "openmp", "--workers-list", "2", "--repeats", "3"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  size_t estimates = 0;
+  for (size_t at = 0; (at = outcome.out.find("about ", at)) != std::string::npos; ++at) {
+    if (has(outcome.out.substr(at, 30), " left\n")) ++estimates;
+  }
+  EXPECT_EQ(estimates, 2u) << outcome.out;
+}
+
+TEST(compare, lists_may_have_spaces_within_one_argument) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(run_convoy(folder, small_comparison({"--strategies", " openmp , replicated", "--workers-list", "1, 2",
+                                                 "--repeats", "1"}))
+                .exit_code,
+            0);
 }
 
 TEST(compare, ctrl_c_keeps_the_complete_rounds) {
@@ -116,6 +156,11 @@ TEST(compare, wrong_use_is_one_line_and_leaves_nothing_behind) {
            {{"--strategies", "serial,dpd"}, 2, "unknown strategy 'dpd', did you mean 'ddp'?"},
            {{"--workers-list", "0"}, 2, "--workers-list: 0 is too small, the least is 1"},
            {{"--workers-list", "1,,2"}, 2, "--workers-list: '1,,2' is not a list like a,b,c"},
+           {{"--workers-list", "1, ,2"}, 2, "--workers-list: '1, ,2' is not a list like a,b,c"},
+           {{"--workers-list", "1,", "2"},
+            2,
+            "unknown argument '2': a list with spaces has to be quoted; or leave them out"},
+           {{"--workers-list", "1", ",2"}, 2, "unknown argument ',2': a list with spaces has to be quoted"},
            {{"--workers-list", "two"}, 2, "--workers-list: 'two' is not a whole number"},
            {{"--workers-list", "2,2"}, 2, "--workers-list: 2 is named twice"},
            {{"--strategies", "hybrid", "--workers-list", "2,3"}, 2, "none of the workers 2, 3 suit it"},

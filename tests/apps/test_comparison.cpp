@@ -9,6 +9,7 @@
 #include "apps/comparison_files.h"
 #include "apps/comparison_page.h"
 #include "apps/comparison_plots.h"
+#include "apps/comparison_shares.h"
 #include "apps/comparison_table.h"
 #include "apps/comparison_traffic.h"
 #include "tensor/error.h"
@@ -101,12 +102,13 @@ TEST(comparison_plan, bytes_of_a_step_follow_the_formulas) {
 // in the second round where `fails`.
 Comparison made_up(bool fails = false) {
   Comparison comparison;
-  comparison.plan.models = {{"a < b | c, \"d\"", "custom", "synthetic", 1000}};
+  comparison.plan.models = {{"a < b | c, \"d\"", "custom", "synthetic", 1000, 2000}};
   comparison.plan.configurations = {Configuration{.strategy = "serial"},
                                     Configuration{.strategy = "openmp", .threads = 2},
                                     Configuration{.strategy = "replicated", .replicas = 4, .threads = 4}};
   comparison.plan.repeats = 2;
   comparison.plan.options = {};
+  comparison.plan.evaluated = "validation";
   comparison.cores = 2;
   comparison.machine = {{"CPU", "Model <T>"}};
   comparison.command = "convoy compare --models 'a < b'";
@@ -118,8 +120,12 @@ Comparison made_up(bool fails = false) {
     result.loss = i % 3 == 2 ? 0.202 : 0.2;
     result.accuracy = i % 3 == 2 ? 90.2 : 90;
     result.losses = {{1, 2.5}, {2, 0.2}};
+    result.training_images = 2048;
+    result.evaluated_images = 100;
     result.weights_sha256 = i % 3 == 2 ? "feed" : "cafe";
-    if (i % 3 == 2) result.times = StepTimes{.copy = 0.5, .compute = 2, .reduce = 1, .communicate = 0, .update = 0.5};
+    if (i % 3 == 2)
+      result.times =
+          StepTimes{.copy = 0.6, .compute = 2.4, .exchange = 0.3, .reduce = 0.6, .communicate = 0.3, .update = 0.3};
     comparison.results.push_back(result);
   }
   if (fails) comparison.results[5] = {.run = {0, 2, 2}, .exit_code = 7, .message = "rank 1 was killed, \"<signal>\" 9"};
@@ -149,7 +155,8 @@ TEST(comparison_statistics, speed_up_is_serials_median_over_the_own) {
   EXPECT_NEAR(all[2].difference->loss, 0.01, 1e-12);
   EXPECT_TRUE(all[2].difference->accuracy_holds());
   EXPECT_TRUE(all[2].oversubscribed);
-  EXPECT_EQ(all[2].times->compute, 2);
+  EXPECT_DOUBLE_EQ(all[2].times->compute, 2.4);
+  EXPECT_DOUBLE_EQ(all[2].times->exchange, 0.3);
   EXPECT_FALSE(all[0].times.has_value());
 }
 
@@ -194,18 +201,65 @@ TEST(comparison_table, a_failure_is_told_with_its_exit_code) {
   EXPECT_EQ(comparison.failed(), 1u);
 }
 
+TEST(comparison_table, what_accuracy_is_measured_on_is_named_everywhere) {
+  Comparison comparison = made_up();
+  EXPECT_EQ(comparison_header(comparison).at(5), "Validation accuracy");
+  EXPECT_NE(terminal_tables(comparison).find("val. acc."), std::string::npos);
+  EXPECT_NE(report_markdown(comparison).find("| Validation accuracy |"), std::string::npos);
+  const std::string page = report_page(comparison, {}, "");
+  EXPECT_NE(page.find(">Validation accuracy<"), std::string::npos);
+  EXPECT_NE(page.find(">Validation accuracy, %<"), std::string::npos);
+  comparison.plan.evaluated = "test";
+  EXPECT_EQ(comparison_header(comparison).at(5), "Test accuracy");
+  EXPECT_NE(terminal_tables(comparison).find("test acc."), std::string::npos);
+  EXPECT_EQ(plan_of({{"--strategies", "openmp"}}).evaluated, "test");
+  EXPECT_EQ(plan_of({{"--strategies", "openmp"}, {"--holdout", "9"}}).evaluated, "validation");
+}
+
+TEST(comparison_table, tells_how_many_images_there_were_rather_than_what_was_asked_for) {
+  Comparison comparison = made_up();
+  comparison.plan.options = {{"--limit", "9999"}, {"--holdout", "100"}};
+  comparison.plan.models[0].model = kTiny;
+  EXPECT_NE(heading(comparison, comparison.summaries[0]).find("2,048 training and 100 validation images, 2 rounds"),
+            std::string::npos)
+      << heading(comparison, comparison.summaries[0]);
+  std::map<std::string, std::string> facts;
+  for (const Fact& fact : shared_settings(comparison, 0)) facts[fact.name] = fact.value;
+  EXPECT_EQ(facts.at("training images"), "2,048");
+  EXPECT_EQ(facts.at("validation images"), "100");
+  EXPECT_FALSE(facts.contains("limit"));
+}
+
+TEST(comparison_shares, are_all_of_the_time_with_batches_and_all_that_is_not_timed_as_the_last) {
+  const std::vector<ConfigurationSummary> all = made_up().summaries.at(0).configurations;
+  EXPECT_FALSE(time_shares(all[0]).has_value());
+  const std::vector<double> shares = *time_shares(all[2]);  // of 6 seconds
+  const double expected[] = {25, 5, 10, 5, 10, 5, 40};
+  ASSERT_EQ(shares.size(), std::size(expected));
+  for (size_t i = 0; i < shares.size(); ++i) EXPECT_NEAR(shares[i], expected[i], 1e-9) << time_part_table()[i].name;
+  const Comparison comparison = made_up();
+  EXPECT_NE(report_page(comparison, {}, "").find("batch norm exchange"), std::string::npos);
+  EXPECT_NE(
+      report_markdown(comparison).find("| replicated, 4 replicas | 25.0 | 5.0 | 10.0 | 5.0 | 10.0 | 5.0 | 40.0 |"),
+      std::string::npos)
+      << report_markdown(comparison);
+  EXPECT_NE(comparison_plots(comparison).at(4).script.find("title \"batch norm exchange\""), std::string::npos);
+}
+
 TEST(comparison_files, csv_quotes_what_needs_it_and_has_a_row_for_each_run) {
   const std::string csv = results_csv(made_up(true));
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 7);
-  EXPECT_NE(csv.find("\n\"a < b | c, \"\"d\"\"\",synthetic,openmp,openmp-2,1,1,2,2,1,0,5,200,0.2,90,,,,,,cafe,\n"),
-            std::string::npos)
+  EXPECT_NE(
+      csv.find(
+          "\n\"a < b | c, \"\"d\"\"\",synthetic,openmp,openmp-2,1,1,2,2,1,0,5,200,validation,0.2,90,,,,,,,cafe,\n"),
+      std::string::npos)
       << csv;
-  EXPECT_NE(csv.find(",replicated-4,1,4,4,4,2,7,,,,,,,,,,,\"rank 1 was killed, \"\"<signal>\"\" 9\"\n"),
+  EXPECT_NE(csv.find(",replicated-4,1,4,4,4,2,7,,,,,,,,,,,,,\"rank 1 was killed, \"\"<signal>\"\" 9\"\n"),
             std::string::npos)
       << csv;
   std::istringstream lines(results_csv(made_up()));  // no cell with a comma but the model's name
   for (std::string line; std::getline(lines, line);)
-    EXPECT_EQ(std::count(line.begin(), line.end(), ','), line.starts_with("model,") ? 20 : 21) << line;
+    EXPECT_EQ(std::count(line.begin(), line.end(), ','), line.starts_with("model,") ? 22 : 23) << line;
 }
 
 TEST(comparison_plots, draw_what_was_measured_with_the_oversubscribed_set_apart) {
@@ -214,6 +268,12 @@ TEST(comparison_plots, draw_what_was_measured_with_the_oversubscribed_set_apart)
   EXPECT_EQ(plots[1].name, "speedup-custom");
   EXPECT_EQ(plots[1].script.find("$replicated"), std::string::npos) << "a configuration that failed";
   EXPECT_NE(comparison_plots(made_up())[1].script.find("oversubscribed"), std::string::npos);
+}
+
+TEST(comparison_plots, openmps_line_begins_at_serials_point_which_is_drawn_once) {
+  const std::string script = comparison_plots(made_up()).at(1).script;
+  EXPECT_NE(script.find("$openmp every ::1 using"), std::string::npos) << script;
+  EXPECT_NE(script.find("$serial every ::0 using"), std::string::npos) << script;
 }
 
 TEST(comparison_plots, what_is_not_timed_in_parts_does_not_get_into_the_legend) {
@@ -234,7 +294,7 @@ TEST(comparison_results, metrics_are_read_and_those_of_half_a_run_are_refused) {
   const TemporaryFolder folder;
   const auto write = [&](const std::string& text) { std::ofstream(folder / "metrics.jsonl") << text; };
   const std::string epoch =
-      R"({"event":"epoch","epoch":1,"copy_seconds":1,"compute_seconds":2,"reduce_seconds":0.5,"communicate_seconds":3,"update_seconds":4})"
+      R"({"event":"epoch","epoch":1,"copy_seconds":1,"compute_seconds":2,"exchange_seconds":0.25,"reduce_seconds":0.5,"communicate_seconds":3,"update_seconds":4})"
       "\n";
   write(
       R"({"event":"step","step":50,"epoch":1,"loss":0.25,"lr":0.001})"
@@ -242,17 +302,21 @@ TEST(comparison_results, metrics_are_read_and_those_of_half_a_run_are_refused) {
       epoch + epoch +
       R"({"event":"summary","validation_accuracy":98.5,"validation_loss":0.06,"seconds":31.5,"samples_per_second":9615})"
       "\n");
+  std::ofstream(folder / "config.json") << R"({"training_images":60000,"validation_images":1000})";
   RunResult result;
-  read_metrics(folder.path(), result);
+  read_run(folder.path(), result);
   EXPECT_EQ(result.losses.at(0).loss, 0.25);
   EXPECT_EQ(result.times->communicate, 6);
+  EXPECT_EQ(result.times->exchange, 0.5);
+  EXPECT_EQ(result.training_images, 60000);
+  EXPECT_EQ(result.evaluated_images, 1000);
   EXPECT_EQ(result.accuracy, 98.5);
   EXPECT_EQ(result.seconds, 31.5);
   write(epoch);
   RunResult half;
-  EXPECT_THROW(read_metrics(folder.path(), half), Error);
+  EXPECT_THROW(read_run(folder.path(), half), Error);
   write("nonsense\n");
-  EXPECT_THROW(read_metrics(folder.path(), half), Error);
+  EXPECT_THROW(read_run(folder.path(), half), Error);
 }
 
 }  // namespace

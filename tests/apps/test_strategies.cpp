@@ -35,8 +35,8 @@ Result train(const Arguments& more) {
   Result result{.weights = read_text(folder / "weights.safetensors"), .lines = {}, .error = outcome.error};
   for (nlohmann::json event : read_events(folder / "run")) {
     if (event.at("event") == "summary") continue;
-    for (const char* name :
-         {"seconds", "copy_seconds", "compute_seconds", "reduce_seconds", "communicate_seconds", "update_seconds"})
+    for (const char* name : {"seconds", "copy_seconds", "compute_seconds", "exchange_seconds", "reduce_seconds",
+                             "communicate_seconds", "update_seconds"})
       event.erase(name);
     result.lines.push_back(event.dump());
   }
@@ -95,6 +95,22 @@ TEST(StrategiesRanks, tree_gives_the_same_bits_for_ddp_and_hybrid) {
   for (const char* ranks : {"2", "4"}) expect_same_bits({"--strategy", "ddp", "--ranks", ranks});
   expect_same_bits({"--strategy", "ddp", "--ranks", "2", "--threads", "3", "--bucket-mb", "0.001"});
   expect_same_bits({"--strategy", "hybrid", "--ranks", "2", "--replicas", "2"});
+}
+
+TEST(StrategiesRanks, batch_norms_exchanges_between_ranks_are_a_part_of_computing) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
+  const auto epoch_with = [](const Arguments& more) {
+    const TemporaryFolder folder;
+    Arguments arguments = small_training({"--model", kRichModel, "--epochs", "1", "--run", "run"});
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    EXPECT_EQ(run_convoy(folder, arguments).exit_code, 0);
+    return read_events(folder / "run", "epoch").at(0);
+  };
+  const nlohmann::json ranks = epoch_with({"--strategy", "ddp", "--ranks", "2"}),
+                       replicas = epoch_with({"--strategy", "replicated", "--replicas", "2"});
+  EXPECT_GT(ranks.at("exchange_seconds").get<double>(), 0);
+  EXPECT_LT(ranks.at("exchange_seconds").get<double>(), ranks.at("compute_seconds").get<double>());
+  EXPECT_EQ(replicas.at("exchange_seconds"), 0);
 }
 
 TEST(StrategiesRanks, ddp_without_a_tree_is_serial_up_to_rounding) {

@@ -95,6 +95,11 @@ TEST(Trace, is_refused_where_it_would_show_nothing_or_could_not_be_written) {
                                                "run/metrics.jsonl"}));
   EXPECT_EQ(outcome.exit_code, 5);
   EXPECT_EQ(outcome.error, "convoy: --trace run/metrics.jsonl: the run itself writes this file\n");
+  outcome = run_convoy(folder, small_training({"--strategy", "replicated", "--replicas", "2", "--steps", "1", "--run",
+                                               "run", "--trace", "trace.json"}));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.error, "convoy: --trace: records steps 2 to 21, this training has 1\n");
+  EXPECT_TRUE(folder.names().empty());
 }
 
 }  // namespace

@@ -56,7 +56,20 @@ TEST(train, metrics_hold_steps_epochs_and_last_the_summary) {
   EXPECT_EQ(config.at("epochs"), 2);
   EXPECT_EQ(config.at("dataset"), "synthetic");
   EXPECT_EQ(config.at("limit"), 200);
+  EXPECT_EQ(config.at("training_images"), 200);
+  EXPECT_EQ(config.at("validation_images"), 300);
   EXPECT_TRUE(config.at("version").is_string());
+}
+
+TEST(train, a_limit_beyond_the_data_is_told_with_what_there_is) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_convoy(folder, {"train", "--dataset", "synthetic", "--limit", "1000000", "--steps", "1",
+                                              "--model", "flatten; linear 10", "--run", "run"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_NE(outcome.out.find(" training (all there are, less than --limit), "), std::string::npos) << outcome.out;
+  const nlohmann::json config = nlohmann::json::parse(read_text(folder / "run/config.json"));
+  EXPECT_LT(config.at("training_images"), 1000000);
+  EXPECT_GT(config.at("test_images"), 0);
 }
 
 TEST(train, epoch_means_are_those_of_the_steps) {

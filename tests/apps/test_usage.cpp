@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
+#include <sstream>
 
 #include "tests/apps/run_convoy.h"
+#include "tests/apps/with_mpi.h"
 
 namespace convoy {
 namespace {
@@ -61,10 +64,26 @@ TEST(usage, strategies_that_make_no_sense_are_refused) {
            {{"train", "--reduce", "tree", "--shards", "6"}, 2, "--shards: 6 is not a power of two"},
            {{"train", "--strategy", "replicated", "--replicas", "3", "--reduce", "tree"},
             2,
-            "--shards: 8 shards do not divide among 1 ranks of 3 replicas; choose a power of two of each"},
+            "--shards: 8 shards cannot be shared out evenly among 3 replicas; choose a power of two of each"},
            {{"train", "--batch", "4", "--accumulate", "5"},
             2,
             "--accumulate: 5 micro-batches of a --batch of 4, at least one image each is needed"},
+           {{"train", "--strategy", "replicated", "--replicas", "5", "--batch", "4"},
+            2,
+            "--batch: 4 images for 5 replicas, some of which would have none in every step; choose a --batch of at "
+            "least 5, or fewer --replicas"},
+           {{"train", "--strategy", "replicated", "--replicas", "3", "--batch", "4", "--accumulate", "2"},
+            2,
+            "--batch: 2 images at a time (--accumulate) for 3 replicas, some of which would have none in every step; "
+            "choose a --batch of at least 5, or fewer --replicas"},
+           {{"train", "--strategy", "hybrid", "--ranks", "2", "--replicas", "2", "--batch", "1"},
+            2,
+            "--batch: 1 image for 2 ranks of 2 replicas, some of which would have none in every step; choose a --batch "
+            "of at least 4, or fewer --ranks or --replicas"},
+           {{"train", "--reduce", "tree", "--batch", "7"},
+            2,
+            "--batch: 7 images for 8 shards, some of which would have none in every step; choose a --batch of at least "
+            "8, or fewer --shards"},
            {{"train", "--strategy", "replicated", "--reduce", "mpi"},
             2,
             "--reduce: has no effect with --strategy replicated, which has one rank; choose ring or tree"},
@@ -235,6 +254,20 @@ TEST(usage, outputs_that_cannot_be_written_are_told_before_training_with_exit_co
   }
 }
 
+TEST(UsageRanks, outputs_that_cannot_be_written_are_told_before_ranks_are_started) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
+  // Where there is no mpirun: an attempt to start it would be the error that is told.
+  const std::map<std::string, std::string> no_mpirun{{"PATH", "/nowhere"}};
+  for (const auto& [option, value, told] :
+       {std::array{"--save", "no/such/folder/weights", "no/such/folder/weights: cannot be written"},
+        std::array{"--trace", "no/such/folder/trace", "no/such/folder/trace: cannot be written"},
+        std::array{"--save", ".", "is a folder"}, std::array{"--run", "/dev/null", "is not a folder"},
+        std::array{"--run", "/proc/run", "/proc/run"}})
+    expect_refused({small_training({"--strategy", "ddp", "--ranks", "2", option, value}), 5, told}, no_mpirun);
+  expect_refused({small_training({"--strategy", "ddp", "--ranks", "2", "--save", "weights"}), 2, "mpirun: not found"},
+                 no_mpirun);
+}
+
 TEST(usage, an_unknown_instruction_set_is_a_device_error) {
   expect_refused({small_training({}), 6, "no 'sse9'"}, {{"CONVOY_ISA", "sse9"}});
   expect_refused({{"info"}, 6, "no 'sse9'"}, {{"CONVOY_ISA", "sse9"}});
@@ -256,6 +289,17 @@ TEST(usage, help_lists_every_option_with_the_choices_and_the_exit_codes) {
                            "--init",     "--save",         "resnet18",     "cifar10",       "one-cycle",
                            "adamw",      "maxpool"}) {
     EXPECT_NE(train.out.find(word), std::string::npos) << word;
+  }
+}
+
+TEST(usage, help_fits_80_columns_when_piped) {
+  const TemporaryFolder folder;
+  for (const Arguments& command : std::vector<Arguments>{
+           {}, {"train"}, {"compare"}, {"eval"}, {"summary"}, {"info"}, {"data"}, {"data", "list"}}) {
+    Arguments arguments = command;
+    arguments.push_back("--help");
+    std::istringstream lines(run_convoy(folder, arguments).out);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
   }
 }
 

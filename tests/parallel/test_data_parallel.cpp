@@ -76,13 +76,20 @@ TEST(DataParallel, first_error_of_a_shard_is_thrown_and_nobody_waits_for_it) {
   }
 }
 
+TEST(Layout, tells_who_takes_part_in_words) {
+  EXPECT_EQ((Layout{.ranks = 1, .replicas = 1}.workers_text()), "1 replica");
+  EXPECT_EQ((Layout{.ranks = 1, .replicas = 3}.workers_text()), "3 replicas");
+  EXPECT_EQ((Layout{.ranks = 2, .replicas = 1}.workers_text()), "2 ranks");
+  EXPECT_EQ((Layout{.ranks = 2, .replicas = 3}.workers_text()), "2 ranks of 3 replicas");
+}
+
 TEST(DataParallel, shards_have_to_divide) {
   const std::unique_ptr<Module> net = small_net();
   try {
     DataParallel(*net, small_net, {.layout = {.replicas = 2, .shards = 3}, .streams = {2, Stream{}}}, nullptr);
     FAIL() << "no error";
   } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "data parallel: 3 shards do not divide among 1 ranks of 2 replicas");
+    EXPECT_STREQ(error.what(), "data parallel: 3 shards of a batch cannot be shared out evenly among 2 replicas");
   }
 }
 

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "parallel/shard_threads.h"
 #include "parallel/tree_all_reduce.h"
 #include "tensor/cut.h"
@@ -63,6 +66,30 @@ TEST(ShardExchangeOfThreads, ranks_and_shards_together_make_the_whole) {
     for (int64_t shard = 0; shard < 2; ++shard) parts.push_back(cut(101, 2 * communicator.rank() + shard, 6));
     for (const BatchStatistics& statistics : merged(x, parts, &communicator)) expect_whole(statistics, x);
   });
+}
+
+TEST(ShardExchangeOfThreads, the_time_between_ranks_is_told_once_and_there_is_none_within_a_process) {
+  constexpr auto kLate = std::chrono::milliseconds(100);
+  const Tensor x = rows(20);
+  on_local_ranks(2, tree_all_reduce, [&](Communicator& communicator) {
+    std::mutex slot;
+    ShardExchange exchange({&slot}, &communicator);
+    BatchStatistics statistics = batch_norm_statistics(x);
+    if (communicator.rank() == 1) std::this_thread::sleep_for(kLate);
+    exchange.of_shard(0).merge(20, statistics);
+    const double seconds = exchange.take_seconds_between_ranks();
+    EXPECT_GT(seconds, 0);
+    // Half of it leaves room for a rank 0 that is late itself.
+    if (communicator.rank() == 0) {
+      EXPECT_GT(seconds, 0.05);
+    }
+    EXPECT_EQ(exchange.take_seconds_between_ranks(), 0);
+  });
+  std::mutex slot;
+  ShardExchange alone({&slot}, nullptr);
+  BatchStatistics statistics = batch_norm_statistics(x);
+  alone.of_shard(0).merge(20, statistics);
+  EXPECT_EQ(alone.take_seconds_between_ranks(), 0);
 }
 
 TEST(ShardExchangeOfThreads, no_rows_at_all_have_no_statistics) {
