@@ -61,7 +61,8 @@ Device device_of(const Settings& settings, int replica) {
   if (device.kind == Device::Kind::cpu || settings.ranks * settings.replicas == 1) return device;
   const int count = cuda::device_count(), wanted = local_rank() * settings.replicas + replica;
   // NCCL takes ranks of different "hosts" to be on different GPUs: the way to try two ranks on one.
-  device.index = count > 0 && std::getenv("NCCL_HOSTID") != nullptr ? wanted % count : wanted;
+  const bool shared = count > 0 && settings.replicas == 1 && std::getenv("NCCL_HOSTID") != nullptr;
+  device.index = shared ? wanted % count : wanted;
   if (count > 0 && device.index >= count)
     fail(ErrorKind::device, "--device cuda: this host has {}, {} are wanted ({} on each of its ranks); start fewer",
          counted(count, "GPU"), ranks_on_this_host(settings.ranks) * settings.replicas, settings.replicas);

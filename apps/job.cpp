@@ -60,7 +60,14 @@ Job::Job(const Settings& settings)
   layout_.rank = tcp_ ? tcp_->rank() : mpi_->rank();
   const auto open = [&] { return tcp_ ? tcp_->open_transport() : mpi_->open_transport(); };
   std::unique_ptr<Transport> small = open();
-  std::unique_ptr<AsyncAllReduce> sums = open_sums(settings, *small, open);
+  std::unique_ptr<AsyncAllReduce> sums;
+  try {
+    sums = open_sums(settings, *small, open);
+  } catch (const Error& error) {  // of this rank: the others would wait for it
+    if (mpi_) end_all(static_cast<int>(error.kind()), error.what());
+    small->abort();
+    throw;
+  }
   communicator_ = std::make_unique<Communicator>(std::move(small), std::move(sums));
 }
 

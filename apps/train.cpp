@@ -249,6 +249,8 @@ int run_train(const GivenOptions& given) {
   CHECK(settings.ranks == 1 || meeting_place() || mpi::built(),
         "--strategy {}: {}; or start each rank yourself, with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
         settings.strategy, mpi::library());
+  CHECK(settings.ranks == 1 || parse_device(settings.device).kind == Device::Kind::cpu || nccl::built(),
+        "--strategy {}: {}", settings.strategy, nccl::library());
   if (settings.ranks > 1 && started_by().empty()) {
     check_outputs(settings);  // before any rank is started
     return launch_ranks("train", given, settings);

@@ -23,7 +23,7 @@ class Reduction {
   };
   explicit Reduction(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
-  // Blocks until the sum is there. Throws what went wrong with it. Once.
+  // Blocks until the sum is there. Throws what went wrong with it.
   void wait() { state_->wait(); }
   // After wait(): when its turn had come, and when it was done.
   Span span() const { return state_->span(); }
@@ -41,7 +41,8 @@ class AsyncAllReduce {
   // returns. On a GPU it is read in the order of current_stream(). From any thread.
   virtual Reduction start(std::span<float> values) = 0;
 
-  // What waits, on any rank, throws Error(peer) at once or before long; or the process ends. From any thread.
+  // What waits on this rank throws Error(peer), on others by the time they find this one gone; or the process ends. From
+  // any thread.
   virtual void abort() = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "parallel/data_parallel.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "autograd/batch_exchange.h"
@@ -20,6 +21,12 @@ void check(const DataParallelOptions& options, const Communicator* others) {
         layout.workers_text());
   CHECK(options.streams.size() == static_cast<size_t>(layout.replicas), "data parallel: {} for {}",
         counted(static_cast<int64_t>(options.streams.size()), "stream"), counted(layout.replicas, "replica"));
+  for (size_t i = 0; i < options.streams.size(); ++i) {
+    const Device device = options.streams[i].device;
+    const auto same = [&](const Stream& other) { return other.device == device; };
+    CHECK(device.kind == Device::Kind::cpu || std::ranges::count_if(options.streams, same) == 1,
+          "data parallel: two replicas on {}, which needs to be one's alone", device.text());
+  }
   const int ranks = others == nullptr ? 1 : others->size(), rank = others == nullptr ? 0 : others->rank();
   CHECK(layout.ranks == ranks && layout.rank == rank, "data parallel: rank {} of {} in a job of {}", layout.rank,
         layout.ranks, ranks);
@@ -44,6 +51,16 @@ void connect(const std::vector<Stream>& streams) {
       if (to.device != from.device) cuda::connect(to.device.index, from.device.index);
     }
   }
+}
+
+// Part of a batch that `made` is behind, for work on the current stream: itself, or a copy from another GPU.
+Tensor bring(const Tensor& part, const cuda::Event& made) {
+  const Stream& stream = current_stream();
+  if (part.device() == stream.device) return part;
+  made.hold_up(stream);
+  Tensor here = Tensor::empty(part.shape(), part.dtype(), stream.device);
+  if (part.bytes() > 0) cuda::enqueue_copy(stream, here.raw(), part.device().index, part.raw(), part.bytes());
+  return here;
 }
 
 std::vector<Module*> all_nets(Module& net, const std::vector<std::unique_ptr<Module>>& copies) {
@@ -170,6 +187,9 @@ void DataParallel::run(const Tensor& images, const Tensor& labels, const BatchPl
   const TraceSpan span(trace_, Trace::kStep, "compute");
   const StepRandomness randomness = step_randomness();
   if (last) gradients_.start();
+  cuda::Event made;
+  std::vector<cuda::Event> taken(nets_.size());
+  made.record(current_stream());
   threads_.run([&](size_t index) {
     const int64_t shard = layout_.first_shard() + static_cast<int64_t>(index);
     const Range in_batch = cut(place.piece.size(), shard, layout_.shards) + place.piece.begin;
@@ -177,10 +197,12 @@ void DataParallel::run(const Tensor& images, const Tensor& labels, const BatchPl
     step_randomness() = randomness;
     step_randomness().first_sample = in_batch.begin;
     const BatchExchangeScope scope(layout_.shards > 1 ? &exchange_.of_shard(index) : nullptr);
-    const Device device = current_stream().device;
-    work({index, *nets_[index], images.slice(here.begin, here.end).to(device),
-          labels.slice(here.begin, here.end).to(device)});
+    const Shard mine{index, *nets_[index], bring(images.slice(here.begin, here.end), made),
+                     bring(labels.slice(here.begin, here.end), made)};
+    taken[index].record(current_stream());
+    work(mine);
   });
+  for (const cuda::Event& each : taken) each.hold_up(current_stream());  // the next batch may take this one's memory
   times_.compute += seconds_since(start);
   times_.exchange += exchange_.take_seconds_between_ranks();
 }

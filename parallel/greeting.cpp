@@ -40,6 +40,8 @@ void put_text(std::span<char> into, const std::string& text) {
   into[length] = 0;
 }
 
+std::string get_text(std::span<const char> bytes) { return {bytes.data(), strnlen(bytes.data(), bytes.size())}; }
+
 bool receive_guests(const Socket& listener, std::vector<Guest>& guests, const Reception& reception) {
   const auto present = [&] { return static_cast<size_t>(std::ranges::count_if(guests, &Guest::has_greeted)); };
   while (present() < reception.wanted) {

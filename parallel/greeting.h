@@ -35,6 +35,7 @@ struct Verdict {
 
 // Copies as much of `text` as fits.
 void put_text(std::span<char> into, const std::string& text);
+std::string get_text(std::span<const char> bytes);  // up to the first 0, or all
 
 // Somebody who has connected.
 struct Guest {

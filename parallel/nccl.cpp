@@ -22,9 +22,17 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-[[noreturn]] void fail_call(ncclResult_t status, const char* what, ncclComm_t communicator) {
+[[noreturn]] void fail_call(ncclResult_t status, const char* what, ncclComm_t communicator, Transport& small) {
+  const bool of_others = status == ncclRemoteError || status == ncclSystemError;
+  // NCCL may have noticed first that a rank is gone; the transport knows which.
+  constexpr auto kLater = std::chrono::seconds(1);
+  for (const Clock::time_point start = Clock::now(); of_others && Clock::now() - start < kLater;) {
+    small.check_alive();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   const char* const details = ncclGetLastError(communicator);
-  fail(ErrorKind::device, "nccl: {}: {}{}{}", what, ncclGetErrorString(status), *details != 0 ? ": " : "", details);
+  fail(of_others ? ErrorKind::peer : ErrorKind::device, "nccl: {}: {}{}{}", what, ncclGetErrorString(status),
+       *details != 0 ? ": " : "", details);
 }
 
 // Polls `done` until it says so.
@@ -49,7 +57,7 @@ ncclUniqueId agree_on_id(Transport& small) {
     return id;
   }
   const ncclResult_t status = ncclGetUniqueId(&id);
-  if (status != ncclSuccess) fail_call(status, "drawing an id", nullptr);
+  if (status != ncclSuccess) fail_call(status, "drawing an id", nullptr, small);
   for (int rank = 1; rank < small.size(); ++rank) small.send(rank, bytes)->wait();
   return id;
 }
@@ -99,7 +107,7 @@ class Handle {
     if (handle_ == nullptr) fail(ErrorKind::peer, "nccl: another rank has given up");
     ncclResult_t state = ncclSuccess;
     ncclCommGetAsyncError(handle_, &state);
-    if (state != ncclSuccess && state != ncclInProgress) fail_call(state, "a sum", handle_);
+    if (state != ncclSuccess && state != ncclInProgress) fail_call(state, "a sum", handle_, small_);
   }
 
   // What is under way ends, with undefined results.
@@ -119,7 +127,7 @@ class Handle {
           },
           limit, small_, what);
     }
-    if (status != ncclSuccess) fail_call(status, what, handle_);
+    if (status != ncclSuccess) fail_call(status, what, handle_, small_);
   }
 
   Transport& small_;
@@ -195,13 +203,18 @@ class NcclAllReduce : public AsyncAllReduce {
     ready.record(current_stream());
     const StreamScope scope(stream_);
     ready.hold_up(stream_);
-    if (order_ == Order::tree) {
-      sum_along_tree(*handle_, stream_, values);
-    } else {
-      handle_->run("a sum", [&](ncclComm_t communicator) {
-        return ncclAllReduce(values.data(), values.data(), values.size(), ncclFloat, ncclSum, communicator,
-                             cuda::enter(stream_));
-      });
+    try {
+      if (order_ == Order::tree) {
+        sum_along_tree(*handle_, stream_, values);
+      } else {
+        handle_->run("a sum", [&](ncclComm_t communicator) {
+          return ncclAllReduce(values.data(), values.data(), values.size(), ncclFloat, ncclSum, communicator,
+                               cuda::enter(stream_));
+        });
+      }
+    } catch (...) {
+      handle_->abort();  // else the GPU, and whoever waits for it, would wait for ever
+      throw;
     }
     const auto state = std::make_shared<State>(*this, begin);
     state->done_.record(stream_);
@@ -228,7 +241,7 @@ class NcclAllReduce : public AsyncAllReduce {
             },
             all_.patience_.for_sum, all_.small_, "a sum");
       } catch (...) {
-        all_.abort();  // else the GPU, and whoever waits for it, would wait for ever
+        all_.abort();  // as in start()
         throw;
       }
       span_.end = Clock::now();

@@ -26,8 +26,8 @@ struct Patience {
 };
 
 // All-reduces of memory of this GPU. `small`: among the same ranks, outlives what is returned, which asks it who is alive;
-// messages are sent only here. Collective. Throws Error(usage) in a build without NCCL, Error(peer) when a rank does not join, Error(device) for what NCCL objects to:
-// two ranks on one GPU, for one.
+// messages are sent only here. Collective. Throws Error(usage) in a build without NCCL, Error(peer) when a rank does not
+// join, Error(device) for what NCCL objects to: two ranks on one GPU, for one. abort() ends this rank alone.
 std::unique_ptr<AsyncAllReduce> make_all_reduce(Transport& small, int device, Order order,
                                                 const Patience& patience = {});
 

@@ -68,7 +68,7 @@ void Session::admit() {
   Verdict verdict;
   const auto welcome = [&](const Guest& guest) {
     const Greeting& greeting = guest.greeting;
-    const std::string name = fmt::format("rank {} on {}", greeting.rank, greeting.host);
+    const std::string name = fmt::format("rank {} on {}", greeting.rank, get_text(greeting.host));
     if (greeting.version != Greeting::kVersion)
       fail(ErrorKind::peer, "{}: {} is of another version of this program; start all ranks with the same build",
            where(), name);
@@ -81,7 +81,7 @@ void Session::admit() {
     for (const Guest& other : guests) {
       if (&other != &guest && other.has_greeted() && other.greeting.rank == greeting.rank)
         fail(ErrorKind::peer, "{}: rank {} came twice, from {} and {}; start each process with a RANK of its own",
-             where(), greeting.rank, other.greeting.host, greeting.host);
+             where(), greeting.rank, get_text(other.greeting.host), get_text(greeting.host));
     }
     return true;
   };
@@ -95,7 +95,7 @@ void Session::admit() {
         listener, guests,
         {.wanted = ranks - 1, .welcome = welcome, .deadline = Clock::now() + point_.patience, .may_leave = true});
     for (const Guest& guest : guests) {
-      if (guest.has_greeted()) hosts_[static_cast<size_t>(guest.greeting.rank)] = guest.greeting.host;
+      if (guest.has_greeted()) hosts_[static_cast<size_t>(guest.greeting.rank)] = get_text(guest.greeting.host);
     }
     if (!all)
       fail(ErrorKind::peer,
@@ -133,7 +133,7 @@ void Session::join() {
     fail(ErrorKind::peer,
          "{}: what listens there as rank 0 {}; choose another MASTER_PORT, or look why rank 0 has ended", where(),
          wrong);
-  if (verdict.refusal[0] != 0) throw Error(ErrorKind::peer, verdict.refusal);
+  if (verdict.refusal[0] != 0) throw Error(ErrorKind::peer, get_text(verdict.refusal));
   token_ = verdict.token;
 }
 
@@ -173,10 +173,10 @@ void Session::connect_all(std::vector<Peer>& peers, const Greeting& greeting) {
   const size_t ranks = peers.size(), me = static_cast<size_t>(point_.rank);
   const Socket listener = listen_on(0);
   const std::vector<Place> places = all_places(port_of(listener), deadline);
-  for (size_t rank = 0; rank < ranks; ++rank) peers[rank].host = hosts_[rank] = places[rank].host;
+  for (size_t rank = 0; rank < ranks; ++rank) peers[rank].host = hosts_[rank] = get_text(places[rank].host);
   for (size_t rank = 0; rank < me; ++rank) {
     const Place& place = places[rank];
-    const std::string address = place.address[0] != 0 ? place.address : point_.address;
+    const std::string address = place.address[0] != 0 ? get_text(place.address) : point_.address;
     std::string reason;
     peers[rank].socket = connect_to(address, place.port, std::min(deadline, Clock::now() + kReachable), reason);
     if (!peers[rank].socket)

@@ -53,6 +53,14 @@ Socket try_to_listen(const sockaddr* address, socklen_t length) {
   return socket;
 }
 
+bool is_connected_with_itself(const Socket& socket) {
+  sockaddr_storage own{}, peer{};
+  socklen_t length = sizeof own, peer_length = sizeof peer;
+  return getsockname(socket.file(), reinterpret_cast<sockaddr*>(&own), &length) == 0 &&
+         getpeername(socket.file(), reinterpret_cast<sockaddr*>(&peer), &peer_length) == 0 && length == peer_length &&
+         std::memcmp(&own, &peer, length) == 0;
+}
+
 // Connects within a few seconds, or returns none and the reason.
 Socket try_to_connect(const addrinfo& address, Deadline deadline, std::string& reason) {
   constexpr std::chrono::seconds kAttempt{5};
@@ -66,6 +74,8 @@ Socket try_to_connect(const addrinfo& address, Deadline deadline, std::string& r
   } else {
     socklen_t length = sizeof status;
     getsockopt(socket.file(), SOL_SOCKET, SO_ERROR, &status, &length);
+    // Where nobody listens at a port that the system also gives out, it may connect a socket with itself.
+    if (status == 0 && is_connected_with_itself(socket)) status = ECONNREFUSED;
   }
   if (status != 0) {
     reason = std::strerror(status);

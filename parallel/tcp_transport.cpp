@@ -139,7 +139,10 @@ class TcpTransport : public Transport {
   // Reports what others have told before what is seen here: they may have gone because of it.
   void look_for_lost_ranks(Clock::time_point now) {
     for_each([&](Connection& each) {
-      if (each.told_lost()) lost_->tell(*each.told_lost());
+      if (!each.told_lost()) return;
+      CHECK(each.told_lost()->rank >= 0 && each.told_lost()->rank < size(), "tcp: rank {} is told to be lost, of {}",
+            each.told_lost()->rank, size());
+      lost_->tell(*each.told_lost());
     });
     for (size_t peer = 0; peer < connections_.size(); ++peer) {
       if (connections_[peer] == nullptr) continue;

@@ -4,7 +4,7 @@
 //
 // On a GPU every stream has a cache of its own: a block given back by the host, while kernels that use it are still
 // queued, can then only be taken for work queued after them. Hence a tensor is used on the stream it was made on, or
-// elsewhere after a synchronize().
+// elsewhere after a synchronize() or in the order of events (cuda::Event).
 #pragma once
 
 #include <cstdint>

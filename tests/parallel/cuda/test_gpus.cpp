@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <latch>
 #include <map>
 #include <mutex>
 
@@ -163,7 +164,9 @@ TEST(NcclParallelEnd, a_rank_that_is_known_to_be_gone_ends_the_wait_at_once) {
   NEEDS_GPUS(2);
   NEEDS_NCCL();
   const auto open = [](Transport& small) { return nccl::make_all_reduce(small, small.rank(), nccl::Order::any); };
-  on_local_ranks(2, open, [](Communicator& communicator) {
+  std::latch joined(2);
+  on_local_ranks(2, open, [&](Communicator& communicator) {
+    joined.arrive_and_wait();
     if (communicator.rank() == 1) return communicator.abort();
     const StreamScope scope(gpu(0));
     Tensor values = Tensor::zeros({1000});
@@ -203,6 +206,14 @@ TEST(GpuDataParallel, tree_gives_the_same_bits_on_any_number_of_gpus) {
           << shards << " shards, " << ranks << " ranks of " << replicas << " replicas";
     }
   }
+}
+
+TEST(GpuDataParallel, replicas_do_not_share_a_gpu) {
+  NEEDS_GPUS(1);
+  SmallTraining training;
+  training.streams = [](const Layout&) { return std::vector<Stream>(2, gpu(0)); };
+  const Error error = error_of([&] { train_in_parallel(training, {.replicas = 2, .shards = 4}, nullptr); });
+  EXPECT_STREQ(error.what(), "data parallel: two replicas on cuda:0, which needs to be one's alone");
 }
 
 TEST(GpuDataParallel, any_order_equals_one_gpu_up_to_rounding) {
