@@ -23,6 +23,7 @@
 #include "tensor/atomic_file.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
+#include "tensor/seconds_since.h"
 
 namespace convoy {
 namespace {
@@ -100,8 +101,6 @@ std::string run_label(const ComparisonPlan& plan, const PlannedRun& run, size_t 
   return fmt::format("[{:>{}}/{}] {}  {:<22}  round {}", number, total.size(), total, plan.models[run.model].label,
                      configuration.strategy + ", " + configuration.devices(), run.round);
 }
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Wrong usage, or data that is missing or damaged: there is nothing to hope for from the same with other workers.
 bool would_fail_again(const RunResult& result) {

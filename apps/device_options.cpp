@@ -53,6 +53,8 @@ Device parse_device(std::string_view text) {
   throw unknown_name("device", text, std::vector<std::string>{"cpu", "cuda", "cuda:N"});
 }
 
+bool on_gpu(const Settings& settings) { return parse_device(settings.device).kind == Device::Kind::cuda; }
+
 namespace {
 
 // The device of a replica of this process.

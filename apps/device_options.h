@@ -29,6 +29,9 @@ const ConvolutionAlgorithmRow& find_convolution_algorithm(std::string_view name)
 // "cpu", "cuda" (the first GPU) or "cuda:N". Throws Error(usage) for other text, not for a device that is not there.
 Device parse_device(std::string_view text);
 
+// Whether --device names a GPU, or several.
+bool on_gpu(const Settings& settings);
+
 // The stream that a command with these settings works on. Throws Error(device) when its device is not there. Of several
 // ranks and replicas on GPUs each has one: those of a host take its GPUs in their order.
 Stream open_stream(const Settings& settings);

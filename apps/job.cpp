@@ -47,9 +47,8 @@ std::unique_ptr<AsyncAllReduce> open_sums(const Settings& settings, Transport& s
 Job::Job(const Settings& settings)
     : layout_{.ranks = settings.ranks, .replicas = settings.replicas, .shards = settings.shards} {
   if (settings.ranks == 1) return;
-  if (const std::optional<MeetingPlace> place = meeting_place()) {
-    tcp_ = std::make_unique<tcp::Session>(tcp::MeetingPoint{
-        .rank = started_rank(), .size = settings.ranks, .address = place->address, .port = place->port});
+  if (const std::optional<tcp::MeetingPoint> point = meeting_point()) {
+    tcp_ = std::make_unique<tcp::Session>(*point);
   } else {
     life_ = std::make_unique<SignsOfLife>(started_rank());  // also while it joins
     mpi_ = std::make_unique<mpi::Session>();

@@ -6,9 +6,9 @@
 //     return train(..., job.others());
 //   });
 //
-// The others are processes that mpirun or srun has started, or that were each started with RANK and WORLD_SIZE and meet over
-// TCP (job_environment.h). Errors that all ranks throw alike (AgreedError) are told by rank 0. An error of one rank alone is told by that rank,
-// which then ends all others.
+// The others are processes that mpirun or srun has started, or that were each started with RANK and WORLD_SIZE and meet
+// over TCP (job_environment.h). Errors that all ranks throw alike (AgreedError) are told by rank 0. An error of one rank
+// alone is told by that rank, which then ends all others.
 #pragma once
 
 #include <functional>
@@ -33,7 +33,7 @@ class Job {
   Communicator* others() { return communicator_.get(); }  // null when alone
   bool first() const { return layout_.rank == 0; }        // the one that prints and writes files
 
-  bool has_mpirun() const { return mpi_ != nullptr; }  // whose way of ending jobs is then ours
+  bool joined_by_mpi() const { return mpi_ != nullptr; }  // whose way of ending jobs is then ours
 
   // Returns the exit code, of `work` or of its error. Throws errors that main() is to tell.
   int run(const std::function<int()>& work);

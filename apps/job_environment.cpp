@@ -51,26 +51,24 @@ int number_of(const char* variable, const char* because_of, int least, int most)
 }
 
 struct Variables {
-  int rank = 0, ranks = 1;
+  tcp::MeetingPoint point{};  // of several ranks
   std::optional<int> local_rank, local_ranks;
-  MeetingPlace place{};
 };
 
 // None when another kind of job has started this process, or nobody has.
 std::optional<Variables> variables() {
   if (mpi_ranks() > 1 || (!is_set("RANK") && !is_set("WORLD_SIZE"))) return std::nullopt;
   Variables all;
-  all.ranks = number_of("WORLD_SIZE", "RANK", 1, kMostRanks);
-  all.rank = number_of("RANK", "WORLD_SIZE", 0, kMostRanks - 1);
-  CHECK(all.rank < all.ranks, "RANK: {} in a job of WORLD_SIZE {}; ranks count from 0", all.rank, all.ranks);
-  if (is_set("LOCAL_WORLD_SIZE")) all.local_ranks = number_of("LOCAL_WORLD_SIZE", "WORLD_SIZE", 1, all.ranks);
-  if (is_set("LOCAL_RANK"))
-    all.local_rank = number_of("LOCAL_RANK", "RANK", 0, all.local_ranks.value_or(all.ranks) - 1);
-  if (all.ranks == 1) return all;
-  all.place.address = value_of("MASTER_ADDR", "WORLD_SIZE");
+  const int ranks = all.point.size = number_of("WORLD_SIZE", "RANK", 1, kMostRanks);
+  const int rank = all.point.rank = number_of("RANK", "WORLD_SIZE", 0, kMostRanks - 1);
+  CHECK(rank < ranks, "RANK: {} in a job of WORLD_SIZE {}; ranks count from 0", rank, ranks);
+  if (is_set("LOCAL_WORLD_SIZE")) all.local_ranks = number_of("LOCAL_WORLD_SIZE", "WORLD_SIZE", 1, ranks);
+  if (is_set("LOCAL_RANK")) all.local_rank = number_of("LOCAL_RANK", "RANK", 0, all.local_ranks.value_or(ranks) - 1);
+  if (ranks == 1) return all;
+  all.point.address = value_of("MASTER_ADDR", "WORLD_SIZE");
   const char* const agent = std::getenv("TORCHELASTIC_USE_AGENT_STORE");
   const int next = agent != nullptr && std::string_view(agent) == "True" ? 1 : 0;
-  all.place.port = number_of("MASTER_PORT", "WORLD_SIZE", 1, 65535 - next) + next;
+  all.point.port = number_of("MASTER_PORT", "WORLD_SIZE", 1, 65535 - next) + next;
   return all;
 }
 
@@ -78,12 +76,12 @@ std::optional<Variables> variables() {
 
 int started_ranks() {
   const std::optional<Variables> set = variables();
-  return set ? set->ranks : mpi_ranks();
+  return set ? set->point.size : mpi_ranks();
 }
 
 int started_rank() {
   const std::optional<Variables> set = variables();
-  return set ? set->rank : first_number({"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"}, 0, 0);
+  return set ? set->point.rank : first_number({"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"}, 0, 0);
 }
 
 std::string started_by() {
@@ -92,7 +90,7 @@ std::string started_by() {
 }
 
 int local_rank() {
-  if (const std::optional<Variables> set = variables()) return set->local_rank.value_or(set->rank);
+  if (const std::optional<Variables> set = variables()) return set->local_rank.value_or(set->point.rank);
   return first_number({"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}, 0, started_rank());
 }
 
@@ -101,9 +99,9 @@ int ranks_on_this_host(int ranks) {
   return first_number({"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"}, 1, ranks);
 }
 
-std::optional<MeetingPlace> meeting_place() {
+std::optional<tcp::MeetingPoint> meeting_point() {
   const std::optional<Variables> set = variables();
-  return set && set->ranks > 1 ? std::optional(set->place) : std::nullopt;
+  return set && set->point.size > 1 ? std::optional(set->point) : std::nullopt;
 }
 
 }  // namespace convoy

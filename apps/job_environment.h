@@ -14,6 +14,8 @@
 #include <optional>
 #include <string>
 
+#include "parallel/rendezvous.h"
+
 namespace convoy {
 
 // Ranks that were started together, this one included; 1: none but this.
@@ -31,11 +33,7 @@ int local_rank();
 // How many of a job's `ranks` share this host: as the environment says, else all.
 int ranks_on_this_host(int ranks);
 
-// Where the ranks of a job of the second kind meet; none for the first kind, and when alone.
-struct MeetingPlace {
-  std::string address;
-  int port;
-};
-std::optional<MeetingPlace> meeting_place();
+// Where the ranks of a job of the second kind meet, and which this is; none for the first kind, and when alone.
+std::optional<tcp::MeetingPoint> meeting_point();
 
 }  // namespace convoy

@@ -34,8 +34,8 @@ void check_used(const GivenOptions& given, const char* option, bool used, const 
 // Who takes part: fills ranks, replicas, shards and threads.
 void resolve_parallel(const GivenOptions& given, Settings& settings) {
   const StrategyRow& strategy = find_strategy(settings.strategy);
-  const bool on_gpu = parse_device(settings.device).kind == Device::Kind::cuda;
-  if (on_gpu && strategy.ranks && !given.contains("--reduce")) settings.reduce = "nccl";
+  const bool gpu = on_gpu(settings);
+  if (gpu && strategy.ranks && !given.contains("--reduce")) settings.reduce = "nccl";
   const ReduceRow& reduce = find_reduce(settings.reduce);
   const std::string where = "--strategy " + settings.strategy;
   const bool many = strategy.ranks || strategy.replicas;
@@ -46,21 +46,21 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
   check_used(given, "--bucket-mb", many || reduce.fixed_shards, where);
 
   if (strategy.ranks) {
-    CHECK(on_gpu ? reduce.between_gpus.has_value() : reduce.between_cpus != nullptr,
-          "--reduce {}: does not sum between {}; choose {} or tree", settings.reduce, on_gpu ? "GPUs" : "CPUs",
-          on_gpu ? "nccl" : "ring");
+    CHECK(gpu ? reduce.between_gpus.has_value() : reduce.between_cpus != nullptr,
+          "--reduce {}: does not sum between {}; choose {} or tree", settings.reduce, gpu ? "GPUs" : "CPUs",
+          gpu ? "nccl" : "ring");
   } else {
     check_used(given, "--reduce", settings.reduce == "ring" || reduce.fixed_shards,
                where + ", which has one rank; choose ring or tree");
   }
 
   const int started = started_ranks(), cores = available_cores();
-  const int devices = on_gpu ? std::max(1, cuda::device_count()) : cores;
+  const int devices = gpu ? std::max(1, cuda::device_count()) : cores;
   const std::string by = started_by();
   CHECK(started == 1 || strategy.ranks, "{}: is one process, but {} {}; choose ddp or hybrid", where, by, started);
   CHECK(by.empty() || settings.ranks == 0 || settings.ranks == started, "--ranks: {}, but {} {}", settings.ranks, by,
         started);
-  CHECK(!meeting_place() || settings.reduce != "mpi",
+  CHECK(!meeting_point() || settings.reduce != "mpi",
         "--reduce mpi: needs ranks that mpirun or srun has started, but {} {}; choose ring or tree", by, started);
   if (settings.ranks == 0)
     settings.ranks = !strategy.ranks ? 1 : !by.empty() ? started : strategy.replicas ? 2 : devices;
@@ -94,7 +94,7 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
       : !strategy.ranks   ? "--replicas"
       : strategy.replicas ? "--ranks or --replicas"
                           : "--ranks");
-  if (on_gpu) {
+  if (gpu) {
     CHECK(workers == 1 || settings.device == "cuda",
           "--device {}: names one GPU, {} wants {}; leave out the number, and let $CUDA_VISIBLE_DEVICES choose",
           settings.device, where, workers);
@@ -126,12 +126,12 @@ Settings resolve(const GivenOptions& given) {
   if (recipe != nullptr) apply_recipe(*recipe, settings);
   for (const auto& [name, text] : given) find_option(name).set(settings, text);
 
-  const bool on_gpu = parse_device(settings.device).kind == Device::Kind::cuda;
+  const bool gpu = on_gpu(settings);
   const std::string device = "--device " + settings.device;
-  check_used(given, "--precision", on_gpu || settings.precision == "fp32", device);
-  check_used(given, "--conv-algo", on_gpu || settings.conv_algo == "auto", device);
-  check_used(given, "--graph", on_gpu, device);
-  check_used(given, "--workers", !on_gpu, device + ", where batches are made on the GPU");
+  check_used(given, "--precision", gpu || settings.precision == "fp32", device);
+  check_used(given, "--conv-algo", gpu || settings.conv_algo == "auto", device);
+  check_used(given, "--graph", gpu, device);
+  check_used(given, "--workers", !gpu, device + ", where batches are made on the GPU");
   const std::string optimizer = "--optimizer " + settings.optimizer, schedule = "--schedule " + settings.schedule;
   check_used(given, "--momentum", settings.optimizer == "sgd", optimizer);
   check_used(given, "--nesterov", settings.optimizer == "sgd", optimizer);

@@ -201,7 +201,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
     if (!given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
     print_header(settings, data, tabulate(net, extent_of(data.train)), *log);
   }
-  const InterruptGuard interrupt(job.has_mpirun());
+  const InterruptGuard interrupt(job.joined_by_mpi());
   try {
     const auto trace = settings.trace.empty() ? nullptr : std::make_unique<Trace>(job.layout(), job.others());
     const std::unique_ptr<DataParallel> parallel = make_parallel(settings, material, job, trace.get());
@@ -246,11 +246,11 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
 
 int run_train(const GivenOptions& given) {
   const Settings settings = resolve(given);
-  CHECK(settings.ranks == 1 || meeting_place() || mpi::built(),
+  CHECK(settings.ranks == 1 || meeting_point() || mpi::built(),
         "--strategy {}: {}; or start each rank yourself, with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
         settings.strategy, mpi::library());
-  CHECK(settings.ranks == 1 || parse_device(settings.device).kind == Device::Kind::cpu || nccl::built(),
-        "--strategy {}: {}", settings.strategy, nccl::library());
+  CHECK(settings.ranks == 1 || !on_gpu(settings) || nccl::built(), "--strategy {}: {}", settings.strategy,
+        nccl::library());
   if (settings.ranks > 1 && started_by().empty()) {
     check_outputs(settings);  // before any rank is started
     return launch_ranks("train", given, settings);

@@ -9,13 +9,12 @@
 #include "autograd/schedule.h"
 #include "parallel/agreement.h"
 #include "tensor/error.h"
+#include "tensor/seconds_since.h"
 
 namespace convoy {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 ScheduleOptions schedule_options(const Settings& settings, int64_t total) {
   return {.lr = settings.lr,

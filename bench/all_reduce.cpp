@@ -29,6 +29,7 @@
 #include "parallel/tree_all_reduce.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/error.h"
+#include "tensor/seconds_since.h"
 
 namespace convoy {
 namespace {
@@ -121,7 +122,7 @@ double time_of(Rank& rank, const Algorithm& algorithm, std::span<float> values, 
   rank.others.barrier();
   const Clock::time_point start = Clock::now();
   rank.run(algorithm, values, times);
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count() / static_cast<double>(times);
+  const double seconds = seconds_since(start) / static_cast<double>(times);
   return std::ranges::max(rank.others.all_gather(seconds));
 }
 

@@ -22,6 +22,7 @@
 #include "tensor/cuda/cuda.h"
 #include "tensor/kernels.h"
 #include "tensor/ops.h"
+#include "tensor/seconds_since.h"
 #include "tensor/tensor.h"
 
 namespace convoy {
@@ -71,7 +72,7 @@ Tensor noise(const Shape& shape, uint32_t which) {
 double seconds_of(const std::function<void()>& work) {
   const Clock::time_point start = Clock::now();
   work();
-  return std::chrono::duration<double>(Clock::now() - start).count();
+  return seconds_since(start);
 }
 
 // The median time of one call of `work`, in seconds.

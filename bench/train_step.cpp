@@ -16,6 +16,7 @@
 #include "layers/models.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/kernels.h"
+#include "tensor/seconds_since.h"
 
 namespace convoy {
 namespace {
@@ -66,9 +67,6 @@ std::vector<double> time_steps(const Settings& settings) {
   for (uint32_t i = 0; i < kBatches; ++i) batches.push_back(noise(settings.batch, image, i));
 
   using Clock = std::chrono::steady_clock;
-  const auto seconds_since = [](Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
   std::vector<double> times;
   Clock::time_point begin;
   for (int step = 0; step < kWarmUpSteps + 5 || seconds_since(begin) < settings.seconds; ++step) {

@@ -6,13 +6,12 @@
 #include "autograd/batch_exchange.h"
 #include "parallel/binary_tree.h"
 #include "tensor/cuda/cuda.h"
+#include "tensor/seconds_since.h"
 
 namespace convoy {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 void check(const DataParallelOptions& options, const Communicator* others) {
   const Layout& layout = options.layout;

@@ -9,6 +9,7 @@
 #include "tensor/cuda/cuda.h"
 #include "tensor/cut.h"
 #include "tensor/kernels.h"
+#include "tensor/seconds_since.h"
 
 namespace convoy {
 
@@ -59,7 +60,7 @@ struct GradientBuckets::State {
   void sum(Bucket& bucket) {
     const auto start = std::chrono::steady_clock::now();
     reduce_tree(flat.size(), [&](size_t i, size_t j) { add(bucket, i, j); });
-    seconds_adding += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    seconds_adding += seconds_since(start);
     if (others == nullptr) return;
     const StreamScope scope(sum_stream(0));
     bucket.complete[0].hold_up(current_stream());

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "parallel/binary_tree.h"
+#include "parallel/segments.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/cuda/launch.h"
 #include "tensor/cut.h"
@@ -98,13 +99,13 @@ class Handle {
 
   // Calls `enqueue`, and returns when NCCL has taken over what it asks for.
   void run(const char* what, const std::function<ncclResult_t(ncclComm_t)>& enqueue) {
-    if (handle_ == nullptr) fail(ErrorKind::peer, "nccl: another rank has given up");
+    check_in_use();
     settle(enqueue(handle_), what, patience_.for_sum);
   }
 
   // Throws when something that was asked for has gone wrong since.
   void check() {
-    if (handle_ == nullptr) fail(ErrorKind::peer, "nccl: another rank has given up");
+    check_in_use();
     ncclResult_t state = ncclSuccess;
     ncclCommGetAsyncError(handle_, &state);
     if (state != ncclSuccess && state != ncclInProgress) fail_call(state, "a sum", handle_, small_);
@@ -117,6 +118,10 @@ class Handle {
   }
 
  private:
+  void check_in_use() const {
+    if (handle_ == nullptr) fail(ErrorKind::peer, "nccl: another rank has given up");
+  }
+
   void settle(ncclResult_t status, const char* what, std::chrono::seconds limit) {
     if (status == ncclInProgress) {
       wait_until(
@@ -145,8 +150,7 @@ void sum_along_tree(Handle& handle, const Stream& stream, std::span<float> value
   const cudaStream_t queue = cuda::enter(stream);
   const size_t ranks = static_cast<size_t>(handle.ranks()), me = static_cast<size_t>(handle.rank());
   const auto chunk = [&](size_t rank) {
-    const Range range = cut(static_cast<int64_t>(values.size()), static_cast<int64_t>(rank), handle.ranks());
-    return values.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.size()));
+    return part(values, cut(static_cast<int64_t>(values.size()), static_cast<int64_t>(rank), handle.ranks()));
   };
   const std::span<float> mine = chunk(me);
   const auto count = static_cast<int64_t>(mine.size());

@@ -6,6 +6,7 @@
 
 #include "parallel/binary_tree.h"
 #include "tensor/error.h"
+#include "tensor/seconds_since.h"
 
 namespace convoy {
 namespace {
@@ -130,7 +131,7 @@ ShardExchange::Values ShardExchange::merge_all(Merge merge) {
   const size_t length = parts_[0].size();
   const auto start = std::chrono::steady_clock::now();
   Values all = others_->all_gather(std::span<const double>(parts_[0]));
-  between_ranks_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  between_ranks_ += seconds_since(start);
   const auto of_rank = [&](size_t rank) { return std::span(all).subspan(rank * length, length); };
   reduce_tree(static_cast<size_t>(others_->size()), [&](size_t i, size_t j) { merge(of_rank(i), of_rank(j)); });
   all.resize(length);

@@ -222,7 +222,6 @@ bool Event::passed() const {
 }
 
 Graph::Graph(const Stream& stream, const std::function<void()>& work) : recording_(stream) {
-  const Stream previous = current_stream();
   // A stream of its own, so that the pool keeps the graph's memory apart.
   recording_.handle = make_stream(stream.device.index).handle;
   pool_keep(recording_, true);
@@ -230,16 +229,16 @@ Graph::Graph(const Stream& stream, const std::function<void()>& work) : recordin
   cudaGraph_t graph = nullptr;
   try {
     check(cudaStreamBeginCapture(handle, cudaStreamCaptureModeRelaxed), "beginning to record");
-    set_current_stream(recording_);
-    work();
-    set_current_stream(previous);
+    {
+      const StreamScope scope(recording_);
+      work();
+    }
     check(cudaStreamEndCapture(handle, &graph), "recording");
     cudaGraphExec_t executable = nullptr;
     check(cudaGraphInstantiate(&executable, graph, 0), "making a recording executable");
     executable_ = executable;
     check(cudaGraphDestroy(graph), "recording");
   } catch (...) {
-    set_current_stream(previous);
     cudaStreamEndCapture(handle, &graph);  // fails when the recording has ended
     cudaGetLastError();
     end();

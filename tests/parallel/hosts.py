@@ -21,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from kill_ranks import soon
+
 SKIPPED = 77
 PORT = 29500  # nobody else is in the namespaces
 TRAINING = ["train", "--dataset", "synthetic", "--limit", "200", "--holdout", "100", "--batch", "24", "--model", "conv 4 3x3; bn; relu; flatten; linear 10",
@@ -76,15 +78,6 @@ def ip(*words):
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise PermissionError(f"ip {' '.join(words)}: {done.stderr.strip()}")
-
-
-def soon(condition, seconds):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 class Job:

@@ -1,15 +1,30 @@
 // Ranks that are threads of the test, and meet over TCP as processes do.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <exception>
 #include <functional>
 #include <future>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "parallel/rendezvous.h"
+#include "tensor/error.h"
 
 namespace convoy {
+
+// What `work` fails with, which is to be of this kind; "no error" when it does not fail.
+inline std::string error_of(const std::function<void()>& work, ErrorKind kind = ErrorKind::peer) {
+  try {
+    work();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), kind) << error.what();
+    return error.what();
+  }
+  return "no error";
+}
 
 // Runs `work` on `ranks` threads, each with its session; rethrows the error of the first rank that has one.
 inline void on_tcp_sessions(int ranks, const std::function<void(tcp::Session&)>& work) {

@@ -10,34 +10,20 @@
 namespace convoy {
 namespace {
 
-struct Setting {
-  const char* algorithm_name;
-  AllReduceAlgorithm algorithm;
-  int ranks;
-  CommunicatorCase test;
-};
+using Setting = CommunicatorSetting<AllReduceAlgorithm>;
 
 std::vector<Setting> settings() {
-  std::vector<Setting> all;
-  for (int ranks = 1; ranks <= 4; ++ranks) {
-    for (const CommunicatorCase& test : communicator_cases()) {
-      all.push_back({"ring", ring_all_reduce, ranks, test});
-      all.push_back({"tree", tree_all_reduce, ranks, test});
-    }
-    for (const CommunicatorCase& test : reproducible_cases()) all.push_back({"tree", tree_all_reduce, ranks, test});
-  }
+  std::vector<Setting> all = communicator_settings<AllReduceAlgorithm>("ring", ring_all_reduce, tree_all_reduce);
   for (const CommunicatorCase& test : communicator_cases()) all.push_back({"tree", tree_all_reduce, 7, test});
   return all;
 }
 
 class LocalParallel : public testing::TestWithParam<Setting> {};
 
-TEST_P(LocalParallel, communicator) { on_local_ranks(GetParam().ranks, GetParam().algorithm, GetParam().test.run); }
+TEST_P(LocalParallel, communicator) { on_local_ranks(GetParam().ranks, GetParam().way, GetParam().test.run); }
 
-INSTANTIATE_TEST_SUITE_P(all, LocalParallel, testing::ValuesIn(settings()), [](const auto& info) {
-  const Setting& setting = info.param;
-  return std::string(setting.algorithm_name) + "_" + std::to_string(setting.ranks) + "_ranks_" + setting.test.name;
-});
+INSTANTIATE_TEST_SUITE_P(all, LocalParallel, testing::ValuesIn(settings()),
+                         [](const auto& info) { return info.param.name(); });
 
 TEST(ParallelAbort, wakes_those_who_wait) {
   for (const AllReduceAlgorithm algorithm : {ring_all_reduce, tree_all_reduce}) {

@@ -16,16 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-std::string error_of(const std::function<void()>& work, ErrorKind kind = ErrorKind::peer) {
-  try {
-    work();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    return error.what();
-  }
-  return "no error";
-}
-
 // What each of the processes is told that want to be these ranks of jobs of these sizes. The first of them is rank 0.
 std::vector<std::string> errors_of(const std::vector<std::pair<int, int>>& wishes, milliseconds patience) {
   std::promise<int> listening;

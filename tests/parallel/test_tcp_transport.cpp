@@ -82,16 +82,6 @@ struct Pair {
   std::unique_ptr<Transport> ends[2];
 };
 
-std::string error_of(const std::function<void()>& work, ErrorKind kind = ErrorKind::peer) {
-  try {
-    work();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    return error.what();
-  }
-  return "no error";
-}
-
 void pause(milliseconds time) { std::this_thread::sleep_for(time); }
 
 TEST(TcpParallelMessages, of_any_size_arrive_in_order_whoever_comes_first) {

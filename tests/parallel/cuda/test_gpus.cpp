@@ -9,10 +9,10 @@
 
 #include "parallel/nccl.h"
 #include "tensor/cuda/cuda.h"
-#include "tensor/error.h"
 #include "tests/parallel/communicator_cases.h"
 #include "tests/parallel/local_ranks.h"
 #include "tests/parallel/small_training.h"
+#include "tests/tensor/error_message.h"
 
 namespace convoy {
 namespace {
@@ -77,48 +77,20 @@ class FromHost : public AsyncAllReduce {
   Stream stream_;
 };
 
-struct Setting {
-  const char* order_name;
-  nccl::Order order;
-  int ranks;
-  CommunicatorCase test;
-};
-
-std::vector<Setting> settings() {
-  std::vector<Setting> all;
-  for (int ranks = 1; ranks <= 4; ++ranks) {
-    for (const CommunicatorCase& test : communicator_cases()) {
-      all.push_back({"any", nccl::Order::any, ranks, test});
-      all.push_back({"tree", nccl::Order::tree, ranks, test});
-    }
-    for (const CommunicatorCase& test : reproducible_cases()) all.push_back({"tree", nccl::Order::tree, ranks, test});
-  }
-  return all;
-}
+using Setting = CommunicatorSetting<nccl::Order>;
 
 class NcclParallel : public testing::TestWithParam<Setting> {};
 
 TEST_P(NcclParallel, communicator) {
   NEEDS_GPUS(GetParam().ranks);
   NEEDS_NCCL();
-  const auto open = [](Transport& small) { return std::make_unique<FromHost>(small, GetParam().order); };
+  const auto open = [](Transport& small) { return std::make_unique<FromHost>(small, GetParam().way); };
   on_local_ranks(GetParam().ranks, open, GetParam().test.run);
 }
 
-INSTANTIATE_TEST_SUITE_P(all, NcclParallel, testing::ValuesIn(settings()), [](const auto& info) {
-  const Setting& setting = info.param;
-  return std::string(setting.order_name) + "_" + std::to_string(setting.ranks) + "_ranks_" + setting.test.name;
-});
-
-// What `work` fails with.
-Error error_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error;
-  }
-  return {ErrorKind::usage, "no error"};
-}
+INSTANTIATE_TEST_SUITE_P(all, NcclParallel,
+                         testing::ValuesIn(communicator_settings("any", nccl::Order::any, nccl::Order::tree)),
+                         [](const auto& info) { return info.param.name(); });
 
 TEST(NcclParallelEnd, a_rank_that_does_not_join_is_not_waited_for_for_ever) {
   NEEDS_GPUS(1);
