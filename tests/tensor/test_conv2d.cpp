@@ -150,7 +150,8 @@ TEST_P(Conv2d, all_directions_are_exact_on_small_integers) {
 
 // More filters or channels than the 256 columns of one packed block. Columns are K forward and for the weight, C for
 // the input; they are cut among tasks while rows (pixels, or the channels of a 1x1 filter) are few, and walked block
-// by block within a task from 4033 rows on.
+// by block within a task from 4033 rows on, which is the CPU's way alone: kernels of a GPU know only tiles, and would take
+// minutes over so many in emulation.
 const Conv2dShape kWideLayers[] = {
     {.n = 1, .h = 3, .w = 3, .c = 40, .k = 300, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
     {.n = 1, .h = 3, .w = 3, .c = 300, .k = 40, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
@@ -164,7 +165,9 @@ const Conv2dShape kWideLayers[] = {
 
 TEST_P(Conv2d, all_directions_match_reference_beyond_one_block_of_columns) {
   Draw draw(16);
-  for (const Conv2dShape& s : kWideLayers) check_all_directions(s, draw);
+  for (const Conv2dShape& s : kWideLayers) {
+    if (stream.device.kind == Device::Kind::cpu || s.output_pixels() < 4033) check_all_directions(s, draw);
+  }
 }
 
 // The im2col matrix of these takes 3 MB: more than it may on a GPU of 128 MiB.
