@@ -62,6 +62,7 @@ std::string report_markdown(const Comparison& comparison) {
   std::string text = "# Comparison of parallel strategies\n\n";
   if (!comparison.stopped.empty())
     text += fmt::format("{}: only complete rounds are shown.\n\n", markdown_cell(comparison.stopped));
+  for (const std::string& warning : table_warnings(comparison)) text += markdown_cell(warning) + "\n\n";
   for (const ModelSummary& summary : comparison.summaries) {
     text += fmt::format("## {}\n\n", markdown_cell(heading(comparison, summary)));
     text += summary.rounds == 0 ? "No complete round.\n" : markdown_table(comparison, summary);

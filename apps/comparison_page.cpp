@@ -174,7 +174,7 @@ std::string report_page(const Comparison& comparison, const std::vector<Picture>
       "strategy, in interleaved rounds.</p>\n";
   if (!comparison.stopped.empty())
     text += fmt::format("<p class=\"failed\">{}: only complete rounds are shown.</p>\n", html_text(comparison.stopped));
-  text += notes(comparison.plan.notes);
+  text += notes(comparison.plan.notes) + notes(table_warnings(comparison));
   for (const ModelSummary& summary : comparison.summaries) {
     text += fmt::format("<h2>{}</h2>\n", html_text(heading(comparison, summary)));
     if (summary.rounds == 0) {

@@ -63,8 +63,10 @@ std::vector<Configuration> configurations(const Settings& settings, std::vector<
   return configurations;
 }
 
-// The data set a model is meant for, or what stands in for it; empty when there is none here.
-std::string dataset_of(const std::string& model, const GivenOptions& given, std::vector<std::string>& notes) {
+// The data set a model is meant for, or what stands in for it, with a note. One that is not here goes to `missing`
+// instead: "mnist-cnn wants mnist".
+std::string dataset_of(const std::string& model, const GivenOptions& given, std::vector<std::string>& notes,
+                       std::vector<std::string>& missing) {
   const auto data = given.find("--data");
   const std::filesystem::path folder = data == given.end() ? "" : data->second;
   if (const auto named = given.find("--dataset"); named != given.end()) {
@@ -86,9 +88,7 @@ std::string dataset_of(const std::string& model, const GivenOptions& given, std:
     notes.push_back(fmt::format("{}: {} was not found, synthetic digits stand in for it", one_line(model), dataset));
     return digits.name;
   }
-  notes.push_back(
-      fmt::format("{} is left out: its data set {} was not found (convoy data list says where it is looked for)",
-                  one_line(model), dataset));
+  missing.push_back(fmt::format("{} wants {}", one_line(model), dataset));
   return "";
 }
 
@@ -146,8 +146,9 @@ ComparisonPlan make_plan(const GivenOptions& given) {
   for (const auto& [name, text] : given) {
     if (!own_option(name) && name != "--run") plan.options[name] = text;
   }
+  std::vector<std::string> missing;
   for (const std::string& model : settings.models) {
-    const std::string dataset = dataset_of(model, given, plan.notes);
+    const std::string dataset = dataset_of(model, given, plan.notes, missing);
     if (dataset.empty()) continue;
     const DatasetRow& row = find_dataset_row(dataset);
     const ImageExtent extent{row.h, row.w, row.c};
@@ -157,7 +158,12 @@ ComparisonPlan make_plan(const GivenOptions& given) {
     for (size_t i = 0; i < plan.configurations.size(); ++i)  // throws what train would
       plan.evaluated = resolve(plan.training_options({plan.models.size() - 1, i, 1})).evaluated();
   }
-  if (plan.models.empty()) fail(ErrorKind::data, "compare: {}", plan.notes.back());
+  const auto data = given.find("--data");
+  const std::string where = data == given.end() ? "where convoy data list looks" : "in " + data->second;
+  if (plan.models.empty())
+    fail(ErrorKind::data, "compare: no model finds its data {}: {}", where, fmt::join(missing, "; "));
+  for (const std::string& model : missing)
+    plan.notes.push_back(fmt::format("left out, for its data was not found {}: {}", where, model));
   return plan;
 }
 

@@ -9,6 +9,7 @@
 
 #include "apps/child_process.h"
 #include "apps/comparison_shares.h"
+#include "apps/comparison_table.h"
 #include "tensor/atomic_file.h"
 
 namespace convoy {
@@ -36,6 +37,16 @@ std::vector<Measured> measured(const Comparison& comparison, const ModelSummary&
     if (one.measured() && one.failed == 0) found.push_back({&comparison.plan.configurations[one.configuration], &one});
   }
   return found;
+}
+
+// Within gnuplot's double quotes.
+std::string quoted(const std::string& text) {
+  std::string safe;
+  for (const char letter : text) {
+    if (letter == '"' || letter == '\\') safe += '\\';
+    safe += letter;
+  }
+  return safe;
 }
 
 std::string label_of(const Measured& one) { return one.configuration->strategy + ", " + one.configuration->devices(); }
@@ -97,9 +108,14 @@ std::string scaling_script(const Comparison& comparison, const std::vector<Measu
     for (const auto& [configuration, summary] : rows) {
       if (configuration->strategy != strategies[s] || !summary->speedup) continue;
       const int workers = configuration->workers();
-      const double x = workers + aside * (static_cast<double>(s) - static_cast<double>(strategies.size() - 1) / 2);
-      data += fmt::format("{} {} {} {}\n", x, value(summary->speedup->median, workers),
-                          value(summary->speedup->least, workers), value(summary->speedup->most, workers));
+      // Serial is 1 by definition: it stands where it belongs, and has no spread.
+      const bool is_serial = strategies[s] == "serial";
+      const double middle = static_cast<double>(strategies.size() - 1) / 2;
+      const double x = workers + (is_serial ? 0 : aside * (static_cast<double>(s) - middle));
+      const Spread& speedup = *summary->speedup;
+      data += fmt::format("{} {} {} {}\n", x, value(speedup.median, workers),
+                          value(is_serial ? speedup.median : speedup.least, workers),
+                          value(is_serial ? speedup.median : speedup.most, workers));
       tics.insert(fmt::format("{}", workers));
     }
     if (strategies[s] == "serial") serial = data;
@@ -225,8 +241,9 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
     const std::vector<Measured> rows = measured(comparison, summary);
     if (rows.empty()) continue;
     const std::string& label = comparison.plan.models[summary.model].label;
+    const std::string title = fmt::format("set title \"{}\"\n", quoted(heading(comparison, summary)));
     const auto add = [&](const char* name, const std::string& caption, const std::string& script) {
-      plots.push_back({fmt::format("{}-{}", name, label), caption, summary.model, script});
+      plots.push_back({fmt::format("{}-{}", name, label), caption, summary.model, title + script});
     };
     add("time", "Training time", time_script(rows));
     const bool scales = std::ranges::any_of(rows, [](const Measured& one) { return one.summary->speedup.has_value(); });
@@ -235,9 +252,10 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
           std::ranges::any_of(rows, [](const Measured& one) { return one.configuration->strategy == "openmp"; });
       const std::string begin = openmp ? "; with 1 worker openmp is serial, and its line begins there" : "";
       add("speedup", "Speed-up against serial with one thread" + begin,
-          scaling_script(comparison, rows, "speed-up", "x", [](double speedup, int) { return speedup; }));
+          scaling_script(comparison, rows, "speed-up: median; line: least to most", "x",
+                         [](double speedup, int) { return speedup; }));
       add("efficiency", "Efficiency: speed-up / workers" + begin,
-          scaling_script(comparison, rows, "efficiency in percent", "100",
+          scaling_script(comparison, rows, "efficiency in percent: median; line: least to most", "100",
                          [](double speedup, int workers) { return 100 * speedup / workers; }));
     }
     add("loss", "Training loss by strategy; equal curves lie on each other, marks are staggered",

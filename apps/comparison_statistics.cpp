@@ -27,6 +27,7 @@ Spread spread_over(const Results& results, double RunResult::*number) {
 Difference difference_from(const Results& serial, const Results& results) {
   Difference difference{.same_bits = true};
   for (const RunResult* result : results) {
+    difference.allowed_accuracy = allowed_accuracy_difference(result->evaluated_images);
     for (const RunResult* other : serial) {
       difference.same_bits = difference.same_bits && result->weights_sha256 == other->weights_sha256;
       difference.loss = std::max(difference.loss, std::abs(result->loss - other->loss) / std::abs(other->loss));
@@ -76,6 +77,11 @@ ConfigurationSummary summarise_configuration(size_t configuration, const Results
 }
 
 }  // namespace
+
+double allowed_accuracy_difference(int64_t images) {
+  constexpr double kPoints = 0.3, kImages = 10;
+  return std::max(kPoints, images > 0 ? 100 * kImages / static_cast<double>(images) : 0);
+}
 
 Spread spread_of(std::vector<double> numbers) {
   std::ranges::sort(numbers);

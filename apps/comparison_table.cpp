@@ -19,16 +19,15 @@ std::string seconds_text(double seconds) {
 
 std::string same_text(const Difference& difference) {
   if (difference.same_bits) return "yes, bit for bit";
-  const std::string loss = fmt::format("final loss within {:.2g} %", 100 * difference.loss);
-  if (difference.accuracy_holds())
-    return fmt::format("{}, accuracy within {} points", loss, Difference::kAllowedAccuracy);
-  return fmt::format("{}, but accuracy {:.2f} points away", loss, difference.accuracy);
+  return fmt::format("{}: final loss within {:.2g} %, accuracy within {:.2g} points",
+                     difference.accuracy_holds() ? "yes, up to rounding" : "no", 100 * difference.loss,
+                     difference.accuracy);
 }
 
 std::string same_in_brief(const Difference& difference) {
   if (difference.same_bits) return "yes, bit for bit";
-  return fmt::format("loss {:.1g} %, acc {}", 100 * difference.loss,
-                     difference.accuracy_holds() ? "ok" : fmt::format("{:.2f} points", difference.accuracy));
+  if (difference.accuracy_holds()) return fmt::format("yes, loss within {:.1g} %", 100 * difference.loss);
+  return fmt::format("no, accuracy {:.2g} points off", difference.accuracy);
 }
 
 ComparisonRow row_of(const Configuration& configuration, const ConfigurationSummary& summary) {
@@ -93,19 +92,34 @@ std::vector<std::string> table_notes(const Comparison& comparison) {
       "Time: seconds of training, loading and evaluation not counted; median of the rounds (least to most).",
       "Speed-up: against serial with one thread. Efficiency: speed-up / workers.",
       fmt::format("Accuracy: on the {} images, after the last step; median of the rounds.", comparison.plan.evaluated),
-      fmt::format("Same result: the weights' bytes; else the largest relative difference of the final loss, and "
-                  "whether accuracy is within {} percentage points.",
-                  Difference::kAllowedAccuracy)};
+      "Same result: the weights' bytes; else, up to rounding, when accuracies differ by no more than 0.3 percentage "
+      "points or ten images. Differences are the largest over all rounds."};
   if (comparison.oversubscribed())
     notes.push_back(fmt::format("* oversubscribed: more workers than the {} of this machine; no result on scaling.",
                                 counted(comparison.cores, "core")));
+  return notes;
+}
+
+std::vector<std::string> table_warnings(const Comparison& comparison) {
+  std::vector<std::string> warnings;
+  if (comparison.plan.quick)
+    warnings.push_back("A quick run: so few images and steps show that all is well, not how well it trains or scales.");
   if (comparison.busy())
-    notes.push_back(fmt::format(
+    warnings.push_back(fmt::format(
         "The machine was busy (load {:.1f} before the first run): times and speed-ups are not to be relied on.",
         comparison.load));
-  if (comparison.plan.quick)
-    notes.push_back("A quick run: so few images and steps show that all is well, not how well it trains or scales.");
-  return notes;
+  for (const ModelSummary& summary : comparison.summaries) {
+    constexpr double kSteady = 1.3;  // most / least of the same work on a machine without other work
+    for (const ConfigurationSummary& one : summary.configurations) {
+      const bool serial = comparison.plan.configurations[one.configuration].strategy == "serial";
+      if (!serial || !one.measured() || one.seconds.most <= kSteady * one.seconds.least) continue;
+      warnings.push_back(fmt::format(
+          "Noise: on {}, serial's own rounds took {} to {} s for the same work; speed-ups are as uncertain as that.",
+          comparison.plan.models[summary.model].label, seconds_text(one.seconds.least),
+          seconds_text(one.seconds.most)));
+    }
+  }
+  return warnings;
 }
 
 std::string heading(const Comparison& comparison, const ModelSummary& summary) {
@@ -139,7 +153,9 @@ std::string terminal_tables(const Comparison& comparison) {
     }
   }
   text += "\n";
-  for (const std::string& note : table_notes(comparison)) {
+  std::vector<std::string> lines = table_warnings(comparison);
+  for (const std::string& note : table_notes(comparison)) lines.push_back(note);
+  for (const std::string& note : lines) {
     // Broken at spaces.
     std::string rest = note;
     while (rest.size() > kColumns) {

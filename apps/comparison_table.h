@@ -23,7 +23,8 @@ std::string accuracy_heading(const Comparison& comparison);
 // A row for each configuration; none without a complete round.
 std::vector<ComparisonRow> comparison_rows(const Comparison& comparison, const ModelSummary& summary);
 
-// How the table is to be read: a sentence each.
+// A sentence each: why the numbers are not to be relied on, to be read before the table; how it is to be read.
+std::vector<std::string> table_warnings(const Comparison& comparison);
 std::vector<std::string> table_notes(const Comparison& comparison);
 
 // "mnist-cnn on mnist, 60,000 training and 10,000 test images, 3 rounds".

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 #include <vector>
 
@@ -52,8 +53,11 @@ std::string wrapped_line(const std::string& line, size_t columns) {
 size_t help_columns() {
   constexpr size_t kUsual = 80, kLeast = 40, kMost = 100;
   winsize size = {};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kUsual;
-  return std::clamp<size_t>(size.ws_col, kLeast, kMost);
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    return std::clamp<size_t>(size.ws_col, kLeast, kMost);
+  const char* const columns = std::getenv("COLUMNS");
+  const int wanted = columns == nullptr ? 0 : std::atoi(columns);
+  return wanted > 0 ? std::clamp<size_t>(static_cast<size_t>(wanted), kLeast, kMost) : kUsual;
 }
 
 std::string wrapped(const std::string& text, size_t columns) {

@@ -26,11 +26,14 @@ std::string build_id() {
 // All that ranks must have in common: every option but those that change no result or name files.
 std::vector<std::pair<std::string, std::string>> facts(const Settings& settings) {
   static const std::set<std::string> own = {"--data",      "--init", "--threads", "--workers",
-                                            "--log-every", "--run",  "--save"};
+                                            "--log-every", "--run",  "--save",    "--trace"};
   std::vector<std::pair<std::string, std::string>> facts{{"build", build_id()},
                                                          {"kernels", kernels(current_stream().device).name}};
+  // That there is one: ranks trace together, into rank 0's file.
+  facts.emplace_back("--trace", settings.trace.empty() ? "not given" : "given");
   for (const OptionRow& row : option_table()) {
-    if (!own.contains(row.name)) facts.emplace_back(row.name, row.get(settings).dump());
+    const nlohmann::ordered_json value = row.get(settings);
+    if (!own.contains(row.name)) facts.emplace_back(row.name, value.is_null() ? "not given" : value.dump());
   }
   return facts;
 }
@@ -48,7 +51,8 @@ std::unique_ptr<AsyncAllReduce> open_sums(const Settings& settings, Transport& s
 Job::Job(const Settings& settings)
     : layout_{.ranks = settings.ranks, .replicas = settings.replicas, .shards = settings.shards} {
   if (settings.ranks == 1) return;
-  if (const std::optional<tcp::MeetingPoint> point = meeting_point()) {
+  if (std::optional<tcp::MeetingPoint> point = meeting_point()) {
+    point->on_waiting = [](const std::string& text) { fmt::print(stderr, "convoy: {}\n", text); };
     tcp_ = std::make_unique<tcp::Session>(*point);
   } else {
     life_ = std::make_unique<SignsOfLife>(started_rank());  // also while it joins
@@ -90,7 +94,7 @@ int Job::run(const std::function<int()>& work) {
   try {
     return work();
   } catch (const AgreedError& error) {
-    if (first()) throw;
+    if (first() || tcp_) throw;  // ranks that were started one by one may each have a terminal of their own
     return static_cast<int>(error.kind());
   } catch (const Error& error) {
     const std::string lost = error.kind() == ErrorKind::peer ? loss() : "";

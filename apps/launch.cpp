@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -79,20 +80,29 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
   if (mpirun == 0) become(mpirun_command(command, given, settings), pipe_ends[1], signals.signals());
   close(pipe_ends[1]);
 
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kLookAgain{500};
   MpirunOutput output([](std::string_view text) { fmt::print(stderr, "{}", text); });
   int interrupted = 0;
+  Clock::time_point asked;  // the ranks to stop
   std::optional<int> silent;
   for (bool open = true; open;) {
-    constexpr int kLookAgain = 500;  // milliseconds
     pollfd files[] = {{pipe_ends[0], POLLIN, 0}, {signals.file(), POLLIN, 0}};
-    if (poll(files, 2, kLookAgain) < 0) continue;
+    if (poll(files, 2, static_cast<int>(kLookAgain.count())) < 0) continue;
     if (!silent && (silent = records.silent_rank())) kill(mpirun, SIGTERM);
     if (files[1].revents & POLLIN) {
       const int signal = signals.read_signal();
-      if (interrupted == 0) fmt::print(stderr, "stopping after this step; Ctrl-C again stops now\n");
-      // mpirun hands SIGUSR1 to all ranks, and ends them at SIGTERM.
-      kill(mpirun, interrupted == 0 ? SIGUSR1 : SIGTERM);
-      if (interrupted == 0) interrupted = signal;
+      if (interrupted == 0) {
+        fmt::print(stderr, "stopping after this step; Ctrl-C again stops now\n");
+        interrupted = signal;
+      } else {
+        kill(mpirun, SIGTERM);  // ends all ranks
+      }
+    }
+    // Handed on to all ranks; again and again, because mpirun loses what comes while it starts them.
+    if (interrupted != 0 && Clock::now() - asked >= kLookAgain) {
+      kill(mpirun, SIGUSR1);
+      asked = Clock::now();
     }
     if (files[0].revents == 0) continue;
     char bytes[4096];
@@ -111,13 +121,22 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
     const std::string fate = fmt::format("has shown no sign of life for {} s (is it stopped?)", seconds.count());
     fail(ErrorKind::peer, "{}", how_it_ended(*silent, record, fate));
   }
-  if (interrupted != 0) return 128 + interrupted;
+  if (interrupted != 0) {
+    if (records.read(0).step == 0) fmt::print(stderr, "interrupted before the first step; no weights were written\n");
+    return 128 + interrupted;
+  }
   const int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   if (exit_code == 0) return 0;
   if (exit_code == 127 && !output.failed_rank())
-    fail(ErrorKind::usage, "mpirun: not found; install it (openmpi-bin), or choose another --strategy");
+    fail(ErrorKind::usage,
+         "mpirun: not found; install it (openmpi-bin), start the ranks yourself (RANK, WORLD_SIZE: docs/parallel.md), "
+         "or "
+         "choose another --strategy");
   // A rank that has told its own error has also chosen the exit code.
   if (output.rank_told()) return exit_code;
+  if (WIFSIGNALED(status) && !output.failed_rank())
+    fail(ErrorKind::peer, "mpirun was killed by signal {} ({}); all ranks were ended", WTERMSIG(status),
+         strsignal(WTERMSIG(status)));
   const FailedRank failed = output.failed_rank().value_or(FailedRank{.rank = 0, .exit_code = exit_code});
   fail(ErrorKind::peer, "{}", how_it_ended(failed.rank, records.read(failed.rank), fate_of(failed)));
 }

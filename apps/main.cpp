@@ -1,7 +1,9 @@
 // The `convoy` command: the table of subcommands, the command line, and the one place where errors become a
 // line and an exit code.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -253,6 +255,13 @@ void check_thread_environment() {
         "OMP_NUM_THREADS: '{}' is not a whole number from 1 to 1024", digits);
 }
 
+// A file opened where a standard one is closed would get what is meant for that. The stand-ins refuse to be written.
+void fill_closed_descriptors() {
+  for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(file, F_GETFD) < 0) open("/dev/null", O_RDONLY);  // the lowest free one: this
+  }
+}
+
 // What was printed has to have arrived.
 void check_output() {
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
@@ -267,6 +276,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "convoy: {}\n", message);
     return static_cast<int>(kind);
   };
+  convoy::fill_closed_descriptors();
   try {
     convoy::check_thread_environment();
     convoy::limit_openmp_spinning(argv);

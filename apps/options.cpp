@@ -56,6 +56,7 @@ struct Range {
 
 constexpr Range kPositive{"a finite number above 0", [](float x) { return x > 0 && std::isfinite(x); }};
 constexpr Range kNotNegative{"a finite number, at least 0", [](float x) { return x >= 0 && std::isfinite(x); }};
+constexpr Range kMegabytes{"from 0.001 to 65536", [](float x) { return x >= 0.001f && x <= 65536; }};
 constexpr Range kBelowOne{"in [0, 1)", [](float x) { return x >= 0 && x < 1; }};
 constexpr Range kFactor{"in (0, 1]", [](float x) { return x > 0 && x <= 1; }};
 
@@ -242,7 +243,8 @@ std::vector<OptionRow> build_table() {
           "how gradients are summed" + choices(reduce_table())),
       count("--shards", parallel, &S::shards, 1, 4096,
             "parts that --reduce tree cuts each batch into, a power of two; without it 8"),
-      real("--bucket-mb", parallel, &S::bucket_mb, kPositive, "size in MiB at which a bucket of gradients is sent"),
+      real("--bucket-mb", parallel, &S::bucket_mb, kMegabytes,
+           "size in MiB at which a bucket of gradients is full, and summed over replicas and ranks"),
       count("--accumulate", parallel, &S::accumulate, 1, 1 << 24,
             "micro-batches that each batch is worked through in, one after the other, to save memory"),
       count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
@@ -272,7 +274,7 @@ std::vector<OptionRow> build_comparison_table() {
       count("--repeats", comparison, &S::repeats, 1, 1000,
             "rounds, each of which runs every configuration once; without it 3"),
       flag("--quick", comparison, &S::quick,
-           "a minute's run: workers 1,2, 2 repeats, 1 epoch of 2,048 images, 1,000 more to validate; options that you "
+           "a run of a minute or a few: workers 1,2, 2 repeats, 1 epoch of 2,048 images, 1,000 more to validate; options that you "
            "give overrule these"),
   };
 }

@@ -71,6 +71,11 @@ void check_output(const char* option, const fs::path& path, const Settings& sett
 
 void check_outputs(const Settings& settings) {
   if (!settings.run.empty()) check_run_folder(settings.run);
+  const auto place = [](const std::filesystem::path& file) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(file));
+  };
+  CHECK(settings.save.empty() || settings.trace.empty() || place(settings.save) != place(settings.trace),
+        "--save and --trace: both name {}; give each a file of its own", settings.save.string());
   if (!settings.save.empty()) check_output("--save", settings.save, settings);
   if (!settings.trace.empty()) check_output("--trace", settings.trace, settings);
   RunLog(settings, 0, 0).remove();

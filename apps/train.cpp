@@ -23,6 +23,7 @@
 #include "parallel/trace.h"
 #include "tensor/atomic_file.h"
 #include "tensor/counted.h"
+#include "tensor/cuda/cuda.h"
 
 namespace convoy {
 namespace {
@@ -74,15 +75,15 @@ std::string method_text(const Settings& settings) {
 
 // "ddp: 2 ranks, tree over 8 shards, buckets of 1 MiB".
 std::string parallel_text(const Settings& settings) {
-  std::string text = settings.strategy + ":";
   const StrategyRow& strategy = find_strategy(settings.strategy);
-  if (strategy.ranks) text += fmt::format(" {},", counted(settings.ranks, "rank"));
-  if (strategy.replicas)
-    text += fmt::format(" {}{},", counted(settings.replicas, "replica"), strategy.ranks ? " each" : "");
-  text += fmt::format(" {} over {}", settings.reduce, counted(settings.shards, "shard"));
-  if (settings.ranks > 1) text += fmt::format(", buckets of {} MiB", settings.bucket_mb);
-  if (settings.accumulate > 1) text += fmt::format(", {} micro-batches", settings.accumulate);
-  return text;
+  std::vector<std::string> parts;
+  if (strategy.ranks) parts.push_back(counted(settings.ranks, "rank"));
+  if (strategy.replicas) parts.push_back(counted(settings.replicas, "replica") + (strategy.ranks ? " each" : ""));
+  if (settings.ranks > 1 || find_reduce(settings.reduce).fixed_shards)
+    parts.push_back(fmt::format("{} over {}", settings.reduce, counted(settings.shards, "shard")));
+  if (settings.ranks > 1) parts.push_back(fmt::format("buckets of {} MiB", settings.bucket_mb));
+  if (settings.accumulate > 1) parts.push_back(fmt::format("{} micro-batches", settings.accumulate));
+  return fmt::format("{}: {}", settings.strategy, fmt::join(parts, ", "));
 }
 
 void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log) {
@@ -252,7 +253,8 @@ int run_train(const GivenOptions& given) {
   CHECK(settings.ranks == 1 || !on_gpu(settings) || nccl::built(), "--strategy {}: {}", settings.strategy,
         nccl::library());
   if (settings.ranks > 1 && started_by().empty()) {
-    check_outputs(settings);  // before any rank is started
+    if (on_gpu(settings) && !cuda::unavailable().empty()) open_stream(settings);  // which tells
+    check_outputs(settings);                                                      // before any rank is started
     return launch_ranks("train", given, settings);
   }
   set_current_stream(open_stream(settings));

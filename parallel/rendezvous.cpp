@@ -60,6 +60,7 @@ Session::Session(MeetingPoint point) : point_(std::move(point)), hosts_(static_c
 std::string Session::where() const { return fmt::format("rendezvous at {}:{}", point_.address, point_.port); }
 
 void Session::admit() {
+  check_host(point_.address, point_.port);  // which the others would look up in vain
   const Socket listener = listen_on(point_.port);
   point_.port = port_of(listener);
   if (point_.on_listening) point_.on_listening(point_.port);
@@ -90,17 +91,28 @@ void Session::admit() {
       if (guest.has_greeted()) send_all(guest.socket, bytes_of_one(verdict), Clock::now() + std::chrono::seconds(1));
     }
   };
-  try {
-    const bool all = receive_guests(
-        listener, guests,
-        {.wanted = ranks - 1, .welcome = welcome, .deadline = Clock::now() + point_.patience, .may_leave = true});
+  const auto receive_until = [&](Deadline deadline) {
+    const bool all = receive_guests(listener, guests,
+                                    {.wanted = ranks - 1, .welcome = welcome, .deadline = deadline, .may_leave = true});
     for (const Guest& guest : guests) {
       if (guest.has_greeted()) hosts_[static_cast<size_t>(guest.greeting.rank)] = get_text(guest.greeting.host);
     }
+    return all;
+  };
+  const Deadline deadline = Clock::now() + point_.patience;
+  try {
+    bool all = receive_until(std::min(deadline, Clock::now() + point_.late));
+    if (!all && Clock::now() < deadline) {
+      if (point_.on_waiting)
+        point_.on_waiting(fmt::format("{}: {} not come yet; waiting up to {}", where(), missing(hosts_),
+                                      seconds_text(point_.patience)));
+      all = receive_until(deadline);
+    }
     if (!all)
       fail(ErrorKind::peer,
-           "{}: {} not come within {}; start all ranks with the same MASTER_ADDR and MASTER_PORT, or "
-           "correct WORLD_SIZE",
+           "{}: {} not come within {}; start all ranks with the same MASTER_ADDR and MASTER_PORT, correct WORLD_SIZE, "
+           "or "
+           "see what the missing ones have said",
            where(), missing(hosts_), seconds_text(point_.patience));
   } catch (const Error& error) {
     put_text(verdict.refusal, error.what());
@@ -118,7 +130,14 @@ void Session::admit() {
 void Session::join() {
   constexpr std::chrono::seconds kMore{5};  // for the verdict to arrive of those who were not there in time
   std::string reason;
-  others_.push_back(connect_to(point_.address, point_.port, Clock::now() + point_.patience, reason));
+  const Deadline last = Clock::now() + point_.patience;
+  others_.push_back(connect_to(point_.address, point_.port, std::min(last, Clock::now() + point_.late), reason));
+  if (!others_[0] && Clock::now() < last) {
+    if (point_.on_waiting)
+      point_.on_waiting(fmt::format("{}: rank 0 is not there yet ({}); waiting up to {}", where(), reason,
+                                    seconds_text(point_.patience)));
+    others_[0] = connect_to(point_.address, point_.port, last, reason);
+  }
   if (!others_[0])
     fail(ErrorKind::peer, "{}: nobody is there after {} ({}); start rank 0, or correct MASTER_ADDR and MASTER_PORT",
          where(), seconds_text(point_.patience), reason);

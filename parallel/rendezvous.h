@@ -27,10 +27,12 @@ struct Peer;
 
 struct MeetingPoint {
   int rank = 0, size = 1;
-  std::string address = {};                                       // of rank 0: a name, IPv4 or IPv6
-  int port = 0;                                                   // on rank 0 alone, 0 chooses a free one
-  std::chrono::milliseconds patience = std::chrono::seconds(60);  // until all have to have come
-  std::function<void(int port)> on_listening = {};                // called by rank 0, with the port it listens at
+  std::string address = {};  // of rank 0: a name, IPv4 or IPv6
+  int port = 0;              // on rank 0 alone, 0 chooses a free one
+  // Until all have to have come, and until it is told who has not.
+  std::chrono::milliseconds patience = std::chrono::seconds(60), late = std::chrono::seconds(10);
+  std::function<void(int port)> on_listening = {};          // called by rank 0, with the port it listens at
+  std::function<void(const std::string&)> on_waiting = {};  // called once, when somebody is late, with who it is
 };
 
 class Session {

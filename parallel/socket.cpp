@@ -38,6 +38,11 @@ Addresses resolve(const std::string& host, int port, int& status) {
   return Addresses(status == 0 ? list : nullptr);
 }
 
+[[noreturn]] void fail_to_find(const std::string& host, int status) {
+  fail(ErrorKind::usage, "rendezvous: '{}' is no host that can be found ({}); correct MASTER_ADDR", host,
+       gai_strerror(status));
+}
+
 // Binds and listens, or leaves the reason in errno.
 Socket try_to_listen(const sockaddr* address, socklen_t length) {
   constexpr int kWaiting = 1024;
@@ -120,7 +125,9 @@ Socket listen_on(int port) {
     socket = try_to_listen(reinterpret_cast<const sockaddr*>(&four), sizeof four);
   if (socket) return socket;
   if (errno == EADDRINUSE)
-    fail(ErrorKind::usage, "rendezvous: port {} of this host is in use; choose another MASTER_PORT, or end who has it",
+    fail(ErrorKind::usage,
+         "rendezvous: port {} of this host is in use (by another rank 0?); choose another MASTER_PORT, or end who has "
+         "it",
          port);
   fail(ErrorKind::usage, "rendezvous: port {} of this host: {}; choose another MASTER_PORT", port,
        std::strerror(errno));
@@ -140,15 +147,19 @@ Socket accept_from(const Socket& listener) {
   return socket;
 }
 
+void check_host(const std::string& host, int port) {
+  int status = 0;
+  resolve(host, port, status);
+  if (status != 0 && status != EAI_AGAIN) fail_to_find(host, status);
+}
+
 Socket connect_to(const std::string& host, int port, Deadline deadline, std::string& reason) {
   constexpr std::chrono::milliseconds kShortest{20}, kLongest{500};
   auto pause = kShortest;
   while (true) {
     int status = 0;
     const Addresses addresses = resolve(host, port, status);
-    if (status != 0 && (status != EAI_AGAIN || Clock::now() > deadline))
-      fail(ErrorKind::usage, "rendezvous: '{}' is no host that can be found ({}); correct MASTER_ADDR", host,
-           gai_strerror(status));
+    if (status != 0 && (status != EAI_AGAIN || Clock::now() > deadline)) fail_to_find(host, status);
     reason = "it has no address yet";
     for (const addrinfo* each = addresses.get(); each != nullptr; each = each->ai_next) {
       if (Socket socket = try_to_connect(*each, deadline, reason)) return socket;

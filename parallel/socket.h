@@ -38,6 +38,9 @@ int port_of(const Socket& listener);
 // The next connection, or none when nobody waits for one.
 Socket accept_from(const Socket& listener);
 
+// Throws Error(usage) for a host that cannot be found.
+void check_host(const std::string& host, int port);
+
 // Tries again until somebody listens there; none, and the reason, at the deadline. Throws Error(usage) when the host has no
 // address.
 Socket connect_to(const std::string& host, int port, Deadline deadline, std::string& reason);

@@ -14,7 +14,7 @@ namespace {
 
 void check_device(int device) {
   const std::string reason = unavailable();
-  if (!reason.empty()) fail(ErrorKind::device, "cuda:{}: {}; --device cpu trains without", device, reason);
+  if (!reason.empty()) fail(ErrorKind::device, "cuda: {}; --device cpu trains without", reason);
   const int count = device_count();
   if (device < 0 || device >= count)
     fail(ErrorKind::device, "cuda:{}: there is no such device; this machine has cuda:0{}", device,

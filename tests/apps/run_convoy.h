@@ -47,6 +47,7 @@ class Process {
           const std::map<std::string, std::string>& environment = {}, const char* program = kConvoy);
   ~Process();  // kills it if it still runs
   void send(int signal);
+  pid_t id() const { return id_; }
   Outcome wait();
 
  private:

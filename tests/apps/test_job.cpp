@@ -1,8 +1,10 @@
 // A job of several ranks ends as a whole: one line that says why, a code that is not 0, and nothing left running.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
+
 #include <fstream>
 #include <regex>
 
@@ -103,6 +105,34 @@ TEST_F(JobRanks, first_interrupt_stops_all_ranks_after_the_same_step) {
   EXPECT_EQ(outcome.error, "stopping after this step; Ctrl-C again stops now\n");
   EXPECT_EQ(read_events(folder_ / "run").back().at("event"), "interrupted");
   EXPECT_TRUE(fs::exists(folder_ / "weights.safetensors"));
+}
+
+// Wherever in its start the job is.
+TEST_F(JobRanks, an_early_interrupt_ends_the_job) {
+  for (int i = 1; i <= 8; ++i) {
+    job_ = std::make_unique<Process>(
+        folder_, small_training({"--strategy", "ddp", "--ranks", "2", "--epochs", "100000", "--save", "weights"}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(60 * i));
+    job_->send(SIGINT);
+    const Outcome outcome = end();
+    EXPECT_EQ(outcome.exit_code, 130);
+    const bool told = fs::exists(folder_ / "weights") ||
+                      outcome.error.find("interrupted before") != std::string::npos ||
+                      outcome.error.empty();  // before the launcher was ready for it
+    EXPECT_TRUE(told) << outcome.error;
+    fs::remove(folder_ / "weights");
+  }
+}
+
+TEST_F(JobRanks, a_killed_mpirun_is_not_taken_for_a_rank) {
+  start();
+  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", job_->id()));
+  pid_t mpirun = -1;
+  children >> mpirun;
+  kill(mpirun, SIGKILL);
+  const Outcome outcome = end();
+  EXPECT_EQ(outcome.exit_code, 7);
+  EXPECT_EQ(outcome.error, "convoy: mpirun was killed by signal 9 (Killed); all ranks were ended\n");
 }
 
 TEST_F(JobRanks, a_killed_launcher_takes_its_ranks_with_it) {

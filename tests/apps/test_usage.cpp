@@ -162,6 +162,7 @@ TEST(usage, numbers_that_make_no_sense_are_refused) {
            {{"train", "--momentum", "1"}, 2, "--momentum: 1 is not in [0, 1)"},
            {{"train", "--label-smoothing", "-0.1"}, 2, "--label-smoothing: -0.1 is not in [0, 1)"},
            {{"train", "--weight-decay", "-1"}, 2, "--weight-decay: -1 is not"},
+           {{"train", "--bucket-mb", "1e30"}, 2, "--bucket-mb: 1e30 is not from 0.001 to 65536"},
            {{"train", "--step-factor", "0"}, 2, "--step-factor: 0 is not"},
            {{"train", "--augment", "yes"}, 2, "--augment: 'yes' is neither on nor off"},
        }) {
@@ -246,6 +247,8 @@ TEST(usage, outputs_that_cannot_be_written_are_told_before_training_with_exit_co
            {small_training({"--save", "/dev/null"}), 5, "not an ordinary file"},
            {small_training({"--save", std::string(300, 'w')}), 5, "File name too long"},
            {small_training({"--save", "run", "--run", "./run"}), 5, "is the folder of --run"},
+           {small_training({"--save", "both", "--trace", "./both", "--strategy", "replicated"}), 2,
+            "--save and --trace: both name both"},
            {small_training({"--save", "run/config.json", "--run", "run"}), 5, "the run itself writes this file"},
            {small_training({"--run", "/proc/run"}), 5, "/proc/run"},
            {small_training({"--run", "/dev/null"}), 5, "is not a folder"},
@@ -266,6 +269,17 @@ TEST(UsageRanks, outputs_that_cannot_be_written_are_told_before_ranks_are_starte
     expect_refused({small_training({"--strategy", "ddp", "--ranks", "2", option, value}), 5, told}, no_mpirun);
   expect_refused({small_training({"--strategy", "ddp", "--ranks", "2", "--save", "weights"}), 2, "mpirun: not found"},
                  no_mpirun);
+}
+
+TEST(usage, a_closed_standard_output_is_told_and_nothing_of_it_gets_into_a_file) {
+  const TemporaryFolder folder;
+  const std::filesystem::path script = folder / "closed.sh";
+  std::ofstream(script) << "#!/bin/sh\nexec " << kConvoy << " \"$@\" >&-\n";
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  const Outcome outcome = run_convoy(folder, small_training({"--run", "run"}), {}, script.c_str());
+  EXPECT_EQ(outcome.exit_code, 5);
+  EXPECT_EQ(outcome.error, "convoy: standard output: cannot be written: Bad file descriptor\n");
+  EXPECT_EQ(read_events(folder / "run").back().at("event"), "summary");
 }
 
 TEST(usage, an_unknown_instruction_set_is_a_device_error) {

@@ -52,23 +52,43 @@ TEST(RendezvousParallel, a_rank_of_a_job_of_another_size_ends_the_job) {
 }
 
 TEST(RendezvousParallel, who_is_missing_at_the_deadline_is_named_to_all) {
-  expect_all_told(
-      errors_of({{0, 4}, {2, 4}}, milliseconds(600)),
-      "ranks 1, 3 have not come within 0.6 s; start all ranks with the same MASTER_ADDR and MASTER_PORT, or "
-      "correct WORLD_SIZE");
+  expect_all_told(errors_of({{0, 4}, {2, 4}}, milliseconds(600)),
+                  "ranks 1, 3 have not come within 0.6 s; start all ranks with the same MASTER_ADDR and MASTER_PORT, "
+                  "correct WORLD_SIZE, or see what the missing ones have said");
   expect_all_told(errors_of({{0, 2}}, milliseconds(100)), "rank 1 has not come within 0.1 s; .*");
 }
 
-TEST(RendezvousParallel, rank_0_may_come_last) {
+TEST(RendezvousParallel, rank_0_may_come_last_and_whoever_waits_says_so_once) {
   const int port = tcp::port_of(tcp::listen_on(0));  // free a moment ago
-  std::thread first([&] {
-    tcp::Session session({.rank = 1, .size = 2, .address = "localhost", .port = port});
+  std::string told_by_1, told_by_0;
+  std::thread others([&] {
+    tcp::Session session({.rank = 1,
+                          .size = 3,
+                          .address = "localhost",
+                          .port = port,
+                          .late = milliseconds(100),
+                          .on_waiting = [&](const std::string& text) { told_by_1 += text + "\n"; }});
     session.open_transport();
   });
   std::this_thread::sleep_for(milliseconds(300));
-  tcp::Session session({.rank = 0, .size = 2, .address = "localhost", .port = port});
+  std::thread last([&] {
+    std::this_thread::sleep_for(milliseconds(300));
+    tcp::Session session({.rank = 2, .size = 3, .address = "localhost", .port = port});
+    session.open_transport();
+  });
+  tcp::Session session({.rank = 0,
+                        .size = 3,
+                        .address = "localhost",
+                        .port = port,
+                        .late = milliseconds(100),
+                        .on_waiting = [&](const std::string& text) { told_by_0 += text + "\n"; }});
   session.open_transport();
-  first.join();
+  others.join();
+  last.join();
+  const std::string where = fmt::format("rendezvous at localhost:{}: ", port);
+  EXPECT_EQ(told_by_1, where + "rank 0 is not there yet (Connection refused); waiting up to 60 s\n");
+  EXPECT_TRUE(told_by_0.starts_with(where + "rank")) << told_by_0;
+  EXPECT_TRUE(told_by_0.ends_with("not come yet; waiting up to 60 s\n")) << told_by_0;
 }
 
 TEST(RendezvousParallel, nobody_there_or_no_such_host_is_told_with_the_cure) {
@@ -84,15 +104,20 @@ TEST(RendezvousParallel, nobody_there_or_no_such_host_is_told_with_the_cure) {
   const std::string unknown = error_of([&] { join("no-such-host.invalid"); }, ErrorKind::usage);
   EXPECT_TRUE(unknown.starts_with("rendezvous: 'no-such-host.invalid' is no host that can be found (")) << unknown;
   EXPECT_TRUE(unknown.ends_with("; correct MASTER_ADDR")) << unknown;
+  EXPECT_EQ(
+      error_of([&] { tcp::Session session({.rank = 0, .size = 2, .address = "no-such-host.invalid", .port = port}); },
+               ErrorKind::usage),
+      unknown);
 }
 
 TEST(RendezvousParallel, a_port_in_use_is_told_with_the_cure) {
   const tcp::Socket taken = tcp::listen_on(0);
   const int port = tcp::port_of(taken);
-  EXPECT_EQ(
-      error_of([&] { tcp::Session session({.rank = 0, .size = 2, .address = "localhost", .port = port}); },
-               ErrorKind::usage),
-      fmt::format("rendezvous: port {} of this host is in use; choose another MASTER_PORT, or end who has it", port));
+  EXPECT_EQ(error_of([&] { tcp::Session session({.rank = 0, .size = 2, .address = "localhost", .port = port}); },
+                     ErrorKind::usage),
+            fmt::format("rendezvous: port {} of this host is in use (by another rank 0?); choose another MASTER_PORT, "
+                        "or end who has it",
+                        port));
 }
 
 TEST(RendezvousParallel, one_who_answers_like_no_rank_0_is_not_waited_for) {
