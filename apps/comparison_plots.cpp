@@ -228,7 +228,7 @@ std::string shares_script(const std::vector<Measured>& rows) {
   }
   return data + fmt::format("$names << EOD\n{}EOD\n", names) + bar_axes(rows.size()) +
          "set xlabel \"share of the training time of rank 0, in percent\"\nset xrange [0:100]\n"
-         "set key at screen 0.5, screen 0.98 center top horizontal Left reverse samplen 1\nset tmargin 4.7\n"
+         "set key at screen 0.5, screen 0.91 center top horizontal Left reverse samplen 1\nset tmargin 7\n"
          "plot $names using (-1):1:ytic(2) with points pointtype 0 notitle" +
          parts + "\n";
 }
@@ -241,7 +241,10 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
     const std::vector<Measured> rows = measured(comparison, summary);
     if (rows.empty()) continue;
     const std::string& label = comparison.plan.models[summary.model].label;
-    const std::string title = fmt::format("set title \"{}\"\n", quoted(heading(comparison, summary)));
+    // In the middle of the picture, which is not that of the plot.
+    const std::string title =
+        fmt::format("set label 99 \"{}\" at screen 0.5, screen 0.96 center font \",12\"\nset tmargin 3\n",
+                    quoted(heading(comparison, summary)));
     const auto add = [&](const char* name, const std::string& caption, const std::string& script) {
       plots.push_back({fmt::format("{}-{}", name, label), caption, summary.model, title + script});
     };
