@@ -71,6 +71,17 @@ TEST(strategies, tree_gives_the_same_bits_for_any_threads_and_replicas) {
   for (const char* replicas : {"2", "4"}) expect_same_bits({"--strategy", "replicated", "--replicas", replicas});
 }
 
+// Running statistics, too, which evaluation sees.
+TEST(strategies, replicas_begin_with_what_init_says) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_convoy(folder, small_training({"--model", kRichModel, "--save", "start"})).exit_code, 0);
+  const std::string start = (folder / "start").string();
+  const Result serial = train({"--init", start, "--reduce", "tree"});
+  const Result replicated = train({"--init", start, "--reduce", "tree", "--strategy", "replicated", "--replicas", "4"});
+  EXPECT_EQ(replicated.lines, serial.lines);
+  EXPECT_TRUE(replicated.weights == serial.weights);
+}
+
 TEST(strategies, replicated_around_the_ring_is_serial_up_to_rounding) {
   expect_near_serial(train({"--strategy", "replicated", "--replicas", "3"}));
 }

@@ -92,6 +92,24 @@ TEST_F(TcpJob, trains_to_the_bits_of_one_process) {
   expect_equal(2);
 }
 
+// Weights and running statistics: each host has a file of its own, and rank 0's is the one that counts.
+TEST_F(TcpJob, begins_with_what_rank_0_has_read) {
+  const TemporaryFolder serial;
+  const auto make = [&](const char* name, const char* seed) {
+    EXPECT_EQ(run_convoy(serial, small_training({"--model", kModel, "--save", name, "--seed", seed})).exit_code, 0);
+    return (serial / name).string();
+  };
+  const std::string files[] = {make("first", "5"), make("second", "6")};
+  EXPECT_EQ(run_convoy(serial, training({"--init", files[0]})).exit_code, 0);
+  start(2, {"--strategy", "ddp"}, [&](int rank) { return Arguments{"--init", files[rank]}; });
+  for (const int rank : {0, 1}) EXPECT_EQ(end(rank).exit_code, 0);
+  EXPECT_TRUE(read_text(folder(0) / "weights") == read_text(serial / "weights"));
+  const auto loss = [](const TemporaryFolder& of) {
+    return read_events(of / "run", "epoch").at(0).at("validation_loss");
+  };
+  EXPECT_EQ(loss(folder(0)), loss(serial));
+}
+
 TEST_F(TcpJob, of_three_ranks_goes_around_the_ring) {
   const auto first_loss = [](const TemporaryFolder& of) {
     return read_events(of / "run", "step").at(0).at("loss").get<double>();
