@@ -19,7 +19,8 @@ int64_t count_correct(const Tensor& logits, const Tensor& labels) {
 }
 
 std::optional<Evaluation> evaluate(Module& net, const Dataset& dataset, int64_t batch, int workers,
-                                   const std::function<bool()>& stop_requested) {
+                                   const std::function<bool()>& stop_requested,
+                                   const std::function<void(const Tensor&, const Tensor&)>& on_batch) {
   CHECK(dataset.size() > 0, "evaluate: the data set is empty");
   const NoGrad no_grad;
   net.set_training(false);
@@ -37,6 +38,7 @@ std::optional<Evaluation> evaluate(Module& net, const Dataset& dataset, int64_t 
     }
     loss_sum += static_cast<double>(loss) * static_cast<double>(next->labels.size(0));
     correct += count_correct(logits.value(), next->labels);
+    on_batch(logits.value(), next->labels);
   }
   const double size = static_cast<double>(dataset.size());
   return Evaluation{.loss = loss_sum / size, .accuracy = 100.0 * static_cast<double>(correct) / size};

@@ -274,12 +274,20 @@ std::vector<OptionRow> build_comparison_table() {
       count("--repeats", comparison, &S::repeats, 1, 1000,
             "rounds, each of which runs every configuration once; without it 3"),
       flag("--quick", comparison, &S::quick,
-           "a run of a minute or a few: workers 1,2, 2 repeats, 1 epoch of 2,048 images, 1,000 more to validate; options that you "
+           "a run of a minute or a few: workers 1,2, 2 repeats, 1 epoch of 2,048 images, 1,000 more to validate; "
+           "options that you "
            "give overrule these"),
   };
 }
 
 }  // namespace
+
+std::span<const OptionRow> evaluation_option_table() {
+  static const std::vector<OptionRow> table = {
+      path("--logits", "FILE", "Output", &Settings::logits,
+           "write the logits here, [images, classes] in the order of the images (f32; numpy's .npy)")};
+  return table;
+}
 
 std::span<const OptionRow> comparison_option_table() {
   static const std::vector<OptionRow> table = build_comparison_table();
@@ -292,7 +300,8 @@ std::span<const OptionRow> option_table() {
 }
 
 const OptionRow& find_option(const std::string& name) {
-  for (const std::span<const OptionRow> table : {option_table(), comparison_option_table()}) {
+  for (const std::span<const OptionRow> table :
+       {option_table(), comparison_option_table(), evaluation_option_table()}) {
     for (const OptionRow& row : table) {
       if (row.name == name) return row;
     }

@@ -33,6 +33,7 @@ std::string choices(const Table& table) {
 
 std::span<const OptionRow> option_table();             // of a training
 std::span<const OptionRow> comparison_option_table();  // of a comparison alone
+std::span<const OptionRow> evaluation_option_table();  // of an evaluation alone
 const OptionRow& find_option(const std::string& name);
 
 }  // namespace convoy

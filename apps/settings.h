@@ -48,6 +48,8 @@ struct Settings {
   int64_t log_every = 50;  // steps
   std::filesystem::path run, init, save, trace;
 
+  std::filesystem::path logits;  // of `convoy eval` alone; empty: not given
+
   // Of `convoy compare` alone; empty or 0: not given.
   std::vector<std::string> strategies, models;
   std::vector<int> workers_list;
