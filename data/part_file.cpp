@@ -24,7 +24,11 @@ PartFile::PartFile(std::filesystem::path target)
 }
 
 PartFile::~PartFile() {
-  if (descriptor_ >= 0) close(descriptor_);
+  close(descriptor_);
+  if (bytes_ > 0) return;
+  std::error_code ignored;
+  std::filesystem::remove(path_, ignored);
+  std::filesystem::remove(source_, ignored);
 }
 
 void PartFile::fail_to_write(int error) const {
@@ -70,6 +74,7 @@ void PartFile::finish() {
   if (fsync(descriptor_) != 0) fail_to_write(errno);
   set_aside(target_);
   if (rename(path_.c_str(), target_.c_str()) != 0) fail_to_write(errno);
+  bytes_ = 0;
   std::error_code ignored;
   std::filesystem::remove(source_, ignored);
   sync_folder(target_.parent_path());

@@ -13,7 +13,7 @@ class PartFile {
  public:
   // Goes on with what is there of `target`, or begins. Here and below: throws Error(io) when it cannot be written.
   explicit PartFile(std::filesystem::path target);
-  ~PartFile();  // what has arrived stays
+  ~PartFile();  // what has arrived stays; an empty one does not
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;
 
@@ -29,7 +29,7 @@ class PartFile {
   std::string validator_of(const std::string& url) const;
 
   // Complete: becomes `target`: fsync, rename, fsync of the folder. An older `target` is kept as `<name>.old`.
-  void finish();
+  void finish();  // the last call
 
  private:
   [[noreturn]] void fail_to_write(int error) const;
