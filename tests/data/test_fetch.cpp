@@ -195,6 +195,7 @@ TEST_F(Fetch, a_disk_that_fills_up_meanwhile_is_told_and_the_part_kept) {
   speed_ = 200'000;
   const std::string message = error_of([&] { fetch(one, folder_, watch); }, ErrorKind::io);
   EXPECT_TRUE(contains(message, {"two.bin.part: cannot be written: No space left", "free some space and fetch again"}));
+  EXPECT_TRUE(message.starts_with(folder_.string())) << "no mirror is to blame: " << message;
   EXPECT_FALSE(std::filesystem::exists(folder_ / "two.bin"));
   EXPECT_TRUE(contains(error(two, ErrorKind::io), {"MB are free, pair needs 0."}));
   std::filesystem::remove(folder_ / "else");
