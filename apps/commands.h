@@ -11,6 +11,8 @@ int run_compare(const GivenOptions& given);
 int run_eval(const GivenOptions& given);
 int run_summary(const GivenOptions& given);
 int run_info(const GivenOptions& given);
+int run_data_fetch(const GivenOptions& given);
 int run_data_list(const GivenOptions& given);
+int run_data_verify(const GivenOptions& given);
 
 }  // namespace convoy

@@ -3,6 +3,7 @@
 
 #include "apps/commands.h"
 #include "apps/machine.h"
+#include "data/download.h"
 #include "parallel/mpi.h"
 #include "parallel/nccl.h"
 #include "tensor/cuda/cuda.h"
@@ -30,8 +31,9 @@ int run_info(const GivenOptions&) {
                gpu.multiprocessors, static_cast<double>(gpu.bytes_free) / (1 << 30),
                static_cast<double>(gpu.bytes_total) / (1 << 30));
   }
-  fmt::print("parts    cpu: yes, cuda: {}, mpi: {}, nccl: {}\n", cuda::built() ? "yes" : "no",
-             mpi::built() ? mpi::library() : "no", nccl::built() ? nccl::library() : "no");
+  fmt::print("parts    cpu: yes, cuda: {}, mpi: {}, nccl: {}, downloads: {}\n", cuda::built() ? "yes" : "no",
+             mpi::built() ? mpi::library() : "no", nccl::built() ? nccl::library() : "no",
+             download::built() ? download::library() : "no");
   return 0;
 }
 

@@ -3,18 +3,20 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <initializer_list>
 
 namespace convoy {
 namespace {
 
 volatile sig_atomic_t noted_signal = 0;
+constexpr const char* kAfterThisStep = "stopping after this step; Ctrl-C again stops now\n";
+const char* volatile told = kAfterThisStep;
 
 void note_signal(int number) {
   if (noted_signal != 0) _exit(128 + number);
   noted_signal = number;
-  constexpr char kTold[] = "stopping after this step; Ctrl-C again stops now\n";
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kTold, sizeof kTold - 1);
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, told, strlen(told));
 }
 
 void note_quietly(int number) { noted_signal = number; }
@@ -39,6 +41,10 @@ void set_handlers(bool rank_of_a_job, void (*handler)(int)) {
 
 InterruptGuard::InterruptGuard(bool rank_of_a_job) : rank_of_a_job_(rank_of_a_job) {
   set_handlers(rank_of_a_job, rank_of_a_job ? note_quietly : note_signal);
+}
+InterruptGuard::InterruptGuard(const char* text) : rank_of_a_job_(false) {
+  told = text;
+  set_handlers(false, note_signal);
 }
 InterruptGuard::~InterruptGuard() { set_handlers(rank_of_a_job_, SIG_DFL); }
 int InterruptGuard::signal() const { return noted_signal; }

@@ -9,6 +9,7 @@ namespace convoy {
 class InterruptGuard {
  public:
   explicit InterruptGuard(bool rank_of_a_job = false);
+  explicit InterruptGuard(const char* told);  // what the first signal is answered with; a literal
   ~InterruptGuard();
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;

@@ -17,6 +17,13 @@ inline std::string grouped(int64_t number) {
   return text;
 }
 
+// A duration: 65.2 -> "1:05", 3661 -> "1:01:01"
+inline std::string clock_text(double seconds) {
+  const int64_t all = static_cast<int64_t>(seconds + 0.5);
+  if (all >= 3600) return fmt::format("{}:{:02}:{:02}", all / 3600, all / 60 % 60, all % 60);
+  return fmt::format("{}:{:02}", all / 60, all % 60);
+}
+
 // A loss that is not finite: "nan" whatever the sign of the NaN, "inf" or "-inf".
 inline std::string nonfinite_text(float number) { return std::isnan(number) ? "nan" : fmt::format("{}", number); }
 

@@ -280,12 +280,37 @@ std::vector<OptionRow> build_comparison_table() {
   };
 }
 
+// A folder, whose files' names are put behind it.
+void check_mirror(const std::string& url) {
+  const bool http = url.starts_with("http://") || url.starts_with("https://");
+  const bool clean = std::ranges::none_of(url, [](unsigned char c) { return c <= ' ' || c == '?' || c == '#'; });
+  CHECK(http && clean && url.ends_with("/"),
+        "--mirror: '{}' is not the URL of a folder, like https://example.org/mnist/ with a slash at its end", url);
+}
+
+std::vector<OptionRow> build_data_table() {
+  using S = Settings;
+  return {
+      name_of(
+          "NAME", "DATASET", "Positionals", &S::dataset, [](const std::string& name) { find_dataset_row(name); },
+          "mnist, cifar10 or fashion-mnist"),
+      name_of("--mirror", "URL", "Data", &S::mirror, check_mirror,
+              "the only folder to download from, where the files have their usual names; else the mirrors that Convoy "
+              "knows"),
+  };
+}
+
 }  // namespace
 
 std::span<const OptionRow> evaluation_option_table() {
   static const std::vector<OptionRow> table = {
       path("--logits", "FILE", "Output", &Settings::logits,
            "write the logits here, [images, classes] in the order of the images (f32; numpy's .npy)")};
+  return table;
+}
+
+std::span<const OptionRow> data_option_table() {
+  static const std::vector<OptionRow> table = build_data_table();
   return table;
 }
 
@@ -301,12 +326,18 @@ std::span<const OptionRow> option_table() {
 
 const OptionRow& find_option(const std::string& name) {
   for (const std::span<const OptionRow> table :
-       {option_table(), comparison_option_table(), evaluation_option_table()}) {
+       {option_table(), comparison_option_table(), evaluation_option_table(), data_option_table()}) {
     for (const OptionRow& row : table) {
       if (row.name == name) return row;
     }
   }
   fail(ErrorKind::internal, "option table: no row '{}'", name);
+}
+
+Settings as_given(const GivenOptions& given) {
+  Settings settings;
+  for (const auto& [name, text] : given) find_option(name).set(settings, text);
+  return settings;
 }
 
 }  // namespace convoy

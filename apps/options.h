@@ -14,7 +14,7 @@
 namespace convoy {
 
 struct OptionRow {
-  std::string name;   // "--batch"
+  std::string name;   // "--batch"; without dashes: that of an argument that stands by itself
   std::string value;  // what stands for the value in the help: "N", "on|off"; empty for an option without a value
   std::string group;  // heading in the help
   std::string help;
@@ -27,13 +27,17 @@ struct OptionRow {
 template <class Table>
 std::string choices(const Table& table) {
   std::string text;
-  for (const auto& row : table) text += fmt::format("\n  {:<11} {}", row.name, row.help);
+  for (const auto& row : table) text += fmt::format("\n  {:<14} {}", row.name, row.help);
   return text;
 }
 
 std::span<const OptionRow> option_table();             // of a training
 std::span<const OptionRow> comparison_option_table();  // of a comparison alone
 std::span<const OptionRow> evaluation_option_table();  // of an evaluation alone
+std::span<const OptionRow> data_option_table();        // of the commands of the group data alone
 const OptionRow& find_option(const std::string& name);
+
+// The defaults, and what was given; unlike resolve() nothing that follows from it.
+Settings as_given(const GivenOptions& given);
 
 }  // namespace convoy

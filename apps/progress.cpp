@@ -7,18 +7,14 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/number_text.h"
+
 namespace convoy {
 namespace {
 
 constexpr auto kRepaintEvery = std::chrono::milliseconds(100);
 constexpr auto kPlainLineEvery = std::chrono::seconds(10);
 constexpr int64_t kLongestBar = 30, kShortestBar = 6;
-
-std::string clock_text(double seconds) {
-  const int64_t all = static_cast<int64_t>(seconds + 0.5);
-  if (all >= 3600) return fmt::format("{}:{:02}:{:02}", all / 3600, all / 60 % 60, all % 60);
-  return fmt::format("{}:{:02}", all / 60, all % 60);
-}
 
 std::string repeat(std::string_view piece, int64_t times) {
   std::string text;

@@ -16,6 +16,8 @@ constexpr Recipe kRecipes[] = {
      "--epochs 5 --batch 64 --optimizer sgd --momentum 0.9 --weight-decay 5e-4 --lr 0.05 --schedule one-cycle "
      "--augment on",
      "SGD with momentum, a short run"},
+    {"fashion-mnist", "lenet5", "--epochs 5 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off",
+     "as for mnist"},
     {"synthetic", "lenet5", "--epochs 1 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off",
      "a first run"},
 };

@@ -55,6 +55,8 @@ struct Settings {
   std::vector<int> workers_list;
   int64_t repeats = 0;
   bool quick = false;
+
+  std::string mirror;  // of `convoy data fetch` alone
 };
 
 // Defaults (options.cpp), then the recipe (recipes.cpp), then `given`. Without a --dataset that is MNIST when

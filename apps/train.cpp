@@ -33,8 +33,10 @@ void print_how_to_get_mnist() {
   fmt::print("MNIST was not found: training on synthetic digits instead.\n");
   for (const std::filesystem::path& place : places_to_search({}, mnist.folder))
     fmt::print("  searched: {}\n", place.string());
-  fmt::print("  To train on MNIST, put these into a folder and name it with --data or $CONVOY_DATA:\n  {}\n",
-             mnist.files);
+  fmt::print(
+      "  To train on MNIST, download it with `convoy data fetch mnist`; or put these into a folder and name it with\n"
+      "  --data or $CONVOY_DATA: {}\n",
+      mnist.files);
 }
 
 ImageExtent extent_of(const Dataset& dataset) {

@@ -39,12 +39,13 @@ std::vector<std::string> batch_names() {
   return names;
 }
 
+BatchFile read_batch(const fs::path& path) {
+  return {path.string(), GzipReader(path).read_up_to(kMaxRecords * kRecord + 1)};
+}
+
 BatchFiles read_folder(const fs::path& folder) {
   BatchFiles files;
-  for (const std::string& name : batch_names()) {
-    const fs::path path = folder / name;
-    if (is_file(path)) files[name] = {path.string(), GzipReader(path).read_up_to(kMaxRecords * kRecord + 1)};
-  }
+  for (const fs::path& path : cifar10_files_in(folder)) files[path.filename().string()] = read_batch(path);
   return files;
 }
 
@@ -126,6 +127,27 @@ fs::path find_cifar10(const fs::path& data) {
   return {};
 }
 
+std::vector<fs::path> cifar10_files_in(const fs::path& found) {
+  if (is_file(found)) return {found};
+  std::vector<fs::path> files;
+  for (const std::string& name : batch_names()) {
+    if (is_file(found / name)) files.push_back(found / name);
+  }
+  return files;
+}
+
+std::string describe_cifar10_file(const fs::path& path) {
+  const std::vector<std::string> names = batch_names();
+  const bool batch = std::ranges::find(names, path.filename().string()) != names.end();
+  const BatchFiles files = batch ? BatchFiles{{"", read_batch(path)}} : read_archive(path);
+  int64_t records = 0;
+  for (const auto& [name, file] : files) {
+    check(file);
+    records += file.records();
+  }
+  return fmt::format("{} records", records);
+}
+
 DatasetSplits load_cifar10(const fs::path& found, uint64_t) {
   const BatchFiles files = is_file(found) ? read_archive(found) : read_folder(found);
   DatasetSplits splits;
@@ -145,9 +167,11 @@ DatasetSplits load_cifar10(const fs::path& found, uint64_t) {
     }
     if (name != kTestFile) train.push_back(&file);
   }
-  if (!files.contains(kTestFile)) fail(ErrorKind::data, "{}: {} is missing", found.string(), kTestFile);
+  if (!files.contains(kTestFile))
+    fail(ErrorKind::data, "{}: {} is missing; `convoy data fetch cifar10` downloads it", found.string(), kTestFile);
   if (train.empty())
-    fail(ErrorKind::data, "{}: data_batch_1.bin to data_batch_5.bin are all missing; at least one is needed",
+    fail(ErrorKind::data,
+         "{}: data_batch_1.bin to data_batch_5.bin are all missing; `convoy data fetch cifar10` downloads them",
          found.string());
   for (const std::string& name : missing) {
     splits.warnings.push_back(fmt::format("{}: {} is missing, training on the other files", found.string(), name));

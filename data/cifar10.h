@@ -12,6 +12,12 @@ constexpr const char* kCifar10Folder = "cifar-10-batches-bin";
 // folder with .bin files wins over an archive.
 std::filesystem::path find_cifar10(const std::filesystem::path& data);
 
+// What load_cifar10() would read: the archive `found`, or those of the .bin files that are in the folder.
+std::vector<std::filesystem::path> cifar10_files_in(const std::filesystem::path& found);
+
+// What one of these holds: "10000 records". Throws Error(data) when it is damaged.
+std::string describe_cifar10_file(const std::filesystem::path& file);
+
 // Reads data_batch_1.bin to data_batch_5.bin, of which some may be missing, and test_batch.bin from a folder
 // or a .tar.gz. A file is a whole number of records of 1 label byte and 3 x 32 x 32 planar pixels. Throws
 // Error(data) for anything else. `seed` is not used.

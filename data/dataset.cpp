@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "data/cifar10.h"
+#include "data/fashion_mnist.h"
 #include "data/mnist.h"
+#include "data/mnist_files.h"
 #include "data/places.h"
 #include "data/synthetic.h"
 #include "tensor/find_row.h"
@@ -14,14 +16,20 @@
 namespace convoy {
 namespace {
 
+constexpr const char* kMnistFileNames =
+    "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each plain "
+    "or "
+    ".gz";
+
 constexpr DatasetRow kTable[] = {
     {.name = "mnist",
      .help = "handwritten digits, 28x28 grey, 60000 + 10000 images",
      .folder = kMnistFolder,
-     .files = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
-              "t10k-labels-idx1-ubyte, each plain or .gz",
+     .files = kMnistFileNames,
      .find = find_mnist,
      .load = load_mnist,
+     .files_in = mnist_files_in,
+     .describe = describe_mnist_file,
      .h = 28,
      .w = 28,
      .c = 1,
@@ -35,6 +43,8 @@ constexpr DatasetRow kTable[] = {
      .files = "cifar-10-binary.tar.gz, or its data_batch_1.bin to data_batch_5.bin and test_batch.bin",
      .find = find_cifar10,
      .load = load_cifar10,
+     .files_in = cifar10_files_in,
+     .describe = describe_cifar10_file,
      .h = 32,
      .w = 32,
      .c = 3,
@@ -42,12 +52,29 @@ constexpr DatasetRow kTable[] = {
      .crop_pad = 4,
      .flip = true,
      .augment_by_default = true},
+    {.name = "fashion-mnist",
+     .help = "photographs of clothes, 28x28 grey, 60000 + 10000 images",
+     .folder = kFashionMnistFolder,
+     .files = kMnistFileNames,
+     .find = find_fashion_mnist,
+     .load = load_fashion_mnist,
+     .files_in = mnist_files_in,
+     .describe = describe_mnist_file,
+     .h = 28,
+     .w = 28,
+     .c = 1,
+     .classes = 10,
+     .crop_pad = 2,
+     .flip = true,
+     .augment_by_default = false},
     {.name = "synthetic",
      .help = "digits drawn by code from the seed, 28x28 grey; needs no files",
      .folder = "",
      .files = "",
      .find = [](const std::filesystem::path&) { return std::filesystem::path("built in"); },
      .load = load_synthetic,
+     .files_in = nullptr,
+     .describe = nullptr,
      .h = 28,
      .w = 28,
      .c = 1,
@@ -61,12 +88,12 @@ constexpr DatasetRow kTable[] = {
   std::vector<std::string> places;
   for (const auto& place : places_to_search(data, row.folder)) places.push_back(place.string());
   fail(ErrorKind::data,
-       "{}: not found; searched {}. Put {} into one of these, or name their folder with --data DIR or "
-       "$CONVOY_DATA; --dataset synthetic needs no files",
+       "{}: not found; searched {}. `convoy data fetch {}` downloads it. Or put {} into one of these, or name their "
+       "folder with --data DIR or $CONVOY_DATA; --dataset synthetic needs no files",
        row.name,
        places.empty() ? "nowhere (neither --data, $CONVOY_DATA nor $HOME is set)"
                       : fmt::format("{}", fmt::join(places, ", ")),
-       row.files);
+       row.name, row.files);
 }
 
 }  // namespace
@@ -88,14 +115,18 @@ std::span<const DatasetRow> dataset_table() { return kTable; }
 
 const DatasetRow& find_dataset_row(std::string_view name) { return find_row("dataset", name, kTable); }
 
+std::filesystem::path place_of(const DatasetRow& row, const std::filesystem::path& data) {
+  const std::filesystem::path found = row.find(data);
+  if (found.empty()) fail_not_found(row, data);
+  return found;
+}
+
 DatasetSplits load_dataset(const DatasetRequest& request) {
   const DatasetRow& row = find_dataset_row(request.name);
   CHECK(request.holdout >= 0, "--holdout: {} images, at least 0 are needed", request.holdout);
   CHECK(request.limit >= 0, "--limit: {} images, at least 0 are needed (0: all)", request.limit);
-  const std::filesystem::path found = row.find(request.data);
-  if (found.empty()) fail_not_found(row, request.data);
 
-  DatasetSplits splits = row.load(found, request.seed);
+  DatasetSplits splits = row.load(place_of(row, request.data), request.seed);
   const int64_t size = splits.train.size();
   CHECK(request.holdout < size, "--holdout: {} of {}'s {} training images leave none to train on", request.holdout,
         row.name, size);

@@ -35,7 +35,7 @@ struct DatasetSplits {
 };
 
 struct DatasetRow {
-  const char* name;  // "mnist", "cifar10", "synthetic"
+  const char* name;  // "mnist", "cifar10", "fashion-mnist", "synthetic"
   const char* help;
   const char* folder;  // its usual folder name, "" when it needs no files
   const char* files;   // what to put there, for messages
@@ -44,6 +44,10 @@ struct DatasetRow {
   // folder name> and DIR itself.
   std::filesystem::path (*find)(const std::filesystem::path& data);
   DatasetSplits (*load)(const std::filesystem::path& found, uint64_t seed);
+  // The files that load() would read there, and what one of them holds ("10000 records"); describe() throws Error(data) when it is
+  // damaged. Null when it needs no files.
+  std::vector<std::filesystem::path> (*files_in)(const std::filesystem::path& found);
+  std::string (*describe)(const std::filesystem::path& file);
   int64_t h, w, c;  // of an image
   int classes;
   int crop_pad;  // what --augment on does
@@ -53,6 +57,9 @@ struct DatasetRow {
 
 std::span<const DatasetRow> dataset_table();
 const DatasetRow& find_dataset_row(std::string_view name);  // throws unknown_name
+
+// row.find(), but throws Error(data) with the places searched and the cure when it is not here.
+std::filesystem::path place_of(const DatasetRow& row, const std::filesystem::path& data);
 
 struct DatasetRequest {
   std::string name{};

@@ -1,11 +1,13 @@
 #include "data/sha256.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
+#include <vector>
 
 #include "tensor/error.h"
 
@@ -56,16 +58,26 @@ void add_block(Hash& hash, const char* block) {
 
 }  // namespace
 
-std::string sha256(std::string_view bytes) {
-  Hash hash{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  size_t at = 0;
-  for (; at + kBlock <= bytes.size(); at += kBlock) add_block(hash, bytes.data() + at);
+void Sha256::add(std::string_view bytes) {
+  bytes_ += bytes.size();
+  if (!rest_.empty()) {
+    const size_t fits = std::min(kBlock - rest_.size(), bytes.size());
+    rest_ += bytes.substr(0, fits);
+    bytes.remove_prefix(fits);
+    if (rest_.size() < kBlock) return;
+    add_block(hash_, rest_.data());
+    rest_.clear();
+  }
+  for (; bytes.size() >= kBlock; bytes.remove_prefix(kBlock)) add_block(hash_, bytes.data());
+  rest_ = bytes;
+}
 
+std::string Sha256::digest() const {
   // The rest, a 1 bit, zeros, and the length in bits fill one or two blocks more.
-  std::string end(bytes.substr(at));
-  end += '\x80';
+  Hash hash = hash_;
+  std::string end = rest_ + '\x80';
   while (end.size() % kBlock != kBlock - 8) end += '\0';
-  for (int shift = 56; shift >= 0; shift -= 8) end += static_cast<char>(uint64_t{bytes.size()} * 8 >> shift);
+  for (int shift = 56; shift >= 0; shift -= 8) end += static_cast<char>(bytes_ * 8 >> shift);
   for (size_t i = 0; i < end.size(); i += kBlock) add_block(hash, end.data() + i);
 
   std::string text;
@@ -73,12 +85,22 @@ std::string sha256(std::string_view bytes) {
   return text;
 }
 
+std::string sha256(std::string_view bytes) {
+  Sha256 sum;
+  sum.add(bytes);
+  return sum.digest();
+}
+
 std::string sha256_of_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  Sha256 sum;
+  std::vector<char> piece(1 << 16);
+  // A folder opens, but cannot be read.
+  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())) || file.gcount() > 0)
+    sum.add({piece.data(), static_cast<size_t>(file.gcount())});
   if (!file.is_open() || file.bad())
     fail(ErrorKind::data, "{}: cannot be read: {}", path.string(), std::strerror(errno));
-  return sha256(bytes);
+  return sum.digest();
 }
 
 }  // namespace convoy

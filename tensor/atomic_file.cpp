@@ -49,14 +49,14 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
     unlink(temporary.c_str());
     fail(ErrorKind::io, "{}: cannot be written: {}", path.string(), std::strerror(error));
   }
-  // The new name survives a power cut once the folder is on disk; a file system that cannot sync a folder has
-  // done what it can.
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  const int folder_descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder_descriptor >= 0) {
-    fsync(folder_descriptor);
-    close(folder_descriptor);
-  }
+  sync_folder(path.parent_path());
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  fsync(descriptor);
+  close(descriptor);
 }
 
 }  // namespace convoy

@@ -10,4 +10,7 @@ namespace convoy {
 // Error(io), leaving any old file intact and no temporary one.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+// Makes the names in a folder survive a power cut, as far as its file system can.
+void sync_folder(const std::filesystem::path& folder);
+
 }  // namespace convoy

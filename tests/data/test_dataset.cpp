@@ -5,6 +5,7 @@
 #include <set>
 
 #include "data/places.h"
+#include "data/published_files.h"
 #include "tests/data/files.h"
 
 namespace convoy {
@@ -82,16 +83,20 @@ TEST(Dataset, every_row_of_the_table_is_complete_and_its_name_unique) {
     EXPECT_TRUE(names.insert(row.name).second) << row.name;
     EXPECT_EQ(&find_dataset_row(row.name), &row);
     EXPECT_TRUE(row.help && *row.help && row.folder && row.files && row.find && row.load) << row.name;
+    if (*row.files == 0) continue;
+    EXPECT_TRUE(row.files_in && row.describe) << row.name;
+    EXPECT_EQ(find_publication(row.name).name, row.name);
   }
 }
 
 TEST(Dataset, data_not_found_names_the_places_and_the_cure) {
   const TemporaryFolder folder;
-  for (const char* name : {"mnist", "cifar10"}) {
+  for (const char* name : {"mnist", "cifar10", "fashion-mnist"}) {
     const DatasetRow& row = find_dataset_row(name);
     const std::string error = error_of([&] { load_dataset({.name = name, .data = folder.path()}); });
-    EXPECT_TRUE(contains(error, {std::string(name) + ": not found", (folder.path() / row.folder).string(), row.files,
-                                 "--data", "CONVOY_DATA", "--dataset synthetic"}));
+    EXPECT_TRUE(
+        contains(error, {std::string(name) + ": not found", (folder.path() / row.folder).string(), row.files, "--data",
+                         "CONVOY_DATA", "--dataset synthetic", fmt::format("`convoy data fetch {}`", name)}));
   }
 }
 

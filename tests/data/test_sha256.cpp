@@ -21,6 +21,17 @@ TEST(sha256, pads_lengths_around_a_block) {
   EXPECT_EQ(sha256(std::string(64, 'a')), "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb");
 }
 
+TEST(sha256, pieces_add_up_wherever_they_are_cut) {
+  const std::string bytes(200, 'a');
+  for (size_t cut = 0; cut <= bytes.size(); ++cut) {
+    Sha256 sum;
+    sum.add(std::string_view(bytes).substr(0, cut));
+    sum.add(std::string_view(bytes).substr(cut));
+    ASSERT_EQ(sum.digest(), sha256(bytes)) << cut;
+    ASSERT_EQ(sum.digest(), sha256(bytes)) << "asked twice, after " << cut;
+  }
+}
+
 TEST(sha256, a_file_that_is_not_there_is_told) { EXPECT_THROW(sha256_of_file("nowhere"), Error); }
 
 }  // namespace
