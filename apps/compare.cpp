@@ -19,11 +19,11 @@
 #include "apps/machine.h"
 #include "apps/number_text.h"
 #include "apps/run_folder.h"
-#include "data/sha256.h"
 #include "tensor/atomic_file.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 #include "tensor/seconds_since.h"
+#include "tensor/sha256.h"
 
 namespace convoy {
 namespace {
