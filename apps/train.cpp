@@ -168,7 +168,9 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
   agree(job.others(), [&] {
     if (from == nullptr) return;
     state = state_of(*from);
-    if (job.first()) log->rewind(count_of(*from, "log_bytes"));
+    if (!job.first()) return;
+    log->rewind(count_of(*from, "log_bytes"));
+    CheckpointFolder(log->folder(), settings.keep).remove_unfinished();
   });
   if (job.first()) {
     if (resumed == nullptr && !given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
