@@ -22,9 +22,9 @@ struct EpochSums {
 struct TrainingState {
   int64_t steps = 0, epochs = 0;  // done; begun
   int64_t samples = 0;
-  double seconds = 0;                          // as an epoch's
-  EpochSums epoch = {};                        // of the epoch begun; empty once that is evaluated
-  std::optional<Evaluation> evaluation, best;  // the last one, and the first of the highest accuracy
+  double seconds = 0;                                    // as an epoch's
+  EpochSums epoch = {};                                  // of the epoch begun; empty once that is evaluated
+  std::optional<Evaluation> evaluation = {}, best = {};  // the last one, and the first of the highest accuracy
 
   bool in_epoch() const { return epoch.samples > 0; }  // steps are done that no evaluation has followed yet
 };

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 COMMON = ["--dataset", "synthetic", "--limit", "150", "--holdout", "60", "--epochs", "3", "--batch", "20", "--log-every", "1", "--save", "weights",
-          "--model", "conv 8 3x3 stride 2; bn; relu; dropout 0.2; flatten; linear 32; relu; linear 10"]
+          "--model", "conv 8 3x3 stride 2; bn; relu; dropout 0.2; flatten; linear 256; relu; linear 10"]
 METHODS = {"adam": [], "momentum": ["--optimizer", "sgd", "--momentum", "0.9", "--schedule", "cosine", "--warmup-steps", "5"],
            "replicated": ["--strategy", "replicated", "--replicas", "2"]}
 TIMES = re.compile(r'"(\w*seconds|samples_per_second)":[^,}]*')

@@ -11,7 +11,7 @@ namespace convoy {
 namespace fs = std::filesystem;
 
 TrainingOutcome outcome_of(const TemporaryFolder& folder, const std::string& run, const std::string& weights) {
-  static const std::regex times(R"("(\w*seconds|samples_per_second)":[^,}]*)");
+  static const std::regex times(R"re("(\w*seconds|samples_per_second)":[^,}]*)re");
   return {.weights = read_text(folder / weights),
           .log = std::regex_replace(read_text(folder / run / "metrics.jsonl"), times, "\"$1\":")};
 }
