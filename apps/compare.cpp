@@ -19,11 +19,12 @@
 #include "apps/machine.h"
 #include "apps/number_text.h"
 #include "apps/run_folder.h"
-#include "data/sha256.h"
+#include "apps/shell_word.h"
 #include "tensor/atomic_file.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 #include "tensor/seconds_since.h"
+#include "tensor/sha256.h"
 
 namespace convoy {
 namespace {
@@ -31,20 +32,11 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-// A word as a shell takes it.
-std::string quoted(const std::string& word) {
-  constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,=@+:";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
-  std::string text = "'";
-  for (const char letter : word) text += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
-  return text + "'";
-}
-
 std::string command_line(const GivenOptions& given) {
   std::string line = "convoy compare";
   for (const auto& [name, text] : given) {
     if (name == "--run") continue;
-    line += name == "--quick" ? " --quick" : fmt::format(" {} {}", name, quoted(text));
+    line += name == "--quick" ? " --quick" : fmt::format(" {} {}", name, shell_word(text));
   }
   return line;
 }
@@ -55,6 +47,7 @@ std::vector<std::string> training_words(const ComparisonPlan& plan, const Planne
   words.push_back("--run=" + folder.string());
   words.push_back("--save=" + (folder / "weights.safetensors").string());
   words.push_back("--log-every=1");
+  words.push_back("--checkpoint-every=0");  // times are measured
   return words;
 }
 

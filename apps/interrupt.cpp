@@ -34,7 +34,7 @@ void set_handler(int signal, void (*handler)(int)) {
 
 void set_handlers(bool rank_of_a_job, void (*handler)(int)) {
   if (rank_of_a_job) return set_handler(SIGUSR1, handler);
-  for (const int signal : {SIGINT, SIGTERM}) set_handler(signal, handler);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) set_handler(signal, handler);
 }
 
 }  // namespace

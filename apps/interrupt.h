@@ -1,11 +1,12 @@
-// Ctrl-C (SIGINT) and SIGTERM: the first asks for an orderly end, the second kills at once.
+// Ctrl-C (SIGINT), SIGTERM, and SIGUSR1, with which batch systems announce the end of a job's time: the first asks for an
+// orderly end, the second kills at once.
 #pragma once
 
 namespace convoy {
 
-// While one lives, the two signals are noted instead of ending the process; one that is
-// ignored stays so. A rank of a job notes SIGUSR1 instead, with which the launcher (launch.h) asks all ranks at once: the
-// two signals end it, as mpirun expects.
+// While one lives, the three signals are noted instead of ending the process; one that is
+// ignored stays so. A rank of a job notes SIGUSR1 alone, with which the launcher (launch.h) asks all ranks at once: the
+// other two end it, as mpirun expects.
 class InterruptGuard {
  public:
   explicit InterruptGuard(bool rank_of_a_job = false);

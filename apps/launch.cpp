@@ -33,7 +33,8 @@ std::vector<std::string> mpirun_command(const char* command, const GivenOptions&
   for (const auto& [name, text] : given) {
     if (name != "--ranks") words.insert(words.end(), {name + "=" + text});
   }
-  words.push_back("--ranks=" + std::to_string(settings.ranks));
+  // A resumed run knows the number.
+  if (!given.contains("--resume")) words.push_back("--ranks=" + std::to_string(settings.ranks));
   return words;
 }
 

@@ -33,7 +33,7 @@ namespace {
 constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 defect in Convoy, 2 wrong usage, 3 bad or missing data or weights, 4 loss not finite, "
     "5 file cannot be written, 6 device missing or out of memory, 7 a rank has died or differs, 130 Ctrl-C, "
-    "143 terminated\n";
+    "143 terminated, 138 SIGUSR1\n";
 
 std::string train_footer() { return recipe_help() + "\n" + description_help(); }
 std::string no_footer() { return ""; }

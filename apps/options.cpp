@@ -44,7 +44,7 @@ OptionRow count(std::string name, const char* group, Integer Settings::*member, 
     CHECK(number <= most, "{}: {} is too large, the most is {}", name, number, most);
     settings.*member = static_cast<Integer>(number);
   };
-  // 0 where the range begins at 1: not set.
+  // Below the range: not set.
   const auto get = [=](const Settings& settings) { return settings.*member < least ? Json() : Json(settings.*member); };
   return {name, "N", group, std::move(help), set, get};
 }
@@ -250,6 +250,13 @@ std::vector<OptionRow> build_table() {
       count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
       path("--run", "DIR", output, &S::run,
            "new folder for metrics.jsonl and config.json; without it runs/<model>-<dataset>-<time>"),
+      count("--checkpoint-every", output, &S::checkpoint_every, 0, kAnyCount,
+            "steps between two checkpoints in DIR/checkpoints, from which --resume goes on; without it one after each "
+            "epoch; 0: none, also when interrupted"),
+      count("--keep", output, &S::keep, 1, kAnyCount, "the newest N checkpoints are kept, and the best"),
+      path("--resume", "DIR", output, &S::resume,
+           "go on with the run in DIR from its newest checkpoint, to the same result; its settings are taken from "
+           "there, and of other options only --data, --log-every, --save, --threads and --workers may be given"),
       path("--save", "FILE", output, &S::save,
            "write the weights here at the end, also when interrupted (safetensors with PyTorch's names)"),
       path("--trace", "FILE", output, &S::trace,

@@ -2,17 +2,17 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "apps/options.h"
 #include "apps/run_folder.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
-#include "tensor/kernels.h"
 
 namespace convoy {
 namespace {
@@ -20,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kMetrics = "metrics.jsonl";
-constexpr const char* kConfig = "config.json";
 
 // Throws Error(io) unless a file can be written at `path`.
 void check_writable(const fs::path& path) {
@@ -29,11 +28,6 @@ void check_writable(const fs::path& path) {
   if (file < 0) fail(ErrorKind::io, "{}: cannot be written: {}", path.string(), std::strerror(errno));
   close(file);
   unlink(probe.c_str());
-}
-
-std::string text_of(const nlohmann::ordered_json& json, int indent) {
-  // A path may hold bytes that are no UTF-8.
-  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 // More members of an object.
@@ -59,7 +53,7 @@ void check_output(const char* option, const fs::path& path, const Settings& sett
     if (!run_folder.has_filename()) run_folder = run_folder.parent_path();  // typed as "run/"
     if (file == run_folder) fail(ErrorKind::io, "{} {}: is the folder of --run", option, path.string());
     if (file.parent_path() == run_folder) {
-      if (path.filename() == kMetrics || path.filename() == kConfig)
+      if (path.filename() == kMetrics || path.filename() == kConfigFile)
         fail(ErrorKind::io, "{} {}: the run itself writes this file", option, path.string());
       if (!fs::exists(run_folder, error)) return;  // it will be created
     }
@@ -69,8 +63,16 @@ void check_output(const char* option, const fs::path& path, const Settings& sett
 
 }  // namespace
 
+std::string last_line_of_log(const fs::path& run) {
+  std::ifstream log(run / kMetrics, std::ios::binary);
+  std::string last;
+  for (std::string line; std::getline(log, line);) last = std::move(line);
+  return last;
+}
+
 void check_outputs(const Settings& settings) {
-  if (!settings.run.empty()) check_run_folder(settings.run);
+  const bool resumed = !settings.resume.empty();
+  if (!settings.run.empty() && !resumed) check_run_folder(settings.run);
   const auto place = [](const std::filesystem::path& file) {
     return std::filesystem::weakly_canonical(std::filesystem::absolute(file));
   };
@@ -78,7 +80,7 @@ void check_outputs(const Settings& settings) {
         "--save and --trace: both name {}; give each a file of its own", settings.save.string());
   if (!settings.save.empty()) check_output("--save", settings.save, settings);
   if (!settings.trace.empty()) check_output("--trace", settings.trace, settings);
-  RunLog(settings, 0, 0).remove();
+  if (!resumed) RunLog(settings, 0, 0).remove();
 }
 
 RunLog::RunLog(const Settings& settings, int64_t training_images, int64_t evaluated_images)
@@ -94,23 +96,32 @@ RunLog::RunLog(const Settings& settings, int64_t training_images, int64_t evalua
     create_folder(folder_);
   }
   try {
-    nlohmann::ordered_json config{{"version", CONVOY_VERSION}, {"kernels", kernels(current_stream().device).name}};
-    for (const OptionRow& row : option_table()) {
-      std::string key = row.name.substr(2);
-      for (char& letter : key) letter = letter == '-' ? '_' : letter;
-      config[key] = row.get(settings);
-    }
-    config["run"] = folder_.string();
-    config["training_images"] = training_images;
-    config[evaluated_ + "_images"] = evaluated_images;
-    write_file_atomically(folder_ / kConfig, text_of(config, 2) + "\n");
+    config_ = config_text(settings, folder_, training_images, evaluated_images);
+    write_file_atomically(folder_ / kConfigFile, config_);
     metrics_ = open((folder_ / kMetrics).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
     if (metrics_ < 0)
       fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / kMetrics).string(), std::strerror(errno));
+    lock();
   } catch (...) {
     remove();
     throw;
   }
+}
+
+RunLog::RunLog(const RunConfig& resumed)
+    : folder_(resumed.settings.run),
+      config_(resumed.text),
+      evaluated_(resumed.settings.evaluated()),
+      log_every_(resumed.settings.log_every),
+      began_(true) {
+  const std::string path = (folder_ / kMetrics).string();
+  metrics_ = open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (metrics_ < 0) fail(ErrorKind::io, "{}: cannot be written: {}", path, std::strerror(errno));
+  if (!lock()) {
+    close(metrics_);
+    fail(ErrorKind::io, "{}: another process is training this run", folder_.string());
+  }
+  size_ = lseek(metrics_, 0, SEEK_END);
 }
 
 RunLog::~RunLog() {
@@ -120,8 +131,25 @@ RunLog::~RunLog() {
 void RunLog::remove() {
   std::error_code ignored;
   fs::remove(folder_ / kMetrics, ignored);
-  fs::remove(folder_ / kConfig, ignored);
+  fs::remove(folder_ / kConfigFile, ignored);
   remove_created(folder_, first_created_);  // what nobody else put anything into
+}
+
+// File systems that know no locks let everybody in.
+bool RunLog::lock() { return flock(metrics_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
+
+int64_t RunLog::sync() {
+  if (fsync(metrics_) != 0)
+    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / kMetrics).string(), std::strerror(errno));
+  return size_;
+}
+
+void RunLog::rewind(int64_t bytes) {
+  const std::string path = (folder_ / kMetrics).string();
+  if (bytes > size_)
+    fail(ErrorKind::data, "{}: has {} bytes, at the checkpoint it had {}: lines are missing", path, size_, bytes);
+  if (ftruncate(metrics_, bytes) != 0) fail(ErrorKind::io, "{}: cannot be written: {}", path, std::strerror(errno));
+  size_ = bytes;
 }
 
 int RunLog::write_or_truncate(const std::string& line) {
@@ -170,7 +198,9 @@ void RunLog::interrupted(const TrainingResult& result) {
 
 void RunLog::failed(const std::string& message) {
   if (began_) {
-    write_or_truncate(text_of({{"event", "failed"}, {"message", message}}, -1));
+    const nlohmann::ordered_json event{{"event", "failed"}, {"message", message}};
+    // The message may name a path with bytes that are no UTF-8.
+    write_or_truncate(event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else {
     remove();
   }

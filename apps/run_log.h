@@ -21,24 +21,39 @@
 #include <filesystem>
 #include <string>
 
+#include "apps/run_config.h"
 #include "apps/trainer.h"
 
 namespace convoy {
 
-// Throws Error(io) unless all that a training leaves can be written: the folder of its run, and the files of --save and
-// --trace, which may lie in it. Leaves nothing behind.
+// A run that is resumed goes on with the log as it was at the checkpoint, so that no line is missing or there twice.
+
+// Throws Error(io) unless all that a training leaves can be written: the folder of its run, unless that is resumed, and
+// the files of --save and --trace, which may lie in it. Leaves nothing behind.
 void check_outputs(const Settings& settings);
+
+// The last line of a run's metrics.jsonl, without its end; empty when there is none.
+std::string last_line_of_log(const std::filesystem::path& run);
 
 class RunLog {
  public:
   // Creates the folder, settings.run or a fresh runs/<model>-<dataset>-<time>, and writes config.json, with the numbers
   // of images trained and evaluated on. Leaves nothing behind when it throws.
   RunLog(const Settings& settings, int64_t training_images, int64_t evaluated_images);
+  // Opens the log of the run that is resumed, as it is. Throws Error(io) when another process writes to it.
+  explicit RunLog(const RunConfig& resumed);
   ~RunLog();
   RunLog(const RunLog&) = delete;
   RunLog& operator=(const RunLog&) = delete;
 
   const std::filesystem::path& folder() const { return folder_; }
+
+  const std::string& config() const { return config_; }  // the text of config.json
+
+  // What is written so far reaches the disk; returns its size in bytes, by which rewind() finds it again.
+  int64_t sync();
+  // Removes what was written later. Throws Error(data) for a log that is shorter.
+  void rewind(int64_t bytes);
 
   void step(const StepReport& report);
   void epoch(const EpochReport& report);
@@ -52,12 +67,14 @@ class RunLog {
   int write_or_truncate(const std::string& line);  // 0, or the errno; the file ends with a whole line either way
   void write_line(const std::string& line);        // throws Error(io) when it cannot
   void remove();
+  bool lock();  // false when another process has locked the log
   friend void check_outputs(const Settings& settings);
 
   std::filesystem::path folder_, first_created_;  // the latter: it or a parent, empty when it was there before
-  std::string evaluated_;                         // "test" or "validation"
+  std::string config_;
+  std::string evaluated_;  // "test" or "validation"
   int64_t log_every_;
-  int metrics_ = -1;    // file descriptor
+  int metrics_ = -1;    // file descriptor, locked: one process writes a run
   int64_t size_ = 0;    // bytes in it, all whole lines
   bool began_ = false;  // a step is complete
 };

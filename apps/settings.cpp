@@ -139,6 +139,7 @@ Settings resolve(const GivenOptions& given) {
   check_used(given, "--warmup-steps", settings.schedule != "one-cycle", schedule);
   check_used(given, "--step-every", settings.schedule == "step", schedule);
   check_used(given, "--step-factor", settings.schedule == "step", schedule);
+  check_used(given, "--keep", settings.checkpoint_every != 0, "--checkpoint-every 0");
   CHECK(settings.optimizer != "sgd" || !settings.nesterov || settings.momentum > 0,
         "--nesterov on: has no effect with --momentum 0");
   resolve_parallel(given, settings);

@@ -47,6 +47,9 @@ struct Settings {
 
   int64_t log_every = 50;  // steps
   std::filesystem::path run, init, save, trace;
+  int64_t checkpoint_every = -1;  // steps; 0: no checkpoints; -1: after each epoch
+  int64_t keep = 1;               // checkpoints, the newest
+  std::filesystem::path resume;   // the run that goes on; then also `run`
 
   std::filesystem::path logits;  // of `convoy eval` alone; empty: not given
 

@@ -9,7 +9,7 @@ namespace convoy {
 
 SignalFile::SignalFile() {
   sigemptyset(&signals_);
-  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals_, signal);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals_, signal);
   sigprocmask(SIG_BLOCK, &signals_, nullptr);
   file_ = signalfd(-1, &signals_, SFD_CLOEXEC);
 }

@@ -1,11 +1,11 @@
-// SIGINT and SIGTERM as something to poll(): for a process that waits for others and has to pass the signals on.
+// SIGINT, SIGTERM and SIGUSR1 as something to poll(): for a process that waits for others and has to pass the signals on.
 #pragma once
 
 #include <signal.h>
 
 namespace convoy {
 
-// The two signals, arriving while one lives, can be read from a file instead. One at a time, made before
+// The signals, arriving while one lives, can be read from a file instead. One at a time, made before
 // other threads are started: the system hands a signal to any thread that does not block it.
 class SignalFile {
  public:

@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "apps/checkpoint_folder.h"
 #include "apps/commands.h"
 #include "apps/device_options.h"
 #include "apps/fitting_batch.h"
@@ -13,31 +14,20 @@
 #include "apps/layer_table.h"
 #include "apps/number_text.h"
 #include "apps/progress.h"
+#include "apps/resume.h"
 #include "apps/run_log.h"
 #include "apps/trainer.h"
-#include "data/places.h"
+#include "apps/training_text.h"
 #include "layers/models.h"
 #include "layers/weights.h"
 #include "parallel/agreement.h"
 #include "parallel/strategy.h"
 #include "parallel/trace.h"
 #include "tensor/atomic_file.h"
-#include "tensor/counted.h"
 #include "tensor/cuda/cuda.h"
 
 namespace convoy {
 namespace {
-
-void print_how_to_get_mnist() {
-  const DatasetRow& mnist = find_dataset_row("mnist");
-  fmt::print("MNIST was not found: training on synthetic digits instead.\n");
-  for (const std::filesystem::path& place : places_to_search({}, mnist.folder))
-    fmt::print("  searched: {}\n", place.string());
-  fmt::print(
-      "  To train on MNIST, download it with `convoy data fetch mnist`; or put these into a folder and name it with\n"
-      "  --data or $CONVOY_DATA: {}\n",
-      mnist.files);
-}
 
 ImageExtent extent_of(const Dataset& dataset) {
   return {dataset.images.size(1), dataset.images.size(2), dataset.images.size(3)};
@@ -64,113 +54,82 @@ void check_steps(Module& net, const DatasetSplits& data, const Settings& setting
   }
 }
 
-// What there is to say of the method beyond its name.
-std::string method_text(const Settings& settings) {
-  std::string text = fmt::format("{}, lr {} {}", settings.optimizer, settings.lr, settings.schedule);
-  if (settings.warmup_steps > 0) text += fmt::format(" with {} warm-up steps", settings.warmup_steps);
-  if (settings.optimizer == "sgd")
-    text += fmt::format(", {}momentum {}", settings.nesterov ? "Nesterov " : "", settings.momentum);
-  if (settings.weight_decay > 0) text += fmt::format(", weight decay {}", settings.weight_decay);
-  if (settings.label_smoothing > 0) text += fmt::format(", label smoothing {}", settings.label_smoothing);
-  return text;
+// Writes what a training goes on from: its state, and what else the run was at that moment.
+void write_checkpoint(CheckpointKind kind, const TrainingState& state, Optimizer& optimizer, const Module& net,
+                      const CheckpointFolder& checkpoints, RunLog& log) {
+  CheckpointFacts facts = facts_of(state);
+  facts["config"] = log.config();
+  facts["log_bytes"] = std::to_string(log.sync());
+  if (kind == CheckpointKind::best) return checkpoints.write_best(net, optimizer, facts);
+  checkpoints.write_step(state.steps, net, optimizer, facts);
 }
 
-// "ddp: 2 ranks, tree over 8 shards, buckets of 1 MiB".
-std::string parallel_text(const Settings& settings) {
-  const StrategyRow& strategy = find_strategy(settings.strategy);
-  std::vector<std::string> parts;
-  if (strategy.ranks) parts.push_back(counted(settings.ranks, "rank"));
-  if (strategy.replicas) parts.push_back(counted(settings.replicas, "replica") + (strategy.ranks ? " each" : ""));
-  if (settings.ranks > 1 || find_reduce(settings.reduce).fixed_shards)
-    parts.push_back(fmt::format("{} over {}", settings.reduce, counted(settings.shards, "shard")));
-  if (settings.ranks > 1) parts.push_back(fmt::format("buckets of {} MiB", settings.bucket_mb));
-  if (settings.accumulate > 1) parts.push_back(fmt::format("{} micro-batches", settings.accumulate));
-  return fmt::format("{}: {}", settings.strategy, fmt::join(parts, ", "));
-}
-
-void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log) {
-  const ImageExtent extent = extent_of(data.train);
-  fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", one_line(settings.model),
-             grouped(layers.parameters), grouped(layers.multiply_adds));
-  const bool fewer = data.train.size() < settings.limit;
-  fmt::print("data     {}: {} training{}, {} {} images, {}x{}x{}, {} classes\n", settings.dataset,
-             grouped(data.train.size()), fewer ? " (all there are, less than --limit)" : "", grouped(data.test.size()),
-             settings.evaluated(), extent.h, extent.w, extent.c, data.train.classes.size());
-  fmt::print("machine  {}\n", machine_text(settings));
-  const StepCount steps = count_steps(settings, data.train.size());
-  fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n", steps.epochs(),
-             steps.total, settings.batch, method_text(settings), settings.augment ? "on" : "off",
-             settings.shuffle ? "on" : "off", settings.seed);
-  if (settings.parallel()) fmt::print("parallel {}\n", parallel_text(settings));
-  fmt::print("run      {}\n", log.folder().string());
-  std::fflush(stdout);
-}
-
-std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated) {
-  return fmt::format("epoch {}/{}  train loss {:.4f}  acc {:.2f} %  {} loss {:.4f}  acc {:.2f} %  {:.1f} s",
-                     report.epoch, epochs, report.train_loss, report.train_accuracy, evaluated, report.evaluation.loss,
-                     report.evaluation.accuracy, report.seconds);
-}
-
-// `log` is null on ranks that keep none.
+// `log` is null on ranks that keep none, `from` where the training begins.
 TrainingEvents events(const Settings& settings, const StepCount& steps, const InterruptGuard& interrupt, Job& job,
-                      RunLog* log, Progress& progress) {
-  return {.on_step =
-              [&job, log, &progress](const StepReport& report) {
-                job.note_step(report.step);
-                if (log == nullptr) return;
-                log->step(report);
-                progress.step(report);
-              },
-          .on_epoch =
-              [&settings, steps, log, &progress](const EpochReport& report) {
-                if (log == nullptr) return;
-                log->epoch(report);
-                progress.line(epoch_line(report, steps.epochs(), settings.evaluated()));
-              },
-          .stop_requested = [&interrupt] { return interrupt.signal() != 0; }};
-}
-
-void print_result(const TrainingResult& result, const Settings& settings) {
-  if (result.stopped) {
-    fmt::print("interrupted after step {} (epoch {}): trained {:.1f} s, {:.0f} samples/s, not evaluated\n",
-               result.steps, result.epochs, result.seconds, result.samples_per_second());
-  } else {
-    const char* const evaluated = settings.evaluated();
-    fmt::print("trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n",
-               result.seconds, result.samples_per_second(), evaluated, result.evaluation.loss, evaluated,
-               result.evaluation.accuracy);
-  }
-  std::fflush(stdout);
+                      const Module& net, RunLog* log, const Checkpoint* from, Progress& progress) {
+  TrainingEvents events{.on_step =
+                            [&job, log, &progress](const StepReport& report) {
+                              job.note_step(report.step);
+                              if (log == nullptr) return;
+                              log->step(report);
+                              progress.step(report);
+                            },
+                        .on_epoch =
+                            [&settings, steps, log, &progress](const EpochReport& report) {
+                              if (log == nullptr) return;
+                              log->epoch(report);
+                              progress.line(epoch_line(report, steps.epochs(), settings.evaluated()));
+                            },
+                        .stop_requested = [&interrupt] { return interrupt.signal() != 0; },
+                        .on_resume = {},
+                        .on_checkpoint = {}};
+  if (from != nullptr) events.on_resume = [from](Optimizer& optimizer) { from->load(optimizer); };
+  if (log != nullptr)
+    events.on_checkpoint = [&settings, &net, log](CheckpointKind kind, const TrainingState& state,
+                                                  Optimizer& optimizer) {
+      write_checkpoint(kind, state, optimizer, net, CheckpointFolder(log->folder(), settings.keep), *log);
+    };
+  return events;
 }
 
 // What a training works on, the same on every rank.
 struct Material {
   DatasetSplits data;
   std::unique_ptr<Module> net;
+  std::optional<Checkpoint> from;  // which `net` is as at; none where the training begins
 };
 
 std::unique_ptr<Module> make_net(const Settings& settings, const Dataset& dataset) {
   return make_model(settings.model, extent_of(dataset), static_cast<int64_t>(dataset.classes.size()));
 }
 
-Material prepare(const Settings& settings, bool tell_warnings) {
+// `resumed`: the run that goes on; null: one begins.
+Material prepare(const Settings& settings, const RunConfig* resumed, bool tell_warnings) {
+  const auto warn = [&](const std::string& warning) {
+    if (tell_warnings) fmt::print(stderr, "convoy: warning: {}\n", warning);
+  };
   Material material{.data = load_dataset({.name = settings.dataset,
                                           .data = settings.data,
                                           .seed = static_cast<uint64_t>(settings.seed),
                                           .holdout = settings.holdout,
                                           .limit = settings.limit}),
-                    .net = nullptr};
+                    .net = nullptr,
+                    .from = {}};
   DatasetSplits& data = material.data;
   data.train = data.train.to(current_stream().device);
   data.test = data.test.to(current_stream().device);
-  for (const std::string& warning : data.warnings) {
-    if (tell_warnings) fmt::print(stderr, "convoy: warning: {}\n", warning);
-  }
+  for (const std::string& warning : data.warnings) warn(warning);
   material.net = make_net(settings, data.train);
   check_steps(*material.net, data, settings);
   initialise(*material.net, static_cast<uint64_t>(settings.seed));
-  if (!settings.init.empty()) load_weights(*material.net, settings.init);
+  if (resumed != nullptr) {
+    material.from = CheckpointFolder(settings.run, settings.keep).read_newest(warn);
+    check_fits(*material.from, *resumed);
+    check_images(*resumed, data.train.size(), data.test.size());
+    material.from->load(*material.net);
+  } else if (!settings.init.empty()) {
+    load_weights(*material.net, settings.init);
+  }
   return material;
 }
 
@@ -186,23 +145,37 @@ std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Mate
       job.others());
 }
 
-int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job) {
+int train_as_rank(const Settings& settings, const GivenOptions& given, const RunConfig* resumed, Job& job) {
   job.check_same_settings(settings);
   std::optional<RunLog> log;
   Material material;
   agree(job.others(), [&] {
-    if (job.first()) check_outputs(settings);
-    material = prepare(settings, job.first());
-    if (job.first()) log.emplace(settings, material.data.train.size(), material.data.test.size());
+    if (!job.first()) return;
+    check_outputs(settings);
+    if (resumed != nullptr) log.emplace(*resumed);  // before any rank looks for a checkpoint: nobody writes one now
+  });
+  agree(job.others(), [&] {
+    material = prepare(settings, resumed, job.first());
+    if (job.first() && !log) log.emplace(settings, material.data.train.size(), material.data.test.size());
   });
   const DatasetSplits& data = material.data;
   Module& net = *material.net;
+  const Checkpoint* const from = material.from ? &*material.from : nullptr;
   if (job.others() != nullptr)
     check_same(*job.others(), {{"training images", grouped(data.train.size())},
-                               {settings.evaluated() + std::string(" images"), grouped(data.test.size())}});
+                               {settings.evaluated() + std::string(" images"), grouped(data.test.size())},
+                               {"checkpoint", from == nullptr ? "none" : from->fact("sha256")}});
+  TrainingState state;
+  agree(job.others(), [&] {
+    if (from == nullptr) return;
+    state = state_of(*from);
+    if (!job.first()) return;
+    log->rewind(count_of(*from, "log_bytes"));
+    CheckpointFolder(log->folder(), settings.keep).remove_unfinished();
+  });
   if (job.first()) {
-    if (!given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
-    print_header(settings, data, tabulate(net, extent_of(data.train)), *log);
+    if (resumed == nullptr && !given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
+    print_header(settings, data, tabulate(net, extent_of(data.train)), *log, from);
   }
   const InterruptGuard interrupt(job.joined_by_mpi());
   try {
@@ -210,14 +183,15 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
     const std::unique_ptr<DataParallel> parallel = make_parallel(settings, material, job, trace.get());
     const StepCount steps = count_steps(settings, data.train.size());
     std::optional<Progress> progress(steps);
-    const TrainingResult result = train(
-        net, data, settings, events(settings, steps, interrupt, job, log ? &*log : nullptr, *progress), parallel.get());
+    const TrainingResult result =
+        train(net, data, settings, events(settings, steps, interrupt, job, net, log ? &*log : nullptr, from, *progress),
+              parallel.get(), state);
     progress.reset();
     // The signal may have come to another rank.
     const int exit_code = result.stopped ? 128 + (interrupt.signal() != 0 ? interrupt.signal() : SIGINT) : 0;
     const std::string trace_text = trace == nullptr ? "" : trace->json(job.others());
     if (!job.first()) return exit_code;
-    print_result(result, settings);
+    print_result(result, settings, log->folder());
     if (!settings.save.empty()) {
       save_weights(net, settings.save);
       fmt::print("weights  {} (after step {})\n", settings.save.string(), result.steps);
@@ -248,7 +222,13 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, Job& job)
 }  // namespace
 
 int run_train(const GivenOptions& given) {
-  const Settings settings = resolve(given);
+  std::optional<RunConfig> resumed;
+  if (given.contains("--resume")) resumed = config_to_resume(given);
+  const Settings settings = resumed ? resumed->settings : resolve(given);
+  if (resumed && is_complete(settings.run)) {
+    if (started_rank() == 0) fmt::print("{}: this run is complete, nothing is left to do\n", settings.run.string());
+    return 0;
+  }
   CHECK(settings.ranks == 1 || meeting_point() || mpi::built(),
         "--strategy {}: {}; or start each rank yourself, with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
         settings.strategy, mpi::library());
@@ -261,7 +241,7 @@ int run_train(const GivenOptions& given) {
   }
   set_current_stream(open_stream(settings));
   Job job(settings);
-  return job.run([&] { return train_as_rank(settings, given, job); });
+  return job.run([&] { return train_as_rank(settings, given, resumed ? &*resumed : nullptr, job); });
 }
 
 }  // namespace convoy

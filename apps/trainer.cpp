@@ -45,6 +45,26 @@ std::optional<Evaluation> evaluate_after_step(Module& net, const Dataset& datase
   }
 }
 
+void add(const StepReport& report, double seconds, EpochSums& sums) {
+  sums.loss += static_cast<double>(report.loss) * static_cast<double>(report.samples);
+  sums.samples += report.samples;
+  sums.correct += report.correct;
+  sums.seconds = seconds;
+  if (report.times) sums.times = sums.times.value_or(StepTimes{}) += *report.times;
+}
+
+EpochReport report_of(const TrainingState& state, const Evaluation& evaluation) {
+  const EpochSums& epoch = state.epoch;
+  const double samples = static_cast<double>(epoch.samples);
+  return {.step = state.steps,
+          .epoch = state.epochs,
+          .train_loss = epoch.loss / samples,
+          .train_accuracy = 100.0 * static_cast<double>(epoch.correct) / samples,
+          .evaluation = evaluation,
+          .seconds = epoch.seconds,
+          .times = epoch.times};
+}
+
 }  // namespace
 
 StepCount count_steps(const Settings& settings, int64_t samples) {
@@ -54,57 +74,69 @@ StepCount count_steps(const Settings& settings, int64_t samples) {
 }
 
 TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings, const TrainingEvents& events,
-                     DataParallel* parallel) {
+                     DataParallel* parallel, TrainingState state) {
   CHECK(data.train.size() > 0 && data.test.size() > 0, "train: {} training and {} test images, neither may be 0",
         data.train.size(), data.test.size());
-  const int64_t total = count_steps(settings, data.train.size()).total;
+  const auto [per_epoch, total] = count_steps(settings, data.train.size());
   const Schedule& schedule = find_schedule(settings.schedule);
   const ScheduleOptions rates = schedule_options(settings, total);
   const std::unique_ptr<Optimizer> optimizer = find_optimizer(settings.optimizer).make(trainable(net), settings);
+  if (events.on_resume) events.on_resume(*optimizer);
   TrainingSteps steps(net, *optimizer, data.train, settings, events.stop_requested, parallel);
 
-  TrainingResult result;
-  while (result.steps < total) {
-    const Clock::time_point start = Clock::now();
-    const double seconds_before = result.seconds;
-    double loss_sum = 0;
-    int64_t samples = 0, correct = 0;
-    std::optional<StepTimes> times;
-    ++result.epochs;
+  bool stopped = false;
+  int64_t kept = state.steps;  // after this step, in mid-epoch, there is a checkpoint already
+  const auto keep = [&](CheckpointKind kind) {
+    if (events.on_checkpoint && settings.checkpoint_every != 0) events.on_checkpoint(kind, state, *optimizer);
+    kept = state.steps;
+  };
+  while (!stopped && (state.steps < total || state.in_epoch())) {
+    if (!state.in_epoch()) ++state.epochs;
+    const double seconds_before = state.seconds, epoch_seconds_before = state.epoch.seconds;
+    Clock::time_point start = Clock::now();
     const auto done = [&](StepReport report) {
-      report.seconds = result.seconds = seconds_before + seconds_since(start);
-      result.samples += report.samples;
-      samples += report.samples;
-      correct += report.correct;
-      if (report.times) times = times.value_or(StepTimes{}) += *report.times;
-      loss_sum += static_cast<double>(report.loss) * static_cast<double>(report.samples);
+      const double seconds = seconds_since(start);
+      report.seconds = state.seconds = seconds_before + seconds;
+      state.samples += report.samples;
+      add(report, epoch_seconds_before + seconds, state.epoch);
       events.on_step(report);
     };
     net.set_training(true);
-    steps.start_epoch(result.epochs - 1);
-    while (result.steps < total && !result.stopped) {
-      const StepReport report{
-          .step = result.steps + 1, .epoch = result.epochs, .lr = schedule.rate(rates, result.steps)};
-      if (!steps.run(report, done)) break;
-      ++result.steps;
-      result.stopped = steps.stop_requested();
+    steps.start_epoch(state.epochs - 1, state.steps - (state.epochs - 1) * per_epoch);
+    while (state.steps < total && !stopped) {
+      if (!steps.run({.step = state.steps + 1, .epoch = state.epochs, .lr = schedule.rate(rates, state.steps)}, done))
+        break;
+      ++state.steps;
+      stopped = steps.stop_requested();
+      if (stopped || settings.checkpoint_every <= 0 || state.steps % settings.checkpoint_every != 0) continue;
+      steps.finish(done);
+      const Clock::time_point begin = Clock::now();
+      keep(CheckpointKind::latest);
+      start += Clock::now() - begin;
     }
     steps.finish(done);
-    if (result.stopped) return result;
     const std::optional<Evaluation> evaluation =
-        evaluate_after_step(net, data.test, settings, events, result.steps, parallel);
-    result.stopped = !evaluation;
-    if (result.stopped) return result;
-    result.evaluation = *evaluation;
-    events.on_epoch({.step = result.steps,
-                     .epoch = result.epochs,
-                     .train_loss = loss_sum / static_cast<double>(samples),
-                     .train_accuracy = 100.0 * static_cast<double>(correct) / static_cast<double>(samples),
-                     .evaluation = *evaluation,
-                     .seconds = result.seconds - seconds_before,
-                     .times = times});
+        stopped ? std::nullopt : evaluate_after_step(net, data.test, settings, events, state.steps, parallel);
+    stopped = !evaluation;
+    if (stopped) {
+      if (kept != state.steps) keep(CheckpointKind::latest);
+      break;
+    }
+    events.on_epoch(report_of(state, *evaluation));
+    state.evaluation = evaluation;
+    state.epoch = {};
+    if (!state.best || evaluation->accuracy > state.best->accuracy) {
+      state.best = evaluation;
+      keep(CheckpointKind::best);
+    }
+    if (settings.checkpoint_every < 0) keep(CheckpointKind::latest);
   }
-  return result;
+  return {.steps = state.steps,
+          .epochs = state.epochs,
+          .samples = state.samples,
+          .seconds = state.seconds,
+          .stopped = stopped,
+          .evaluation = state.evaluation.value_or(Evaluation{})};
 }
 
 }  // namespace convoy

@@ -7,6 +7,8 @@
 
 #include "apps/evaluation.h"
 #include "apps/settings.h"
+#include "apps/training_state.h"
+#include "autograd/optimizer.h"
 #include "data/dataset.h"
 #include "layers/module.h"
 #include "parallel/data_parallel.h"
@@ -30,16 +32,23 @@ struct EpochReport {
   std::optional<StepTimes> times = {};  // the sum over its steps, where they are done in parallel
 };
 
+enum class CheckpointKind { latest, best };
+
 struct TrainingEvents {
   std::function<void(const StepReport&)> on_step;
   std::function<void(const EpochReport&)> on_epoch;
   std::function<bool()> stop_requested;  // asked after each step and between batches of an evaluation
+  // The next two may be empty. Fills the optimizer of a training that goes on, before its first step.
+  std::function<void(Optimizer&)> on_resume;
+  // Keeps weights, optimizer and state, between two steps: as settings.checkpoint_every asks for it, before an end by
+  // stop_requested, and of the best evaluation so far.
+  std::function<void(CheckpointKind, const TrainingState&, Optimizer&)> on_checkpoint;
 };
 
 struct TrainingResult {
   int64_t steps = 0, epochs = 0;  // begun
   int64_t samples = 0;
-  double seconds = 0;     // spent in steps and waiting for batches; loading and evaluation are not counted
+  double seconds = 0;     // spent in steps and waiting for batches; loading, evaluation and checkpoints are not counted
   bool stopped = false;   // by stop_requested, before its end
   Evaluation evaluation;  // after the last step; meaningless when stopped
   double samples_per_second() const { return seconds > 0 ? static_cast<double>(samples) / seconds : 0; }
@@ -55,8 +64,9 @@ StepCount count_steps(const Settings& settings, int64_t samples);
 // Trains `net` in place on data.train and evaluates it on data.test after each epoch. The losses are a
 // function of weights, data and settings; threads and workers change nothing. Throws Error(numeric) naming
 // step and layer when a loss is not finite: that step's update is not made. `parallel`: who computes the shards of
-// `net`'s batches, on all ranks; null: this thread takes whole batches.
+// `net`'s batches, on all ranks; null: this thread takes whole batches. `state`: from where it goes on, `net` being as it
+// was then; by default from the beginning. Checkpoints change nothing.
 TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings, const TrainingEvents& events,
-                     DataParallel* parallel = nullptr);
+                     DataParallel* parallel = nullptr, TrainingState state = {});
 
 }  // namespace convoy

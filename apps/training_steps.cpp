@@ -38,7 +38,7 @@ TrainingSteps::TrainingSteps(Module& net, Optimizer& optimizer, const Dataset& i
     recorded_ = std::make_unique<RecordedStep>(net, optimizer, loader_, settings);
 }
 
-void TrainingSteps::start_epoch(int64_t epoch) { loader_.start_epoch(epoch); }
+void TrainingSteps::start_epoch(int64_t epoch, int64_t first_batch) { loader_.start_epoch(epoch, first_batch); }
 
 bool TrainingSteps::run(StepReport report, const Done& done) {
   set_step_randomness(report);
@@ -59,8 +59,9 @@ bool TrainingSteps::run(StepReport report, const Done& done) {
   }
   const std::optional<BatchSamples> samples = loader_.next_samples();
   if (!samples) return false;
-  // The first step takes the memory that gradients live in from then on; the last batch of an epoch may be smaller.
-  if (report.step > 1 && static_cast<int64_t>(samples->labels.size()) == settings_.batch) {
+  // The first step, also of a resumed training, takes the memory that gradients live in from then on; the last batch of an
+  // epoch may be smaller.
+  if (updated_ && static_cast<int64_t>(samples->labels.size()) == settings_.batch) {
     hand_over(recorded_->run(*samples, report), done);
   } else {
     finish(done);
@@ -91,6 +92,7 @@ void TrainingSteps::run_now(const Batch& batch, StepReport& report) {
   check_finite(report, batch.images);
   loss.backward();
   optimizer_.step(report.lr);
+  updated_ = true;
 }
 
 void TrainingSteps::hand_over(std::optional<RecordedStep::Finished> finished, const Done& done) {

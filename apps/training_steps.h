@@ -1,7 +1,7 @@
 // The steps of a training, one batch after the other: at once on the CPU and for odd batches, from a recording on a GPU, or
 // in shards on several replicas and ranks.
 //
-//   steps.start_epoch(0);
+//   steps.start_epoch(0, 0);
 //   while (steps.run(report, done)) ...;
 //   steps.finish(done);
 #pragma once
@@ -28,7 +28,7 @@ class TrainingSteps {
 
   using Done = std::function<void(const StepReport&)>;
 
-  void start_epoch(int64_t epoch);  // from 0
+  void start_epoch(int64_t epoch, int64_t first_batch);  // both from 0
   // Takes the epoch's next batch through forward, loss, backward and update; false when there is none. `report` has
   // step, epoch and lr. `done` is called with loss, samples and correct filled in, for each step in order, at the
   // latest by finish(). Throws Error(numeric) for a loss that is not finite; that step changes no weight.
@@ -49,6 +49,7 @@ class TrainingSteps {
   std::function<bool()> stop_requested_;
   DataParallel* parallel_;
   bool agreed_to_stop_ = false;
+  bool updated_ = false;  // every parameter, once
   Loader loader_;
   std::unique_ptr<RecordedStep> recorded_;  // null where steps are not recorded
 };

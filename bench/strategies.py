@@ -35,7 +35,8 @@ class Training(Program):
         model, dataset, batch, images, _ = work
         super().__init__(name, setting,
                          [a.binary, "train", "--model", model, "--dataset", dataset, "--data", a.data, "--batch", batch, "--limit", images,
-                          "--holdout", batch, "--epochs", a.epochs, "--log-every", 1_000_000, "--workers", a.workers, *options.split()])
+                          "--holdout", batch, "--epochs", a.epochs, "--log-every", 1_000_000, "--workers", a.workers,
+                          "--checkpoint-every", 0, *options.split()])
         self.images, self.cores = images, cores
 
     def run(self, cores):

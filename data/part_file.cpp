@@ -9,9 +9,9 @@
 #include <fstream>
 
 #include "data/old_file.h"
-#include "data/sha256.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
+#include "tensor/sha256.h"
 
 namespace convoy {
 

@@ -1,7 +1,7 @@
 #include "data/published_files.h"
 
-#include "data/sha256.h"
 #include "tensor/find_row.h"
+#include "tensor/sha256.h"
 
 namespace convoy {
 

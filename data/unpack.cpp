@@ -4,10 +4,10 @@
 #include <set>
 
 #include "data/old_file.h"
-#include "data/sha256.h"
 #include "data/tar_reader.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
+#include "tensor/sha256.h"
 
 namespace convoy {
 

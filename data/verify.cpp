@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "data/sha256.h"
 #include "tensor/error.h"
+#include "tensor/sha256.h"
 
 namespace convoy {
 namespace {

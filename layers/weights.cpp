@@ -6,8 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "tensor/safetensors.h"
-
 namespace convoy {
 namespace {
 
@@ -92,16 +90,23 @@ Tensor from_file_layout(const Tensor& file, const FileLayout& layout, const Shap
   return memory;
 }
 
+void add_weights(const Module& module, TensorFile& file) {
+  for (const NamedVariable& entry : state_of(module))
+    file.tensors[entry.name] = to_file_layout(entry.variable.value(), entry.layout);
+}
+
 void save_weights(const Module& module, const std::filesystem::path& path) {
   TensorFile file;
   file.metadata["format"] = "pt";  // readers of PyTorch weights ask for this entry
-  for (const NamedVariable& entry : state_of(module))
-    file.tensors[entry.name] = to_file_layout(entry.variable.value(), entry.layout);
+  add_weights(module, file);
   write_safetensors(path, file);
 }
 
 void load_weights(Module& module, const std::filesystem::path& path) {
-  const TensorFile file = read_safetensors(path);
+  load_weights(module, read_safetensors(path), path.string());
+}
+
+void load_weights(Module& module, const TensorFile& file, const std::string& where) {
   std::vector<NamedVariable> state = state_of(module);
   std::map<std::string, const NamedVariable*> known;
   std::vector<std::string> known_names, file_names;
@@ -111,7 +116,6 @@ void load_weights(Module& module, const std::filesystem::path& path) {
   }
   for (const auto& [name, tensor] : file.tensors) file_names.push_back(name);
 
-  const std::string where = path.string();
   for (const NamedVariable& entry : state) {
     const auto found = file.tensors.find(entry.name);
     if (found == file.tensors.end())
@@ -125,7 +129,7 @@ void load_weights(Module& module, const std::filesystem::path& path) {
            name_of(tensor.dtype()));
   }
   for (const std::string& name : file_names)
-    if (!known.contains(name) && !is_batch_counter(name, known))
+    if (!known.contains(name) && !is_batch_counter(name, known) && !name.starts_with(kOptimizerPrefix))
       fail(ErrorKind::data, "{}: '{}' is not part of the model{}", where, name, suggestion(name, known_names));
 
   for (NamedVariable& entry : state)

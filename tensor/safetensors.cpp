@@ -214,7 +214,7 @@ TensorFile Reader::read() {
 
 TensorFile read_safetensors(const std::filesystem::path& path) { return Reader(path).read(); }
 
-void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
+std::string safetensors_bytes(const TensorFile& file) {
   Json header = Json::object();
   if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
   int64_t offset = 0;
@@ -237,7 +237,11 @@ void write_safetensors(const std::filesystem::path& path, const TensorFile& file
     const Tensor host = tensor.to(Device{});
     if (host.count() > 0) bytes.append(reinterpret_cast<const char*>(host.raw()), static_cast<size_t>(host.bytes()));
   }
-  write_file_atomically(path, bytes);
+  return bytes;
+}
+
+void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
+  write_file_atomically(path, safetensors_bytes(file));
 }
 
 }  // namespace convoy

@@ -22,7 +22,10 @@ struct TensorFile {
 // and I64 becomes i32 when its values fit. Throws Error(data) naming file and fault.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
-// Writes tensors in name order, atomically: temporary file beside it, fsync, rename, fsync of the folder.
+// The bytes of a file that holds the tensors, in name order.
+std::string safetensors_bytes(const TensorFile& file);
+
+// Writes them to `path`, atomically: temporary file beside it, fsync, rename, fsync of the folder.
 // Throws Error(io), leaving any old file intact.
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 

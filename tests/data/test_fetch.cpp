@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "data/download.h"
-#include "data/sha256.h"
+#include "tensor/sha256.h"
 #include "tests/data/files.h"
 #include "tests/data/http_server.h"
 

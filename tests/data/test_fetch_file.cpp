@@ -3,7 +3,7 @@
 #include "data/fetch_file.h"
 
 #include "data/download.h"
-#include "data/sha256.h"
+#include "tensor/sha256.h"
 #include "tests/data/files.h"
 #include "tests/data/http_server.h"
 

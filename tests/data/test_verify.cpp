@@ -1,7 +1,7 @@
 // Files told apart by their SHA-256: official, sound but other, damaged.
 #include "data/verify.h"
 
-#include "data/sha256.h"
+#include "tensor/sha256.h"
 #include "tests/data/files.h"
 
 namespace convoy {

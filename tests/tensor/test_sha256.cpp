@@ -1,8 +1,8 @@
 // The examples of FIPS 180-4, and lengths around the ends of blocks.
 #include <gtest/gtest.h>
 
-#include "data/sha256.h"
 #include "tensor/error.h"
+#include "tensor/sha256.h"
 
 namespace convoy {
 namespace {

@@ -1,4 +1,4 @@
-#include "data/sha256.h"
+#include "tensor/sha256.h"
 
 #include <algorithm>
 #include <array>

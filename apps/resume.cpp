@@ -1,0 +1,85 @@
+#include "apps/resume.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "apps/device_options.h"
+#include "apps/job_environment.h"
+#include "apps/number_text.h"
+#include "apps/options.h"
+#include "apps/run_log.h"
+#include "tensor/counted.h"
+#include "tensor/error.h"
+#include "tensor/kernels.h"
+
+namespace convoy {
+namespace {
+
+// The options that change no result.
+constexpr std::array kMayBeGiven = {"--data", "--log-every", "--save", "--threads", "--workers"};
+
+// A job has as many ranks as it had, whoever starts them.
+void check_ranks(const Settings& settings, const std::string& where) {
+  const std::string by = started_by();
+  if (by.empty()) return;
+  CHECK(settings.ranks == started_ranks(), "{}: is a run of {}, but {} {}", where, counted(settings.ranks, "rank"), by,
+        started_ranks());
+  CHECK(!meeting_point() || settings.reduce != "mpi", "{}: is a run with --reduce mpi, but {} {}", where, by,
+        started_ranks());
+}
+
+}  // namespace
+
+RunConfig config_to_resume(const GivenOptions& given) {
+  const std::filesystem::path run = given.at("--resume");
+  const std::string where = "--resume " + run.string();
+  for (const auto& [name, text] : given) {
+    CHECK(name == "--resume" || std::ranges::find(kMayBeGiven, name) != kMayBeGiven.end(),
+          "{}: cannot be given with --resume, a run goes on with the settings that it began with; only {} may", name,
+          fmt::join(kMayBeGiven, ", "));
+  }
+  RunConfig config = read_config(run);
+  Settings& settings = config.settings;
+  for (const auto& [name, text] : given) find_option(name).set(settings, text);
+  settings.run = run;
+  settings.resume = run;
+  settings.trace.clear();  // its steps are done
+  CHECK(!given.contains("--data") || settings.dataset != "synthetic",
+        "--data: has no effect with {}, a run on synthetic digits", where);
+  CHECK(!given.contains("--workers") || !on_gpu(settings),
+        "--workers: has no effect with {}, whose batches are made on the GPU", where);
+  check_ranks(settings, where);
+  return config;
+}
+
+bool is_complete(const std::filesystem::path& run) {
+  const std::string line = last_line_of_log(run);
+  return line.starts_with(R"({"event":"summary")") && line.ends_with("}");
+}
+
+void check_fits(const Checkpoint& checkpoint, const RunConfig& config) {
+  const std::filesystem::path& run = config.settings.run;
+  check_same_config(config.text, run, checkpoint.fact("config"), checkpoint.path.string());
+  const std::string here = kernels(current_stream().device).name;
+  if (config.kernels != here)
+    fail(ErrorKind::data,
+         "{}: was trained by {} kernels, here {} would go on, with other roundings; choose them with CONVOY_ISA where "
+         "the machine has them, or begin a new run with --init {}",
+         run.string(), config.kernels, here, checkpoint.path.string());
+}
+
+void check_images(const RunConfig& config, int64_t training_images, int64_t evaluated_images) {
+  const Settings& settings = config.settings;
+  const auto check = [&](const char* what, int64_t before, int64_t now) {
+    if (before != now)
+      fail(ErrorKind::data, "{}: was begun with {} {} images of {}, now there are {}", settings.run.string(),
+           grouped(before), what, settings.dataset, grouped(now));
+  };
+  check("training", config.training_images, training_images);
+  check(settings.evaluated(), config.evaluated_images, evaluated_images);
+}
+
+}  // namespace convoy

@@ -1,0 +1,110 @@
+#include "apps/run_config.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "apps/options.h"
+#include "tensor/device.h"
+#include "tensor/error.h"
+#include "tensor/kernels.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+// "--label-smoothing" is "label_smoothing".
+std::string key_of(const OptionRow& row) {
+  std::string key = row.name.substr(2);
+  for (char& letter : key) letter = letter == '-' ? '_' : letter;
+  return key;
+}
+
+// The option is not a setting of the run, but names one to go on with.
+bool is_setting(const OptionRow& row) { return row.name != "--resume"; }
+
+Json parse(const std::string& text, const std::string& where) {
+  try {
+    Json config = Json::parse(text);
+    if (config.is_object()) return config;
+  } catch (const Json::parse_error&) {
+  }
+  fail(ErrorKind::data, "{}: is not a JSON object", where);
+}
+
+// The member `key`, which has to be there and of type T.
+template <class T>
+T member(const Json& config, const std::string& key, const std::string& where) {
+  try {
+    return config.at(key).get<T>();
+  } catch (const Json::exception&) {
+    fail(ErrorKind::data, "{}: '{}' is missing, or no value of its kind", where, key);
+  }
+}
+
+}  // namespace
+
+std::string config_text(const Settings& settings, const fs::path& run, int64_t training_images,
+                        int64_t evaluated_images) {
+  Json config{{"version", CONVOY_VERSION}, {"kernels", kernels(current_stream().device).name}};
+  for (const OptionRow& row : option_table()) {
+    if (is_setting(row)) config[key_of(row)] = row.get(settings);
+  }
+  config["run"] = run.string();
+  config["training_images"] = training_images;
+  config[std::string(settings.evaluated()) + "_images"] = evaluated_images;
+  // A path may hold bytes that are no UTF-8.
+  return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+RunConfig read_config(const fs::path& run) {
+  const fs::path path = run / kConfigFile;
+  const std::string where = path.string();
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << in.rdbuf();
+  if (!in) fail(ErrorKind::data, "{}: cannot be read; is {} the folder of a run?", where, run.string());
+
+  RunConfig result{.text = bytes.str(), .settings = {}, .version = {}, .kernels = {}};
+  const Json config = parse(result.text, where);
+  for (const OptionRow& row : option_table()) {
+    const auto value = config.find(key_of(row));
+    if (!is_setting(row) || value == config.end() || value->is_null()) continue;  // not set
+    try {
+      if (value->is_structured()) fail(ErrorKind::usage, "{}: is {}", row.name, value->dump());
+      row.set(result.settings, value->is_string() ? value->get<std::string>() : value->dump());
+    } catch (const Error& error) {
+      fail(ErrorKind::data, "{}: {}", where, error.what());
+    }
+  }
+  result.settings.run = run;
+  result.version = member<std::string>(config, "version", where);
+  result.kernels = member<std::string>(config, "kernels", where);
+  for (const char* key : {"model", "dataset"}) member<std::string>(config, key, where);
+  for (const char* key : {"threads", "ranks", "replicas", "shards"}) member<int64_t>(config, key, where);
+  result.training_images = member<int64_t>(config, "training_images", where);
+  result.evaluated_images = member<int64_t>(config, result.settings.evaluated() + std::string("_images"), where);
+  return result;
+}
+
+void check_same_config(const std::string& config, const fs::path& run, const std::string& other,
+                       const std::string& where) {
+  const std::string path = (run / kConfigFile).string();
+  const Json mine = parse(config, path), theirs = parse(other, where);
+  const auto text = [](const Json& object, const std::string& key) {
+    return object.contains(key) ? object.at(key).dump() : std::string("not there");
+  };
+  for (const Json& keys : {mine, theirs}) {
+    for (const auto& [key, value] : keys.items()) {
+      if (text(mine, key) != text(theirs, key))
+        fail(ErrorKind::data, "{}: '{}' is {}, but {} for {}; a run goes on with the settings that it began with", path,
+             key, text(mine, key), text(theirs, key), where);
+    }
+  }
+}
+
+}  // namespace convoy

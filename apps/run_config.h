@@ -1,0 +1,34 @@
+// config.json of a run: all settings by their options' names ("batch": 64), and what they met: the program, its kernels, the
+// numbers of images. What a run is resumed with comes from it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "apps/settings.h"
+
+namespace convoy {
+
+inline constexpr const char* kConfigFile = "config.json";
+
+// `run`: its folder; trained and evaluated on so many images.
+std::string config_text(const Settings& settings, const std::filesystem::path& run, int64_t training_images,
+                        int64_t evaluated_images);
+
+struct RunConfig {
+  std::string text;  // the whole file
+  Settings settings;
+  std::string version, kernels;  // of the program that began the run
+  int64_t training_images = 0, evaluated_images = 0;
+};
+
+// Reads it back. Throws Error(data) naming the file and the setting that makes no sense.
+RunConfig read_config(const std::filesystem::path& run);
+
+// Throws Error(data) that names the first setting in which `config`, of the run in folder `run`, is not as `other` has it,
+// which `where` tells.
+void check_same_config(const std::string& config, const std::filesystem::path& run, const std::string& other,
+                       const std::string& where);
+
+}  // namespace convoy

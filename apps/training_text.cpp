@@ -1,0 +1,95 @@
+#include "apps/training_text.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "apps/device_options.h"
+#include "apps/number_text.h"
+#include "apps/shell_word.h"
+#include "data/places.h"
+#include "layers/models.h"
+#include "parallel/strategy.h"
+#include "tensor/counted.h"
+
+namespace convoy {
+namespace {
+
+// What there is to say of the method beyond its name.
+std::string method_text(const Settings& settings) {
+  std::string text = fmt::format("{}, lr {} {}", settings.optimizer, settings.lr, settings.schedule);
+  if (settings.warmup_steps > 0) text += fmt::format(" with {} warm-up steps", settings.warmup_steps);
+  if (settings.optimizer == "sgd")
+    text += fmt::format(", {}momentum {}", settings.nesterov ? "Nesterov " : "", settings.momentum);
+  if (settings.weight_decay > 0) text += fmt::format(", weight decay {}", settings.weight_decay);
+  if (settings.label_smoothing > 0) text += fmt::format(", label smoothing {}", settings.label_smoothing);
+  return text;
+}
+
+// "ddp: 2 ranks, tree over 8 shards, buckets of 1 MiB".
+std::string parallel_text(const Settings& settings) {
+  const StrategyRow& strategy = find_strategy(settings.strategy);
+  std::vector<std::string> parts;
+  if (strategy.ranks) parts.push_back(counted(settings.ranks, "rank"));
+  if (strategy.replicas) parts.push_back(counted(settings.replicas, "replica") + (strategy.ranks ? " each" : ""));
+  if (settings.ranks > 1 || find_reduce(settings.reduce).fixed_shards)
+    parts.push_back(fmt::format("{} over {}", settings.reduce, counted(settings.shards, "shard")));
+  if (settings.ranks > 1) parts.push_back(fmt::format("buckets of {} MiB", settings.bucket_mb));
+  if (settings.accumulate > 1) parts.push_back(fmt::format("{} micro-batches", settings.accumulate));
+  return fmt::format("{}: {}", settings.strategy, fmt::join(parts, ", "));
+}
+
+}  // namespace
+
+void print_how_to_get_mnist() {
+  const DatasetRow& mnist = find_dataset_row("mnist");
+  fmt::print("MNIST was not found: training on synthetic digits instead.\n");
+  for (const std::filesystem::path& place : places_to_search({}, mnist.folder))
+    fmt::print("  searched: {}\n", place.string());
+  fmt::print(
+      "  To train on MNIST, download it with `convoy data fetch mnist`; or put these into a folder and name it with\n"
+      "  --data or $CONVOY_DATA: {}\n",
+      mnist.files);
+}
+
+void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log,
+                  const Checkpoint* from) {
+  const Tensor& images = data.train.images;
+  fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", one_line(settings.model),
+             grouped(layers.parameters), grouped(layers.multiply_adds));
+  const bool fewer = data.train.size() < settings.limit;
+  fmt::print("data     {}: {} training{}, {} {} images, {}x{}x{}, {} classes\n", settings.dataset,
+             grouped(data.train.size()), fewer ? " (all there are, less than --limit)" : "", grouped(data.test.size()),
+             settings.evaluated(), images.size(1), images.size(2), images.size(3), data.train.classes.size());
+  fmt::print("machine  {}\n", machine_text(settings));
+  const StepCount steps = count_steps(settings, data.train.size());
+  fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n", steps.epochs(),
+             steps.total, settings.batch, method_text(settings), settings.augment ? "on" : "off",
+             settings.shuffle ? "on" : "off", settings.seed);
+  if (settings.parallel()) fmt::print("parallel {}\n", parallel_text(settings));
+  fmt::print("run      {}\n", log.folder().string());
+  if (from != nullptr) fmt::print("resumed  {}\n", from->path.string());
+  std::fflush(stdout);
+}
+
+std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated) {
+  return fmt::format("epoch {}/{}  train loss {:.4f}  acc {:.2f} %  {} loss {:.4f}  acc {:.2f} %  {:.1f} s",
+                     report.epoch, epochs, report.train_loss, report.train_accuracy, evaluated, report.evaluation.loss,
+                     report.evaluation.accuracy, report.seconds);
+}
+
+void print_result(const TrainingResult& result, const Settings& settings, const std::filesystem::path& run) {
+  if (result.stopped) {
+    fmt::print("interrupted after step {} (epoch {}): trained {:.1f} s, {:.0f} samples/s, not evaluated\n",
+               result.steps, result.epochs, result.seconds, result.samples_per_second());
+    if (settings.checkpoint_every != 0) fmt::print("resume with: convoy train --resume {}\n", shell_word(run.string()));
+  } else {
+    const char* const evaluated = settings.evaluated();
+    fmt::print("trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n",
+               result.seconds, result.samples_per_second(), evaluated, result.evaluation.loss, evaluated,
+               result.evaluation.accuracy);
+  }
+  std::fflush(stdout);
+}
+
+}  // namespace convoy

@@ -1,0 +1,27 @@
+// What a training prints beside its progress: the head, a line for each epoch, and how it ended.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "apps/layer_table.h"
+#include "apps/run_log.h"
+#include "apps/settings.h"
+#include "apps/trainer.h"
+#include "data/dataset.h"
+#include "layers/checkpoint.h"
+
+namespace convoy {
+
+void print_how_to_get_mnist();
+
+// `from`: what the training goes on from; null: it begins.
+void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log,
+                  const Checkpoint* from);
+
+std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated);
+
+// `run`: its folder.
+void print_result(const TrainingResult& result, const Settings& settings, const std::filesystem::path& run);
+
+}  // namespace convoy

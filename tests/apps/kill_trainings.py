@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Kills trainings at random moments, also while they write a checkpoint, resumes them, and checks that nothing was lost.
+
+    kill_trainings.py --convoy build/release/apps/convoy [--tests 200] [--seed 1]
+
+Each training writes a checkpoint after every step and is killed (SIGKILL, all its processes) again and again, at moments drawn over its
+whole length, until it comes to its end. Then its weights and its log have to be, but for times, those of the same training that was never
+stopped. A training killed before its first checkpoint begins anew. A test is one kill; `N of them within a save` counts those that left a
+half-written file. Prints `N passed, N failed`; exit code 0 when none failed.
+"""
+import argparse
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+COMMON = ["--dataset", "synthetic", "--limit", "150", "--holdout", "60", "--epochs", "3", "--batch", "20", "--log-every", "1", "--save", "weights",
+          "--model", "conv 8 3x3 stride 2; bn; relu; dropout 0.2; flatten; linear 256; relu; linear 10"]
+METHODS = {"adam": [], "momentum": ["--optimizer", "sgd", "--momentum", "0.9", "--schedule", "cosine", "--warmup-steps", "5"],
+           "replicated": ["--strategy", "replicated", "--replicas", "2"]}
+TIMES = re.compile(r'"(\w*seconds|samples_per_second)":[^,}]*')
+
+
+def start(a, folder, arguments):
+    with open(folder / "out", "ab") as out, open(folder / "error", "wb") as error:
+        return subprocess.Popen([a.convoy, "train", *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=error,
+                                env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True)
+
+
+def result(folder):
+    return (folder / "weights").read_bytes(), TIMES.sub("", (folder / "run/metrics.jsonl").read_text())
+
+
+def reference(a, folder, method):
+    """What the training comes to, and how many seconds it takes with checkpoints."""
+    begin = time.monotonic()
+    folder.mkdir()
+    if start(a, folder, [*COMMON, *METHODS[method], "--run", "run", "--checkpoint-every", "1"]).wait() != 0:
+        sys.exit(f"kill_trainings: {method}: {(folder / 'error').read_text()}")
+    return result(folder), time.monotonic() - begin
+
+
+def train_and_kill(a, folder, method, expected, seconds, draw, most):
+    """One training to its end, or until it was killed `most` times: kills, kills within a save, and what was wrong."""
+    kills = within = 0
+    arguments = fresh = [*COMMON, *METHODS[method], "--run", "run", "--checkpoint-every", "1"]
+    while True:
+        process = start(a, folder, arguments)
+        try:
+            code = process.wait(draw.uniform(0, seconds) if kills < most else None)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+            within += any((folder / "run/checkpoints").glob("*.tmp"))
+            arguments = ["--resume", "run"]
+            continue
+        error = (folder / "error").read_text()
+        if code == 3 and ("no checkpoint is there" in error or "config.json: cannot be read" in error):
+            shutil.rmtree(folder / "run", ignore_errors=True)
+            arguments = fresh
+            continue
+        if code != 0 or error:
+            return kills, within, f"ended with code {code}: {error.strip()}"
+        if not (folder / "weights").exists() or result(folder) != expected:
+            return kills, within, "is another training after it was resumed"
+        left = [path.name for path in (folder / "run/checkpoints").iterdir() if path.suffix != ".safetensors"]
+        return kills, within, f"left behind: {', '.join(left)}" if left else ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--convoy", required=True, help="the program under test")
+    parser.add_argument("--tests", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    a = parser.parse_args()
+    a.convoy = os.path.realpath(a.convoy)
+    draw = random.Random(a.seed)
+    failed = passed = within = trainings = 0
+    with tempfile.TemporaryDirectory(prefix="convoy-kill-") as root:
+        references = {}
+        while passed + failed < a.tests:
+            method = list(METHODS)[trainings % len(METHODS)]
+            trainings += 1
+            if method not in references:
+                references[method] = reference(a, Path(root, method), method)
+            folder = Path(root, str(trainings))
+            folder.mkdir()
+            kills, saving, wrong = train_and_kill(a, folder, method, *references[method], draw, a.tests - passed - failed)
+            within += saving
+            if wrong:
+                failed += max(1, kills)
+                print(f"{method}, training {trainings}, killed {kills} times: {wrong}", flush=True)
+            else:
+                passed += kills
+            shutil.rmtree(folder)
+    print(f"{passed} passed, {failed} failed, in {trainings} trainings; {within} of them within a save (seed {a.seed})")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+// A training that was interrupted or killed and resumed is, bit for bit, the training that never stopped.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "tests/apps/resumed_training.h"
+#include "tests/apps/with_mpi.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+using Arguments = std::vector<std::string>;
+
+// Small checkpoints; batch norm, dropout and a smaller last batch take part: 4 steps an epoch, 12 in all.
+const char* const kModel = "conv 4 3x3 stride 2; bn; relu; dropout 0.3; flatten; linear 10";
+constexpr int64_t kPerEpoch = 4, kSteps = 12;
+
+Arguments training(const Arguments& more, const char* epochs = "3") {
+  Arguments arguments{"train",    "--dataset",   "synthetic", "--limit", "70",      "--holdout", "50",
+                      "--epochs", epochs,        "--batch",   "20",      "--model", kModel,      "--augment",
+                      "on",       "--log-every", "1",         "--save",  "w",       "--lr",      "0.01"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+Arguments with(Arguments first, const Arguments& more) {
+  first.insert(first.end(), more.begin(), more.end());
+  return first;
+}
+
+// Runs a training with `more` options without checkpoints, then with one after every step, from some of which it resumes.
+void expect_same_after_resuming(const Arguments& more, const char* program = kConvoy) {
+  SCOPED_TRACE(nlohmann::json(more).dump());
+  const TemporaryFolder folder;
+  const auto run = [&](const Arguments& arguments) {
+    const Outcome outcome = run_convoy(folder, arguments, {}, program);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+    EXPECT_EQ(outcome.error, "");
+  };
+  run(training(with(more, {"--run", "plain", "--checkpoint-every", "0"})));
+  const TrainingOutcome plain = outcome_of(folder, "plain", "w");
+  ASSERT_FALSE(plain.weights.empty());
+  ASSERT_TRUE(checkpoints_of(folder / "plain").empty());
+  run(training(with(more, {"--run", "kept", "--checkpoint-every", "1", "--keep", "100"})));
+  ASSERT_TRUE(outcome_of(folder, "kept", "w") == plain) << "checkpoints have changed the training";
+  // In mid-epoch, before an epoch's evaluation, after it, and before the last evaluation.
+  for (const int64_t step : {kPerEpoch + 2, kPerEpoch, 2 * kPerEpoch + 1, kSteps}) {
+    SCOPED_TRACE(fmt::format("from step {}", step));
+    const std::string name = fmt::format("from-{}", step);
+    copy_killed_run(folder / "kept", folder / name, step);
+    run({"train", "--resume", name, "--save", "resumed"});
+    const TrainingOutcome resumed = outcome_of(folder, name, "resumed");
+    EXPECT_TRUE(resumed.weights == plain.weights);
+    EXPECT_EQ(resumed.log, plain.log);
+  }
+}
+
+TEST(checkpoint, resumes_adam) { expect_same_after_resuming({}); }
+
+TEST(checkpoint, resumes_adamw_with_weight_decay_and_micro_batches) {
+  expect_same_after_resuming({"--optimizer", "adamw", "--weight-decay", "0.1", "--accumulate", "2"});
+}
+
+TEST(checkpoint, resumes_momentum_and_a_cosine_with_warm_up) {
+  expect_same_after_resuming({"--optimizer", "sgd", "--momentum", "0.9", "--nesterov", "on", "--schedule", "cosine",
+                              "--warmup-steps", "7", "--label-smoothing", "0.1"});
+}
+
+TEST(checkpoint, resumes_sgd_without_momentum_and_a_training_cut_in_mid_epoch) {
+  const TemporaryFolder folder;
+  const Arguments options{"--optimizer", "sgd", "--momentum", "0", "--steps", "7", "--schedule", "step"};
+  ASSERT_EQ(run_convoy(folder, training(with(options, {"--run", "a", "--checkpoint-every", "3"}))).exit_code, 0);
+  const TrainingOutcome plain = outcome_of(folder, "a", "w");
+  EXPECT_EQ(checkpoints_of(folder / "a"), (Arguments{"best.safetensors", "step-00000006.safetensors"}));
+  copy_killed_run(folder / "a", folder / "b", 6);
+  ASSERT_EQ(run_convoy(folder, {"train", "--resume", "b", "--save", "w"}).exit_code, 0);
+  EXPECT_TRUE(outcome_of(folder, "b", "w") == plain);
+}
+
+TEST(checkpoint, resumes_shards_and_replicas) {
+  expect_same_after_resuming({"--reduce", "tree", "--shards", "4", "--threads", "2"});
+  expect_same_after_resuming({"--strategy", "replicated", "--replicas", "2"});
+}
+
+TEST(CheckpointRanks, resumes_ddp_and_hybrid) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
+  expect_same_after_resuming({"--strategy", "ddp", "--ranks", "2"});
+  expect_same_after_resuming({"--strategy", "hybrid", "--ranks", "2", "--replicas", "2", "--reduce", "tree"});
+}
+
+TEST(EmulatedCheckpoint, resumes_recorded_steps_on_a_gpu) {
+  expect_same_after_resuming({"--device", "cuda"}, kConvoyEmulated);
+}
+
+TEST(checkpoint, resumes_with_other_threads_and_workers) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_convoy(folder, training({"--run", "a", "--checkpoint-every", "1", "--keep", "9"})).exit_code, 0);
+  const TrainingOutcome plain = outcome_of(folder, "a", "w");
+  copy_killed_run(folder / "a", folder / "b", 6);
+  const Outcome outcome =
+      run_convoy(folder, {"train", "--resume", "b", "--save", "v", "--threads", "3", "--workers", "2"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_TRUE(outcome_of(folder, "b", "v") == plain);
+}
+
+TEST(checkpoint, files_are_the_newest_and_the_best) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_convoy(folder, training({"--run", "epochs"})).exit_code, 0);
+  EXPECT_EQ(checkpoints_of(folder / "epochs"), (Arguments{"best.safetensors", "step-00000012.safetensors"}));
+  ASSERT_EQ(run_convoy(folder, training({"--run", "three", "--keep", "3", "--checkpoint-every", "2"})).exit_code, 0);
+  EXPECT_EQ(checkpoints_of(folder / "three"), (Arguments{"best.safetensors", "step-00000008.safetensors",
+                                                         "step-00000010.safetensors", "step-00000012.safetensors"}));
+  // The best is a file of weights, too: of the epoch with the highest accuracy.
+  double best = 0;
+  for (const nlohmann::json& epoch : read_events(folder / "epochs", "epoch"))
+    best = std::max(best, epoch.at("validation_accuracy").get<double>());
+  const Outcome eval = run_convoy(folder, {"eval", "--dataset", "synthetic", "--holdout", "50", "--model", kModel,
+                                           "--init", "epochs/checkpoints/best.safetensors"});
+  ASSERT_EQ(eval.exit_code, 0) << eval.error;
+  EXPECT_NE(eval.out.find(fmt::format("validation accuracy {:.2f} %", best)), std::string::npos) << eval.out << best;
+}
+
+TEST(checkpoint, a_complete_run_is_left_alone) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_convoy(folder, training({"--run", "a"})).exit_code, 0);
+  const std::string log = read_text(folder / "a/metrics.jsonl");
+  const auto files = checkpoints_of(folder / "a");
+  const Outcome outcome = run_convoy(folder, {"train", "--resume", "a"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_EQ(outcome.out, "a: this run is complete, nothing is left to do\n");
+  EXPECT_EQ(read_text(folder / "a/metrics.jsonl"), log);
+  EXPECT_EQ(checkpoints_of(folder / "a"), files);
+}
+
+class InterruptedRun : public testing::TestWithParam<int> {};
+
+TEST_P(InterruptedRun, tells_how_to_go_on_and_does) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_convoy(folder, training({"--run", "plain"}, "60")).exit_code, 0);
+  const TrainingOutcome plain = outcome_of(folder, "plain", "w");
+  Process process(folder, training({"--run", "a b"}, "60"));
+  wait_for("a third step", [&] { return step_lines(folder / "a b").find("\"step\":3,") != std::string::npos; });
+  process.send(GetParam());
+  const Outcome outcome = process.wait();
+  ASSERT_EQ(outcome.exit_code, 128 + GetParam()) << outcome.error;
+  EXPECT_NE(outcome.out.find("resume with: convoy train --resume 'a b'\n"), std::string::npos) << outcome.out;
+  EXPECT_EQ(read_events(folder / "a b").back().at("event"), "interrupted");
+  const Outcome resumed = run_convoy(folder, {"train", "--resume", "a b"});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.error;
+  EXPECT_TRUE(outcome_of(folder, "a b", "w").weights == plain.weights);
+  EXPECT_EQ(outcome_of(folder, "a b", "w").log, plain.log);
+}
+
+INSTANTIATE_TEST_SUITE_P(checkpoint, InterruptedRun, testing::Values(SIGINT, SIGTERM, SIGUSR1));
+
+TEST(checkpoint, an_interrupted_run_without_checkpoints_promises_nothing) {
+  const TemporaryFolder folder;
+  Process process(folder, small_training({"--epochs", "100000", "--run", "run", "--checkpoint-every", "0"}));
+  wait_for("a step", [&] { return !step_lines(folder / "run").empty(); });
+  process.send(SIGINT);
+  const Outcome outcome = process.wait();
+  EXPECT_EQ(outcome.exit_code, 130) << outcome.error;
+  EXPECT_EQ(outcome.out.find("resume with"), std::string::npos) << outcome.out;
+  EXPECT_EQ(run_convoy(folder, {"train", "--resume", "run"}).exit_code, 3);
+}
+
+}  // namespace
+}  // namespace convoy
