@@ -64,7 +64,7 @@ std::vector<Configuration> configurations(const Settings& settings, std::vector<
 }
 
 // The data set a model is meant for, or what stands in for it, with a note. One that is not here goes to `missing`
-// instead: "mnist-cnn wants mnist".
+// instead: "mnist-cnn wants mnist; …".
 std::string dataset_of(const std::string& model, const GivenOptions& given, std::vector<std::string>& notes,
                        std::vector<std::string>& missing) {
   const auto data = given.find("--data");
@@ -88,7 +88,7 @@ std::string dataset_of(const std::string& model, const GivenOptions& given, std:
     notes.push_back(fmt::format("{}: {} was not found, synthetic digits stand in for it", one_line(model), dataset));
     return digits.name;
   }
-  missing.push_back(fmt::format("{} wants {}", one_line(model), dataset));
+  missing.push_back(fmt::format("{0} wants {1}; convoy data fetch {1} downloads it", one_line(model), dataset));
   return "";
 }
 

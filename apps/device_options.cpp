@@ -23,7 +23,8 @@ constexpr PrecisionRow kPrecisions[] = {
 };
 
 constexpr ConvolutionAlgorithmRow kAlgorithms[] = {
-    {"auto", "the one found best for the shape", ConvolutionAlgorithm::automatic},
+    {"auto", "chosen by channels and precision; what cannot do a shape or type gives way to it",
+     ConvolutionAlgorithm::automatic},
     {"im2col", "the im2col matrix in memory, then a product", ConvolutionAlgorithm::im2col},
     {"tiled", "implicit product, tiles in shared memory", ConvolutionAlgorithm::tiled},
     {"tensor-core", "implicit product on tensor cores", ConvolutionAlgorithm::tensor_core},

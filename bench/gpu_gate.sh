@@ -114,7 +114,10 @@ train() {
 }
 # same_losses <run> <run>: a replayed training has the bits of one whose kernels are launched singly.
 same_losses() {
-  if cmp -s <(grep '"step"' "$work/$1/metrics.jsonl" | grep -v '"epoch",') <(grep '"step"' "$work/$2/metrics.jsonl" | grep -v '"epoch",'); then
+  if ! grep -qs '"event":"step"' "$work/$1/metrics.jsonl" || ! grep -qs '"event":"step"' "$work/$2/metrics.jsonl"; then
+    failures=$((failures + 1))
+    bar "losses of $1 and $2" "FAILED: one of them has not run"
+  elif cmp -s <(grep '"step"' "$work/$1/metrics.jsonl" | grep -v '"epoch",') <(grep '"step"' "$work/$2/metrics.jsonl" | grep -v '"epoch",'); then
     bar "losses of $1 and $2" "ok: equal to the last bit"
   else
     failures=$((failures + 1))

@@ -86,8 +86,8 @@ TEST(CompareRanks, wrong_usage_that_comes_to_light_late_ends_it_and_keeps_what_w
                  {{"PATH", "/nowhere"}});  // and no mpirun there
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_EQ(outcome.error,
-            "convoy: compare: custom with ddp, 2 ranks: mpirun: not found; install it (openmpi-bin), or choose another "
-            "--strategy\n");
+            "convoy: compare: custom with ddp, 2 ranks: mpirun: not found; install it (openmpi-bin), start the ranks "
+            "yourself (RANK, WORLD_SIZE: docs/parallel.md), or choose another --strategy\n");
   EXPECT_TRUE(has(outcome.out, "no round is complete: no report")) << outcome.out;
   EXPECT_FALSE(has(outcome.out, "[3/3]")) << outcome.out;
   EXPECT_TRUE(has(read_text(folder / "run/results.csv"), "mpirun: not found"));
@@ -167,7 +167,7 @@ TEST(compare, wrong_use_is_one_line_and_leaves_nothing_behind) {
            {{"--strategies", "serial"}, 2, "nothing to compare with serial"},
            {{"--models", "mnist-cn"}, 2, "did you mean 'mnist-cnn'?"},
            {{"--dataset", "cifar10"}, 3, "cifar10: not found"},
-           {{"--models", "cifar-cnn"}, 3, "cifar-cnn is left out: its data set cifar10 was not found"},
+           {{"--models", "cifar-cnn"}, 3, "cifar-cnn wants cifar10; convoy data fetch cifar10"},
            {{"--shards", "4"}, 2, "--shards: has no effect with --reduce ring"},
            {{"--repeats", "0"}, 2, "--repeats: 0 is too small"},
            {{"--strategy", "ddp"}, 2, "did you mean '--strategies'?"},
