@@ -108,14 +108,14 @@ std::string scaling_script(const Comparison& comparison, const std::vector<Measu
     for (const auto& [configuration, summary] : rows) {
       if (configuration->strategy != strategies[s] || !summary->speedup) continue;
       const int workers = configuration->workers();
-      // Serial is 1 by definition: it stands where it belongs, and has no spread.
-      const bool is_serial = strategies[s] == "serial";
-      const double middle = static_cast<double>(strategies.size() - 1) / 2;
-      const double x = workers + (is_serial ? 0 : aside * (static_cast<double>(s) - middle));
-      const Spread& speedup = *summary->speedup;
-      data += fmt::format("{} {} {} {}\n", x, value(speedup.median, workers),
-                          value(is_serial ? speedup.median : speedup.least, workers),
-                          value(is_serial ? speedup.median : speedup.most, workers));
+      double x = workers + aside * (static_cast<double>(s) - static_cast<double>(strategies.size() - 1) / 2);
+      Spread speedup = *summary->speedup;
+      if (strategies[s] == "serial") {  // 1 by definition: it stands where it belongs, and has no spread
+        x = workers;
+        speedup.least = speedup.most = speedup.median;
+      }
+      data += fmt::format("{} {} {} {}\n", x, value(speedup.median, workers), value(speedup.least, workers),
+                          value(speedup.most, workers));
       tics.insert(fmt::format("{}", workers));
     }
     if (strategies[s] == "serial") serial = data;

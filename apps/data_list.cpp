@@ -10,11 +10,11 @@ namespace convoy {
 
 namespace {
 
-// ", official", ", not official: test_batch.bin", or nothing where there are no files.
+// ", official", ", not official: test_batch.bin", or nothing where there are no files. They have been loaded.
 std::string officially(const DatasetRow& row, const std::filesystem::path& data) {
   if (row.files_in == nullptr) return "";
   std::string others;
-  for (const VerifiedFile& file : verify(row, find_publication(row.name), row.find(data))) {
+  for (const VerifiedFile& file : verify_files(row, find_publication(row.name), row.find(data))) {
     if (file.verdict != Verdict::official)
       others += fmt::format("{}{}", others.empty() ? "" : ", ", file.path.filename().string());
   }

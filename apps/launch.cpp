@@ -131,8 +131,7 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
   if (exit_code == 127 && !output.failed_rank())
     fail(ErrorKind::usage,
          "mpirun: not found; install it (openmpi-bin), start the ranks yourself (RANK, WORLD_SIZE: docs/parallel.md), "
-         "or "
-         "choose another --strategy");
+         "or choose another --strategy");
   // A rank that has told its own error has also chosen the exit code.
   if (output.rank_told()) return exit_code;
   if (WIFSIGNALED(status) && !output.failed_rank())

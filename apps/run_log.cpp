@@ -39,6 +39,12 @@ std::string times_text(const std::optional<StepTimes>& times) {
       times->copy, times->compute, times->exchange, times->reduce, times->communicate, times->update);
 }
 
+// Absolute, without links and dots as far as it exists: equal for two spellings of one place.
+fs::path resolved(const fs::path& path) {
+  std::error_code ignored;
+  return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+}
+
 // Unless the file that `option` names can be written; it may lie in the folder that this run will create.
 void check_output(const char* option, const fs::path& path, const Settings& settings) {
   std::error_code error;
@@ -48,8 +54,8 @@ void check_output(const char* option, const fs::path& path, const Settings& sett
   if (fs::exists(path, error) && !fs::is_regular_file(path, error))
     fail(ErrorKind::io, "{} {}: cannot be replaced, it is not an ordinary file", option, path.string());
   if (!settings.run.empty()) {
-    const fs::path file = fs::weakly_canonical(fs::absolute(path, error), error);
-    fs::path run_folder = fs::weakly_canonical(fs::absolute(settings.run, error), error);
+    const fs::path file = resolved(path);
+    fs::path run_folder = resolved(settings.run);
     if (!run_folder.has_filename()) run_folder = run_folder.parent_path();  // typed as "run/"
     if (file == run_folder) fail(ErrorKind::io, "{} {}: is the folder of --run", option, path.string());
     if (file.parent_path() == run_folder) {
@@ -73,10 +79,7 @@ std::string last_line_of_log(const fs::path& run) {
 void check_outputs(const Settings& settings) {
   const bool resumed = !settings.resume.empty();
   if (!settings.run.empty() && !resumed) check_run_folder(settings.run);
-  const auto place = [](const std::filesystem::path& file) {
-    return std::filesystem::weakly_canonical(std::filesystem::absolute(file));
-  };
-  CHECK(settings.save.empty() || settings.trace.empty() || place(settings.save) != place(settings.trace),
+  CHECK(settings.save.empty() || settings.trace.empty() || resolved(settings.save) != resolved(settings.trace),
         "--save and --trace: both name {}; give each a file of its own", settings.save.string());
   if (!settings.save.empty()) check_output("--save", settings.save, settings);
   if (!settings.trace.empty()) check_output("--trace", settings.trace, settings);

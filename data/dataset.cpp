@@ -18,8 +18,7 @@ namespace {
 
 constexpr const char* kMnistFileNames =
     "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each plain "
-    "or "
-    ".gz";
+    "or .gz";
 
 constexpr DatasetRow kTable[] = {
     {.name = "mnist",

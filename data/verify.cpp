@@ -38,10 +38,16 @@ VerifiedFile verify_file(const DatasetRow& row, const Publication& publication, 
 
 }  // namespace
 
-std::vector<VerifiedFile> verify(const DatasetRow& row, const Publication& publication,
-                                 const std::filesystem::path& found) {
+std::vector<VerifiedFile> verify_files(const DatasetRow& row, const Publication& publication,
+                                       const std::filesystem::path& found) {
   std::vector<VerifiedFile> verified;
   for (const std::filesystem::path& path : row.files_in(found)) verified.push_back(verify_file(row, publication, path));
+  return verified;
+}
+
+std::vector<VerifiedFile> verify(const DatasetRow& row, const Publication& publication,
+                                 const std::filesystem::path& found) {
+  std::vector<VerifiedFile> verified = verify_files(row, publication, found);
   if (std::ranges::find(verified, Verdict::damaged, &VerifiedFile::verdict) != verified.end()) return verified;
   try {
     row.load(found, 1);

@@ -22,7 +22,11 @@ struct VerifiedFile {
   std::string line;  // "/data/mnist/train-images-idx3-ubyte.gz: official"
 };
 
-// All files that row.load() would read at `found`; what keeps them from being loaded together is a line of its own.
+// All files that row.load() would read at `found`, each by itself.
+std::vector<VerifiedFile> verify_files(const DatasetRow& row, const Publication& publication,
+                                       const std::filesystem::path& found);
+
+// And together: what keeps them from being loaded is a line of its own.
 std::vector<VerifiedFile> verify(const DatasetRow& row, const Publication& publication,
                                  const std::filesystem::path& found);
 

@@ -88,7 +88,7 @@ TEST(eval, logits_in_the_order_of_the_images_give_the_accuracy_that_is_printed) 
     }
   }
   EXPECT_EQ(all, 300);
-  EXPECT_NEAR(100.0 * static_cast<double>(right) / 300, accuracy, 0.005);
+  EXPECT_NEAR(100.0 * static_cast<double>(right) / 300, accuracy, 0.005);  // printed with two decimals
 
   // The largest logits say the same classes.
   std::vector<float> logits(3000);
