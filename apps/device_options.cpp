@@ -44,6 +44,7 @@ const ConvolutionAlgorithmRow& find_convolution_algorithm(std::string_view name)
 Device parse_device(std::string_view text) {
   if (text == "cpu") return {};
   if (text == "cuda") return {Device::Kind::cuda, 0};
+  if (text == "gpu") fail(ErrorKind::usage, "--device gpu: a GPU is called cuda, the first, or cuda:N");
   constexpr std::string_view kPrefix = "cuda:";
   int index = 0;
   if (text.starts_with(kPrefix)) {
@@ -67,8 +68,9 @@ Device device_of(const Settings& settings, int replica) {
   const bool shared = count > 0 && settings.replicas == 1 && std::getenv("NCCL_HOSTID") != nullptr;
   device.index = shared ? wanted % count : wanted;
   if (count > 0 && device.index >= count)
-    fail(ErrorKind::device, "--device cuda: this host has {}, {} are wanted ({} on each of its ranks); start fewer",
-         counted(count, "GPU"), ranks_on_this_host(settings.ranks) * settings.replicas, settings.replicas);
+    fail(ErrorKind::device, "--device cuda: this host has {}, {} are wanted ({} of {}); start fewer",
+         counted(count, "GPU"), ranks_on_this_host(settings.ranks) * settings.replicas,
+         counted(ranks_on_this_host(settings.ranks), "rank"), counted(settings.replicas, "replica"));
   return device;
 }
 
@@ -108,8 +110,10 @@ std::string machine_text(const Settings& settings) {
   std::string gpus = Device{Device::Kind::cuda, first}.text();
   if (settings.replicas > 1) gpus += fmt::format(" to cuda:{}", first + settings.replicas - 1);
   if (settings.ranks > 1) gpus += ", others on other ranks";
-  return fmt::format("{} ({}), {}, precision {}, conv-algo {}", cuda::device_info(first).name, gpus, kernels_text,
-                     settings.precision, settings.conv_algo);
+  const bool direct = find_convolution_algorithm(settings.conv_algo).value == ConvolutionAlgorithm::direct;
+  return fmt::format("{} ({}), {}, precision {}, conv-algo {}{}, graph {}", cuda::device_info(first).name, gpus,
+                     kernels_text, settings.precision, settings.conv_algo,
+                     direct ? " up to 4 channels, auto beyond" : "", settings.graph ? "on" : "off");
 }
 
 }  // namespace convoy

@@ -1,5 +1,7 @@
 #include "apps/fitting_batch.h"
 
+#include <fmt/format.h>
+
 #include <optional>
 
 #include "tensor/cuda/cuda.h"
@@ -8,6 +10,9 @@
 
 namespace convoy {
 
+namespace {
+
+// 0 for none.
 int64_t fitting_batch(Module& net, const Dataset& dataset, const Settings& settings) {
   const Device device = current_stream().device;
   for (int64_t n = settings.batch / 2; n >= 2; n /= 2) {  // batch norm cannot train on a batch of one
@@ -28,6 +33,14 @@ int64_t fitting_batch(Module& net, const Dataset& dataset, const Settings& setti
     }
   }
   return 0;
+}
+
+}  // namespace
+
+std::string what_would_fit(Module& net, const Dataset& dataset, const Settings& settings) {
+  if (settings.parallel()) return "a smaller --batch or a larger --accumulate needs less";
+  const int64_t fits = fitting_batch(net, dataset, settings);
+  return fits > 0 ? fmt::format("--batch {} would fit", fits) : "no batch would fit, try a smaller --model";
 }
 
 }  // namespace convoy

@@ -130,6 +130,8 @@ Settings resolve(const GivenOptions& given) {
   const std::string device = "--device " + settings.device;
   check_used(given, "--precision", gpu || settings.precision == "fp32", device);
   check_used(given, "--conv-algo", gpu || settings.conv_algo == "auto", device);
+  check_used(given, "--conv-algo", settings.conv_algo != "tiled" || settings.precision != "bf16",
+             "--precision bf16, whose products run on tensor cores");
   check_used(given, "--graph", gpu, device);
   check_used(given, "--workers", !gpu, device + ", where batches are made on the GPU");
   const std::string optimizer = "--optimizer " + settings.optimizer, schedule = "--schedule " + settings.schedule;

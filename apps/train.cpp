@@ -203,15 +203,8 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
     result.stopped ? log->interrupted(result) : log->summary(result);
     return exit_code;
   } catch (const OutOfMemory& error) {
-    if (settings.parallel()) {
-      if (log) log->failed(error.what());
-      throw;
-    }
-    const int64_t fits = fitting_batch(net, data.train, settings);
-    const OutOfMemory told(fmt::format(
-        "{}; {}", error.what(),
-        fits > 0 ? fmt::format("--batch {} would fit", fits) : "no batch would fit, try a smaller --model"));
-    log->failed(told.what());
+    const OutOfMemory told(fmt::format("{}; {}", error.what(), what_would_fit(net, data.train, settings)));
+    if (log) log->failed(told.what());
     throw told;
   } catch (const std::exception& error) {
     if (log) log->failed(error.what());

@@ -3,30 +3,42 @@
 #
 #   bench/gpu_gate.sh                          # builds, then runs; tables go to bench/results/
 #   bench/gpu_gate.sh --bin DIR --out DIR      # with programs built elsewhere (CMake -DCONVOY_PORTABLE=ON): DIR/convoy, test_cuda,
-#                                              test_parallel_cuda, bench_products
+#                                              # test_parallel_cuda, bench_products
 #   bench/gpu_gate.sh --seconds 3000           # more time (default 570, the build not counted); what it does not suffice for is named
 #
 # Needs nvcc or --bin, and a GPU. compute-sanitizer, and a python3 with torch (to compare with cuDNN, cuBLAS and PyTorch; --python PATH), are used
-# where they are found. Data sets are those in $CONVOY_DATA, else synthetic digits. Prints a line per bar; non-zero when something failed.
+# where they are found. Data sets are those in $CONVOY_DATA, else synthetic digits. Prints a line per bar and writes them to
+# <date>-gpu_gate-<GPU>.md, beside what the tests and trainings printed; a second run of the same day replaces them.
+# Exit codes: 0 all passed, 1 something failed, 2 wrong usage, 5 the tables cannot be written, 6 there is no GPU, 11 the build failed.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+command="bench/gpu_gate.sh${*:+ $*}"
 bin='' out="$root/bench/results" python=python3 seconds=570 failures=0
 PATH="$PATH:/usr/local/cuda/bin"
 while [ $# -gt 0 ]; do
   case $1 in
+    --help | -h)
+      sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+      exit 0 ;;
     --bin | --out | --python | --seconds)
       [ $# -gt 1 ] || { echo "gpu_gate: $1 wants a value" >&2; exit 2; }
       declare "${1#--}=$2" ;;
-    *) echo "gpu_gate: unknown option '$1'; known: --bin DIR, --out DIR, --python PATH, --seconds N" >&2; exit 2 ;;
+    *) echo "gpu_gate: unknown option '$1'; known: --bin DIR, --out DIR, --python PATH, --seconds N, --help" >&2; exit 2 ;;
   esac
   shift 2
 done
+case $seconds in
+  '' | 0* | *[!0-9]*) echo "gpu_gate: --seconds: '$seconds' is not a whole number of seconds" >&2; exit 2 ;;
+esac
+if [ -z "$bin" ] && ! nvidia-smi --list-gpus 2>/dev/null | grep -q GPU; then
+  echo "gpu_gate: no GPU here (nvidia-smi lists none); ./convoy test runs the tests on emulated ones" >&2
+  exit 6
+fi
 mkdir -p "$out" || exit 5
 out=$(cd "$out" && pwd)
 python=$(command -v "$python" || echo "$python")
 python=$(readlink -f "$(dirname "$python")")/$(basename "$python")
 if [ -n "${CONVOY_DATA:-}" ]; then CONVOY_DATA=$(readlink -f "$CONVOY_DATA"); fi
-summary="$out/gpu_gate.md"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -66,19 +78,26 @@ words_of() {  # the result of a command, in words
   case $1 in 0) echo ok ;; 124) echo 'FAILED: out of time' ;; *) echo "FAILED: exit code $1" ;; esac
 }
 
-: >"$summary"
+"$bin/convoy" info >"$work/info.txt" 2>&1
+gpu=$(sed -nE 's/^gpus +cuda:0 ([^,]*),.*/\1/p' "$work/info.txt")
+if [ -z "$gpu" ]; then
+  echo "gpu_gate: $bin/convoy finds no GPU: $(grep -E '^gpus|convoy:' "$work/info.txt" | head -n 1)" >&2
+  exit 6
+fi
+# NVIDIA H200 -> 2026-11-24-gpu_gate-nvidia-h200
+record="$out/$(date +%F)-gpu_gate-$(tr '[:upper:] ' '[:lower:]-' <<<"$gpu" | tr -cd 'a-z0-9-')"
+summary="$record.md"
+cp "$work/info.txt" "$record-info.txt" || exit 5
+
+: >"$summary" || exit 5
 say "# GPU gate"
 say
 say "- date: $(date +%F), commit: $(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)"
-say "- machine: $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null || echo 'unknown GPU')"
-say "- command: \`bench/gpu_gate.sh\`"
+say "- machine: $gpu, driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1 || echo unknown)"
+say "- command: \`$command\`"
 say
 say "| what | result |"
 say "|---|---|"
-if ! "$bin/convoy" info >"$out/gpu_gate-info.txt" 2>&1 || ! grep -q 'cuda:0' "$out/gpu_gate-info.txt"; then
-  bar "a GPU" "FAILED: $(grep -E '^gpus|error|convoy:' "$out/gpu_gate-info.txt" | head -n 1)"
-  exit 6
-fi
 
 # --- tests -------------------------------------------------------------------------------------------------------------------------------
 tests() {  # tests <name> <seconds> <command>…
@@ -86,14 +105,14 @@ tests() {  # tests <name> <seconds> <command>…
   shift 2
   limited "$limit" "$@" >"$work/tests.log" 2>&1
   status=$?
-  { echo "===== $name"; cat "$work/tests.log"; } >>"$out/gpu_gate-tests.txt"
+  { echo "===== $name"; cat "$work/tests.log"; } >>"$record-tests.txt"
   if [ $status -ne 0 ]; then
     failures=$((failures + 1))
     grep -E 'FAILED|Failure|=========|error' "$work/tests.log" | head -n 20
   fi
   bar "$name" "$(words_of $status), $(grep -E '^\[  (PASSED|FAILED)  \]' "$work/tests.log" | head -n 1 | tr -d '[]' | xargs), $((SECONDS - start)) s"
 }
-: >"$out/gpu_gate-tests.txt"
+: >"$record-tests.txt"
 tests 'kernels and trajectories' 200 "$bin/test_cuda" --gtest_brief=1
 tests 'replicas and ranks, as far as there are GPUs' 60 "$bin/test_parallel_cuda" --gtest_brief=1
 
@@ -104,7 +123,7 @@ train() {
   shift 3
   (cd "$work" && limited 60 "$bin/convoy" train --device cuda --run "$run" --log-every 1 --checkpoint-every 0 "$@") >"$work/train.log" 2>&1
   status=$?
-  { echo "===== $name"; cat "$work/train.log"; } >>"$out/gpu_gate-train.txt"
+  { echo "===== $name"; cat "$work/train.log"; } >>"$record-train.txt"
   accuracy=$(sed -nE 's/^trained .* accuracy ([0-9.]+) %$/\1/p' "$work/train.log")
   if [ $status -eq 0 ] && ! awk -v a="${accuracy:-0}" -v b="$least" 'BEGIN { exit a < b }'; then
     status="0, but the accuracy is below $least %"
@@ -125,7 +144,7 @@ same_losses() {
   fi
 }
 has() { ! "$bin/convoy" data list | grep -q "^ *$1: not found"; }
-: >"$out/gpu_gate-train.txt"
+: >"$record-train.txt"
 digits=synthetic
 if has mnist; then digits=mnist; fi
 for precision in fp32 tf32 bf16; do
@@ -163,7 +182,7 @@ two_ranks() {
 if "$bin/convoy" info | grep -q 'nccl: NCCL'; then
   two_ranks >"$work/train.log" 2>&1
   status=$?
-  { echo '===== two ranks on one GPU'; cat "$work/train.log"; } >>"$out/gpu_gate-train.txt"
+  { echo '===== two ranks on one GPU'; cat "$work/train.log"; } >>"$record-train.txt"
   [ $status -eq 0 ] || { failures=$((failures + 1)); tail -n 3 "$work/train.log"; }
   bar 'ddp, two ranks on one GPU over NCCL: the bits of one rank' "$(words_of $status)"
 else

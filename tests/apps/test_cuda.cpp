@@ -122,6 +122,35 @@ TEST_F(EmulatedCuda, out_of_memory_names_a_batch_that_fits) {
   EXPECT_EQ(run(folder, training({{"--device", "cuda"}, {"--batch", fits}}), small).exit_code, 0);
 }
 
+TEST_F(EmulatedCuda, out_of_memory_in_pieces_of_a_step_advises_smaller_ones) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run(folder, training({{"--device", "cuda"}, {"--batch", "64"}, {"--accumulate", "2"}}),
+                              {{"CONVOY_EMULATED_MEMORY", "1000000"}});
+  EXPECT_EQ(outcome.exit_code, 6);
+  EXPECT_NE(outcome.error.find("; a smaller --batch or a larger --accumulate needs less\n"), std::string::npos)
+      << outcome.error;
+}
+
+TEST_F(EmulatedCuda, header_says_how_the_gpu_is_used) {
+  const TemporaryFolder folder;
+  const auto machine = [&](Options more) {
+    more.insert({{"--device", "cuda"}, {"--epochs", "1"}, {"--limit", "48"}});
+    const std::string out = run(TemporaryFolder(), training(more)).out;
+    const size_t at = out.find("machine  ");
+    return at == std::string::npos ? out : out.substr(at, out.find('\n', at) - at);
+  };
+  EXPECT_EQ(machine({}), "machine  emulated GPU (cuda:0), cuda kernels, precision fp32, conv-algo auto, graph on");
+  EXPECT_EQ(
+      machine({{"--conv-algo", "direct"}, {"--graph", "off"}, {"--precision", "bf16"}}),
+      "machine  emulated GPU (cuda:0), cuda kernels, precision bf16, conv-algo direct up to 4 channels, auto beyond, "
+      "graph off");
+  const Outcome refused =
+      run(folder, training({{"--device", "cuda"}, {"--conv-algo", "tiled"}, {"--precision", "bf16"}}));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_EQ(refused.error,
+            "convoy: --conv-algo: has no effect with --precision bf16, whose products run on tensor cores\n");
+}
+
 TEST(usage, a_gpu_where_there_is_none_is_refused_in_one_line) {
   const TemporaryFolder folder;
   if (run_convoy(folder, {"info"}).out.find("gpus     none") == std::string::npos)
@@ -144,6 +173,8 @@ TEST(usage, choices_for_gpus_are_refused_on_the_cpu) {
   }
   EXPECT_NE(run_convoy(folder, {"train", "--device", "cuda:x"}).error.find("unknown device 'cuda:x'"),
             std::string::npos);
+  EXPECT_EQ(run_convoy(folder, {"train", "--device", "gpu"}).error,
+            "convoy: --device gpu: a GPU is called cuda, the first, or cuda:N\n");
   EXPECT_NE(run_convoy(folder, {"train", "--precision", "tf23"}).error.find("did you mean 'tf32'?"), std::string::npos);
 }
 

@@ -118,7 +118,7 @@ TEST(EmulatedGpus, what_they_cannot_do_is_refused_in_one_line) {
     EXPECT_TRUE(folder.names().empty());
   };
   expect_error({"--strategy", "replicated", "--replicas", "3"}, 6,
-               "--device cuda: this host has 2 GPUs, 3 are wanted (3 on each of its ranks); start fewer");
+               "--device cuda: this host has 2 GPUs, 3 are wanted (1 rank of 3 replicas); start fewer");
   expect_error({"--strategy", "replicated", "--device", "cuda:1"}, 2,
                "--device cuda:1: names one GPU, --strategy replicated wants 2; leave out the number, and let "
                "$CUDA_VISIBLE_DEVICES choose");

@@ -1,10 +1,10 @@
 #include "tests/cuda_emulation/device.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "tests/cuda_emulation/emulation.h"
+#include "tests/cuda_emulation/environment.h"
 #include "tests/cuda_emulation/memory.h"
 
 namespace convoy::emulation {
@@ -20,8 +20,7 @@ struct Devices {
       all[i].index = i;
       all[i].streams.push_back(new CUstream_st{.device = &all[i]});
     }
-    const char* const text = std::getenv("CONVOY_EMULATION_SEED");
-    seed(text != nullptr ? std::strtoull(text, nullptr, 10) : 1);
+    seed(number_from_environment("CONVOY_EMULATION_SEED", 1));
   }
 
   void seed(uint64_t seed) {
@@ -45,8 +44,7 @@ thread_local cudaError_t last_error = cudaSuccess;
 }  // namespace
 
 int visible_devices() {
-  const char* const text = std::getenv("CONVOY_EMULATED_GPUS");
-  return text == nullptr ? 1 : std::min(std::atoi(text), kMaxDevices);
+  return static_cast<int>(std::min<uint64_t>(number_from_environment("CONVOY_EMULATED_GPUS", 1), kMaxDevices));
 }
 
 EmulatedDevice& device_at(int index) { return devices().all[index]; }

@@ -1,10 +1,10 @@
 // Launches: what the hardware would refuse, and the way of a kernel into its stream.
 #include <algorithm>
-#include <cstdlib>
 #include <mutex>
 #include <unordered_map>
 
 #include "tests/cuda_emulation/device.h"
+#include "tests/cuda_emulation/environment.h"
 #include "tests/cuda_emulation/memory.h"
 #include "tests/cuda_emulation/report.h"
 
@@ -38,10 +38,8 @@ bool within(const dim3& extents, const dim3& limits) {
 }  // namespace
 
 size_t shared_bytes_per_block() {
-  static const size_t bytes = [] {
-    const char* const text = std::getenv("CONVOY_EMULATED_SHARED_MEMORY");
-    return text == nullptr ? kMaxSharedBytes : std::min<size_t>(std::strtoull(text, nullptr, 10), kMaxSharedBytes);
-  }();
+  static const size_t bytes =
+      std::min<size_t>(number_from_environment("CONVOY_EMULATED_SHARED_MEMORY", kMaxSharedBytes), kMaxSharedBytes);
   return bytes;
 }
 

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <new>
 
+#include "tests/cuda_emulation/environment.h"
 #include "tests/cuda_emulation/guard_zone.h"
 
 namespace convoy::emulation {
@@ -41,10 +41,7 @@ bool Allocation::contains(const void* pointer, size_t count) const {
   return first >= begin && first <= begin + bytes && count <= static_cast<size_t>(begin + bytes - first);
 }
 
-size_t bytes_of_each_device() {
-  const char* const text = std::getenv("CONVOY_EMULATED_MEMORY");
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : size_t{8} << 30;
-}
+size_t bytes_of_each_device() { return number_from_environment("CONVOY_EMULATED_MEMORY", size_t{8} << 30); }
 
 void* allocate(int owner, size_t bytes) {
   Registry& all = registry();

@@ -134,6 +134,18 @@ TEST_F(Streams, a_device_that_is_not_there_cannot_be_chosen) {
   ASSERT_EQ(setenv("CONVOY_EMULATED_GPUS", "4", 1), 0);
 }
 
+TEST_F(Streams, a_count_of_devices_that_is_no_number_ends_the_program) {
+  for (const char* const bad : {"", "two", "2x", "-1", " 2"}) {
+    const auto count_devices = [bad] {
+      setenv("CONVOY_EMULATED_GPUS", bad, 1);
+      int count = 0;
+      cudaGetDeviceCount(&count);
+    };
+    EXPECT_EXIT(count_devices(), testing::ExitedWithCode(2),
+                std::string("cuda_emulation: CONVOY_EMULATED_GPUS: '") + bad + "' is not a whole number");
+  }
+}
+
 TEST_F(Streams, access_to_a_peer_is_enabled_once) {
   int can = -1;
   EXPECT_EQ(cudaDeviceCanAccessPeer(&can, 0, 1), cudaSuccess);
