@@ -1,0 +1,37 @@
+// The subcommands, in one explicit table: the command line, its help, the manual page and the completions of shells are made from it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/options.h"
+
+namespace convoy {
+
+struct CommandOption {
+  std::string name;       // of a row of the option tables
+  std::string help = {};  // what it means here, where that is not what the row says
+};
+
+struct Command {
+  std::string name;  // "data list" is the command list of the group data
+  const char* help;
+  std::vector<CommandOption> options;
+  std::string (*footer)();
+  int (*run)(const GivenOptions&);
+};
+
+const std::vector<Command>& command_table();
+
+// What a group of commands is about: "data" -> "what there is to train on".
+const char* help_of_group(const std::string& name);
+// "mnist-cnn [default]" of the help's "--model NAME [default]": the default, empty where none is shown.
+std::string default_text(const OptionRow& row);
+std::string help_of(const CommandOption& option);
+
+inline constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 defect in Convoy, 2 wrong usage, 3 bad or missing data or weights, 4 loss not finite, "
+    "5 file cannot be written, 6 device missing or out of memory, 7 a rank has died or differs, 130 Ctrl-C, "
+    "143 terminated, 138 SIGUSR1\n";
+
+}  // namespace convoy
