@@ -228,7 +228,7 @@ TEST(train, saved_weights_go_on_where_they_were) {
 
 // What `script` exits with in `folder`; $CONVOY is the command, its stderr goes into the file err.
 int run_script(const TemporaryFolder& folder, const std::string& script) {
-  const std::string all = "cd " + folder.path().string() + "; CONVOY=" CONVOY_BINARY "; exec 2> err; " + script;
+  const std::string all = "cd " + folder.path().string() + "; CONVOY=" + kConvoy + "; exec 2> err; " + script;
   return WEXITSTATUS(std::system(all.c_str()));
 }
 
