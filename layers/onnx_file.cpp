@@ -62,7 +62,7 @@ ProtobufMessage graph_proto(const OnnxGraph& graph) {
 std::string onnx_bytes(const OnnxGraph& graph, const std::map<std::string, std::string>& facts) {
   ProtobufMessage model;
   model.integer(1, kOnnxIrVersion).text(2, "convoy").message(7, graph_proto(graph));
-  model.message(8, ProtobufMessage().text(1, "").integer(2, kOnnxOperatorSet));  // opset_import: domain, version
+  model.message(8, ProtobufMessage().integer(2, kOnnxOperatorSet));  // opset_import
   for (const auto& [key, value] : facts) model.message(14, ProtobufMessage().text(1, key).text(2, value));
   CHECK(model.bytes().size() <= std::numeric_limits<int32_t>::max(),
         "onnx: the model takes {} bytes, readers accept at most 2 GiB", model.bytes().size());

@@ -18,9 +18,9 @@ void append(std::string& bytes, uint64_t value, int size) {  // little-endian
 // What the header in front of a file and its entry in the directory have in common.
 std::string facts_of(const std::string& name, const std::string& content) {
   const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size());
-  constexpr uint64_t kVersion = 20, kUtf8Names = 0x0800, kStored = 0, kTime = 0, kFirstOfJanuary1980 = 0x21;
+  constexpr uint64_t kVersion = 20, kFlags = 0, kStored = 0, kTime = 0, kFirstOfJanuary1980 = 0x21;
   std::string facts;
-  for (const uint64_t field : {kVersion, kUtf8Names, kStored, kTime, kFirstOfJanuary1980}) append(facts, field, 2);
+  for (const uint64_t field : {kVersion, kFlags, kStored, kTime, kFirstOfJanuary1980}) append(facts, field, 2);
   append(facts, crc, 4);
   append(facts, content.size(), 4);  // compressed
   append(facts, content.size(), 4);  // as it was
