@@ -63,7 +63,7 @@ int run_export(const GivenOptions& given) {
       settings.format.empty() ? export_format_of(settings.output) : find_export_format(settings.format);
   const Source source = read_source(given, settings);
   format.write(settings.output, source.chosen);
-  fmt::print("weights  {} ({})\n", source.weights.string(), text_of(source.chosen));
+  fmt::print("weights      {} ({})\n", source.weights.string(), text_of(source.chosen));
   fmt::print("{:<11}  {} ({} bytes)\n", format.name, settings.output.string(),
              grouped(static_cast<int64_t>(fs::file_size(settings.output))));
   return 0;

@@ -110,7 +110,8 @@ const std::vector<Command>& command_table() {
        "weights or a network for PyTorch, numpy, ONNX Runtime (docs/interchange.md)",
        {{"SOURCE"},
         {"--checkpoint"},
-        {"--model", "of a file of weights, see summary" + choices(model_table())},
+        {"--model", "with a file of weights: the model they belong to, a name, a description of layers or @FILE" +
+                        choices(model_table())},
         {"--dataset", "whose images the model gets, as in summary" + choices(dataset_table())},
         {"--format"},
         {"--output"}},

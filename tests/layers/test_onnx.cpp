@@ -27,7 +27,7 @@ std::string text_of(const OnnxGraph& graph) {
   std::string text;
   for (const OnnxNode& node : graph.nodes) {
     text += fmt::format("{} = {}({})", node.output, node.op, fmt::join(node.inputs, ", "));
-    for (const OnnxAttribute& attribute : node.attributes) text += " " + text_of(attribute);
+    for (const OnnxAttribute& attribute : node.attributes) text += fmt::format(" {}", text_of(attribute));
     text += "\n";
   }
   return text;
@@ -164,8 +164,8 @@ TEST(Onnx, results_that_depend_on_the_order_of_a_flattened_image_are_refused) {
                }).what(),
                "onnx: the logits are an image of 2x1x3 that was flattened, in an order that ONNX does not have; end "
                "with a linear layer");
-  EXPECT_EQ(text_of("flatten", {2, 3, 1}, 6), "logits = Flatten(images) axis=1\n");
-  EXPECT_EQ(text_of("flatten", {1, 1, 6}, 6), "logits = Flatten(images) axis=1\n");
+  EXPECT_EQ(text_of("flatten;", {2, 3, 1}, 6), "logits = Flatten(images) axis=1\n");
+  EXPECT_EQ(text_of("flatten;", {1, 1, 6}, 6), "logits = Flatten(images) axis=1\n");
 
   Sequential unaware;
   unaware.append(std::make_unique<Flatten>());
