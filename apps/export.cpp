@@ -6,7 +6,6 @@
 #include "apps/checkpoint_folder.h"
 #include "apps/commands.h"
 #include "apps/export_formats.h"
-#include "apps/number_text.h"
 #include "apps/options.h"
 #include "apps/run_config.h"
 #include "layers/weights.h"
@@ -62,10 +61,8 @@ int run_export(const GivenOptions& given) {
   const ExportFormat& format =
       settings.format.empty() ? export_format_of(settings.output) : find_export_format(settings.format);
   const Source source = read_source(given, settings);
-  format.write(settings.output, source.chosen);
   fmt::print("weights      {} ({})\n", source.weights.string(), text_of(source.chosen));
-  fmt::print("{:<11}  {} ({} bytes)\n", format.name, settings.output.string(),
-             grouped(static_cast<int64_t>(fs::file_size(settings.output))));
+  write_exported(format, settings.output, source.chosen);
   return 0;
 }
 

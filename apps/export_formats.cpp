@@ -1,7 +1,10 @@
 #include "apps/export_formats.h"
 
+#include <fmt/format.h>
+
 #include <array>
 
+#include "apps/number_text.h"
 #include "layers/onnx.h"
 #include "layers/weights.h"
 #include "tensor/atomic_file.h"
@@ -37,6 +40,11 @@ constexpr std::array kFormats = {
 std::span<const ExportFormat> export_format_table() { return kFormats; }
 
 const ExportFormat& find_export_format(std::string_view name) { return find_row("format", name, kFormats); }
+
+void write_exported(const ExportFormat& format, const fs::path& path, const ChosenModel& chosen) {
+  format.write(path, chosen);
+  fmt::print("{:<11}  {} ({} bytes)\n", format.name, path.string(), grouped(static_cast<int64_t>(fs::file_size(path))));
+}
 
 const ExportFormat& export_format_of(const fs::path& path) {
   for (const ExportFormat& format : kFormats) {

@@ -18,6 +18,9 @@ struct ExportFormat {
 std::span<const ExportFormat> export_format_table();
 const ExportFormat& find_export_format(std::string_view name);  // throws unknown_name
 
+// Writes the file and prints a line about it.
+void write_exported(const ExportFormat& format, const std::filesystem::path& path, const ChosenModel& chosen);
+
 // That of a file whose name ends so. Throws Error(usage) when none does.
 const ExportFormat& export_format_of(const std::filesystem::path& path);
 

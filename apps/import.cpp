@@ -1,8 +1,8 @@
 // `convoy import`: does a file of weights from elsewhere fit a model? If so, it becomes one of Convoy's, in f32.
 #include <fmt/format.h>
 
-#include "apps/chosen_model.h"
 #include "apps/commands.h"
+#include "apps/export_formats.h"
 #include "apps/options.h"
 #include "layers/weights.h"
 #include "tensor/widen.h"
@@ -18,9 +18,8 @@ int run_import(const GivenOptions& given) {
   TensorFile file = read_safetensors(settings.source);
   for (auto& [name, tensor] : file.tensors) tensor = widened(tensor);
   load_weights(*chosen.net, file, settings.source.string());
-  save_weights(*chosen.net, settings.output);
-  fmt::print("weights  {} (fit {})\n", settings.source.string(), text_of(chosen));
-  fmt::print("written  {}\n", settings.output.string());
+  fmt::print("weights      {} (fit {})\n", settings.source.string(), text_of(chosen));
+  write_exported(find_export_format("safetensors"), settings.output, chosen);
   return 0;
 }
 

@@ -45,10 +45,10 @@ void write_noise(const fs::path& path, int records) {
 // Trains two steps on noise, so that running statistics have moved, into the run `run` and the weights `w.safetensors`; their
 // logits of the 7 test images go to `logits.npy`.
 void make_weights(const TemporaryFolder& folder, const std::string& model) {
-  write_noise(folder / "data_batch_1.bin", 16);
+  write_noise(folder / "data_batch_1.bin", 8);
   write_noise(folder / "test_batch.bin", 7);
   const Arguments on{"--model", model, "--dataset", "cifar10", "--data", "."};
-  expect_done(folder, with({"train", "--steps", "2", "--batch", "8", "--run", "run", "--save", "w.safetensors"}, on));
+  expect_done(folder, with({"train", "--steps", "2", "--batch", "4", "--run", "run", "--save", "w.safetensors"}, on));
   expect_done(folder, with({"eval", "--init", "w.safetensors", "--logits", "logits.npy"}, on));
 }
 
@@ -168,7 +168,9 @@ TEST(interchange, imported_weights_of_every_type_become_f32) {
     write_weights(folder / "theirs", type, bias);
     const Outcome outcome =
         expect_done(folder, {"import", "theirs", "--model", "flatten; linear 10", "--output", "ours"});
-    EXPECT_EQ(outcome.out, "weights  theirs (fit flatten; linear 10 for mnist, 7,850 parameters)\nwritten  ours\n");
+    EXPECT_EQ(
+        outcome.out,
+        "weights      theirs (fit flatten; linear 10 for mnist, 7,850 parameters)\nsafetensors  ours (31,624 bytes)\n");
     const Tensor imported = read_safetensors(folder / "ours").tensors.at("1.bias");
     ASSERT_EQ(imported.dtype(), DType::f32);
     EXPECT_EQ(imported.data<float>()[0], 1);
@@ -206,6 +208,8 @@ TEST(interchange, weights_that_do_not_fit_are_refused_by_name) {
   TensorFile file = good;
   file.tensors.erase("1.running_var");
   expect_refused(file, "no tensor '1.running_var'");
+  file.tensors["1.runing_var"] = good.tensors.at("1.running_var");
+  expect_refused(file, "no tensor '1.running_var'; the nearest name is '1.runing_var'");
   file = good;
   file.tensors["0.wieght"] = file.tensors["0.weight"];
   expect_refused(file, "'0.wieght' is not part of the model; the nearest name is '0.weight'");
