@@ -85,9 +85,11 @@ Checkpoint CheckpointFolder::read_newest(const std::function<void(const std::str
       warn(error.what());
     }
   }
-  fail(ErrorKind::data, "{}: {}, so that there is nothing to resume from", folder_.string(),
+  fail(ErrorKind::data, "{}: {}, so that there is nothing to go on with", folder_.string(),
        candidates.empty() ? "no checkpoint is there" : "no checkpoint is whole");
 }
+
+Checkpoint CheckpointFolder::read_best() const { return read_checkpoint(folder_ / kBest); }
 
 void CheckpointFolder::remove_unfinished() const {
   std::error_code none;

@@ -27,6 +27,9 @@ class CheckpointFolder {
   // there is none.
   Checkpoint read_newest(const std::function<void(const std::string&)>& warn) const;
 
+  // The best one. Throws Error(data) when there is none, or it is damaged.
+  Checkpoint read_best() const;
+
   // Removes what writers that were killed have left unfinished. For the one process that writes here.
   void remove_unfinished() const;
 

@@ -11,6 +11,7 @@
 
 #include "apps/compared_strategies.h"
 #include "apps/device_options.h"
+#include "apps/export_formats.h"
 #include "apps/optimizers.h"
 #include "autograd/schedule.h"
 #include "data/dataset.h"
@@ -287,6 +288,25 @@ std::vector<OptionRow> build_comparison_table() {
   };
 }
 
+void check_checkpoint(const std::string& name) {
+  CHECK(name == "newest" || name == "best", "--checkpoint: '{}' is neither newest nor best", name);
+}
+
+std::vector<OptionRow> build_interchange_table() {
+  const char* const output = "Output";
+  using S = Settings;
+  return {
+      path("SOURCE", "DIR|FILE", "Positionals", &S::source,
+           "the folder of a run, or a file of weights (safetensors) with --model"),
+      name_of("--checkpoint", "NAME", "Model", &S::checkpoint, check_checkpoint,
+              "which of the run: newest, or best, of the evaluation with the highest accuracy"),
+      path("--output", "FILE", output, &S::output, "required: the file to write; one that is there is replaced"),
+      without_default(name_of(
+          "--format", "NAME", output, &S::format, [](const std::string& name) { find_export_format(name); },
+          "what to write; without it FILE's ending says" + choices(export_format_table()))),
+  };
+}
+
 // A folder, whose files' names are put behind it.
 void check_mirror(const std::string& url) {
   const bool http = url.starts_with("http://") || url.starts_with("https://");
@@ -316,6 +336,11 @@ std::span<const OptionRow> evaluation_option_table() {
   return table;
 }
 
+std::span<const OptionRow> interchange_option_table() {
+  static const std::vector<OptionRow> table = build_interchange_table();
+  return table;
+}
+
 std::span<const OptionRow> data_option_table() {
   static const std::vector<OptionRow> table = build_data_table();
   return table;
@@ -332,8 +357,8 @@ std::span<const OptionRow> option_table() {
 }
 
 const OptionRow& find_option(const std::string& name) {
-  for (const std::span<const OptionRow> table :
-       {option_table(), comparison_option_table(), evaluation_option_table(), data_option_table()}) {
+  for (const std::span<const OptionRow> table : {option_table(), comparison_option_table(), evaluation_option_table(),
+                                                 interchange_option_table(), data_option_table()}) {
     for (const OptionRow& row : table) {
       if (row.name == name) return row;
     }

@@ -31,10 +31,11 @@ std::string choices(const Table& table) {
   return text;
 }
 
-std::span<const OptionRow> option_table();             // of a training
-std::span<const OptionRow> comparison_option_table();  // of a comparison alone
-std::span<const OptionRow> evaluation_option_table();  // of an evaluation alone
-std::span<const OptionRow> data_option_table();        // of the commands of the group data alone
+std::span<const OptionRow> option_table();              // of a training
+std::span<const OptionRow> comparison_option_table();   // of a comparison alone
+std::span<const OptionRow> evaluation_option_table();   // of an evaluation alone
+std::span<const OptionRow> interchange_option_table();  // of export and import alone
+std::span<const OptionRow> data_option_table();         // of the commands of the group data alone
 const OptionRow& find_option(const std::string& name);
 
 // The defaults, and what was given; unlike resolve() nothing that follows from it.

@@ -53,6 +53,10 @@ struct Settings {
 
   std::filesystem::path logits;  // of `convoy eval` alone; empty: not given
 
+  // Of `convoy export` and `convoy import` alone; empty: not given.
+  std::filesystem::path source, output;
+  std::string format, checkpoint = "newest";
+
   // Of `convoy compare` alone; empty or 0: not given.
   std::vector<std::string> strategies, models;
   std::vector<int> workers_list;

@@ -3,32 +3,15 @@
 
 #include <algorithm>
 
+#include "apps/chosen_model.h"
 #include "apps/commands.h"
 #include "apps/layer_table.h"
 #include "apps/number_text.h"
-#include "apps/recipes.h"
-#include "data/dataset.h"
-#include "layers/models.h"
 
 namespace convoy {
 
 int run_summary(const GivenOptions& given) {
-  GivenOptions wanted = given;
-  // A model alone is shown on the data set that it is meant for.
-  if (!given.contains("--dataset")) {
-    const auto model = given.find("--model");
-    wanted["--dataset"] = "mnist";
-    for (const Recipe& recipe : recipe_table()) {
-      if (model != given.end() && model->second == recipe.model) {
-        wanted["--dataset"] = recipe.dataset;
-        break;
-      }
-    }
-  }
-  const Settings settings = resolve(wanted);
-  const DatasetRow& dataset = find_dataset_row(settings.dataset);
-  const ImageExtent input{dataset.h, dataset.w, dataset.c};
-  const std::unique_ptr<Module> net = make_model(settings.model, input, dataset.classes);
+  const auto& [model, dataset, input, net] = choose_model(given);
   const LayerTable table = tabulate(*net, input);
 
   size_t names = 5, layers = 5, shapes = 6;
@@ -37,8 +20,8 @@ int run_summary(const GivenOptions& given) {
     layers = std::max(layers, row.description.size());
     shapes = std::max(shapes, row.output.text().size());
   }
-  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", one_line(settings.model), settings.dataset, input.h, input.w,
-             input.c, dataset.classes);
+  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", one_line(model), dataset.name, input.h, input.w, input.c,
+             dataset.classes);
   fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "name", names, "layer", layers, "output", shapes, "parameters",
              "multiply-adds");
   for (const LayerRow& row : table.rows) {

@@ -58,7 +58,8 @@ Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& be
                                   dgamma.data<float>(), dbeta.data<float>(), accumulate, dx);
     });
   };
-  return Variable::record("batch_norm", y, {x, gamma, beta}, std::move(backward));
+  return Variable::record("batch_norm", y, {x, gamma, beta}, std::move(backward),
+                          {.relu = relu, .running = training ? nullptr : &state});
 }
 
 }  // namespace convoy

@@ -21,7 +21,8 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
     x_grad.add_grad(
         [&](Tensor& dx, bool accumulate) { k.conv2d_backward_input(current_stream(), shape, dz, w, accumulate, dx); });
   };
-  return Variable::record("conv2d", y, {x, weight, bias}, std::move(backward));
+  return Variable::record("conv2d", y, {x, weight, bias}, std::move(backward),
+                          {.stride = stride, .pad = pad, .relu = relu});
 }
 
 }  // namespace convoy

@@ -24,7 +24,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
       k.gemm(current_stream(), {.m = n, .n = in, .k = out}, dz, w, {}, accumulate, dx);
     });
   };
-  return Variable::record("linear", y, {x, weight, bias}, std::move(backward));
+  return Variable::record("linear", y, {x, weight, bias}, std::move(backward), {.relu = relu});
 }
 
 }  // namespace convoy

@@ -10,7 +10,8 @@ Variable max_pool2d(const Variable& x, Window size, Window stride, Window pad) {
       kernels(dy.device()).max_pool_backward(current_stream(), shape, dy, index.data<uint8_t>(), accumulate, dx);
     });
   };
-  return Variable::record("max_pool2d", pooled.y, {x}, std::move(backward));
+  return Variable::record("max_pool2d", pooled.y, {x}, std::move(backward),
+                          {.size = size, .stride = stride, .pad = pad});
 }
 
 Variable average_pool2d(const Variable& x, Window size, Window stride, Window pad) {
@@ -21,7 +22,7 @@ Variable average_pool2d(const Variable& x, Window size, Window stride, Window pa
       kernels(dy.device()).average_pool_backward(current_stream(), shape, dy, accumulate, dx);
     });
   };
-  return Variable::record("average_pool2d", y, {x}, std::move(backward));
+  return Variable::record("average_pool2d", y, {x}, std::move(backward), {.size = size, .stride = stride, .pad = pad});
 }
 
 Variable global_average_pool2d(const Variable& x) {

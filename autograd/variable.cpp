@@ -162,8 +162,10 @@ void Variable::on_grad_ready(std::function<void(const Variable&)> hook) {
   state_->node->hooks.push_back(std::move(hook));
 }
 
-Variable Variable::record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward) {
+Variable Variable::record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward,
+                          const FunctionArguments& arguments) {
   Variable result(std::move(value));
+  FunctionObserver::notify({function, inputs, result, arguments});
   if (!grad_enabled()) return result;
   std::vector<std::shared_ptr<Node>> nodes;
   for (const Variable& input : inputs) {

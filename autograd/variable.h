@@ -14,6 +14,7 @@
 #include <memory>
 #include <vector>
 
+#include "autograd/function_observer.h"
 #include "tensor/tensor.h"
 
 namespace convoy {
@@ -24,6 +25,7 @@ class Variable {
   explicit Variable(Tensor value, bool requires_grad = false);
 
   bool defined() const { return state_ != nullptr; }
+  bool same_as(const Variable& other) const { return state_ == other.state_; }  // two handles on one variable
   const Tensor& value() const;
   Tensor& value();  // in-place updates (optimizers, loading); not recorded
   const Shape& shape() const { return value().shape(); }
@@ -53,8 +55,9 @@ class Variable {
   // A result computed from `inputs` (undefined ones are ignored). When gradients are enabled and an input
   // wants one, `backward` is kept: it is called once with dy (of the value's shape), which it must not write
   // to, and calls add_grad() exactly once for every element of `inputs` that requires_grad(); more or fewer
-  // is an Error(internal).
-  static Variable record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward);
+  // is an Error(internal). `arguments` are for a FunctionObserver, who is told of the call.
+  static Variable record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward,
+                         const FunctionArguments& arguments = {});
 
   // Adds a contribution to the gradient, which is of the value's type: `write` is called with the gradient's memory and
   // whether it must accumulate (+=) into it or overwrite it (=). Does nothing when no gradient is wanted.

@@ -109,17 +109,19 @@ void load_weights(Module& module, const std::filesystem::path& path) {
 void load_weights(Module& module, const TensorFile& file, const std::string& where) {
   std::vector<NamedVariable> state = state_of(module);
   std::map<std::string, const NamedVariable*> known;
-  std::vector<std::string> known_names, file_names;
+  std::vector<std::string> known_names, unknown_names;  // the latter only in the file
   for (const NamedVariable& entry : state) {
     known[entry.name] = &entry;
     known_names.push_back(entry.name);
   }
-  for (const auto& [name, tensor] : file.tensors) file_names.push_back(name);
+  for (const auto& [name, tensor] : file.tensors)
+    if (!known.contains(name) && !is_batch_counter(name, known) && !name.starts_with(kOptimizerPrefix))
+      unknown_names.push_back(name);
 
   for (const NamedVariable& entry : state) {
     const auto found = file.tensors.find(entry.name);
     if (found == file.tensors.end())
-      fail(ErrorKind::data, "{}: no tensor '{}'{}", where, entry.name, suggestion(entry.name, file_names));
+      fail(ErrorKind::data, "{}: no tensor '{}'{}", where, entry.name, suggestion(entry.name, unknown_names));
     const Shape expected = file_shape(entry.variable.shape(), entry.layout);
     const Tensor& tensor = found->second;
     if (tensor.shape() != expected)
@@ -128,9 +130,9 @@ void load_weights(Module& module, const TensorFile& file, const std::string& whe
       fail(ErrorKind::data, "{}: '{}' holds {} values, the model expects f32", where, entry.name,
            name_of(tensor.dtype()));
   }
-  for (const std::string& name : file_names)
-    if (!known.contains(name) && !is_batch_counter(name, known) && !name.starts_with(kOptimizerPrefix))
-      fail(ErrorKind::data, "{}: '{}' is not part of the model{}", where, name, suggestion(name, known_names));
+  if (!unknown_names.empty())
+    fail(ErrorKind::data, "{}: '{}' is not part of the model{}", where, unknown_names.front(),
+         suggestion(unknown_names.front(), known_names));
 
   for (NamedVariable& entry : state)
     entry.variable.value().copy_from(

@@ -16,7 +16,8 @@ void save_weights(const Module& module, const std::filesystem::path& path);
 
 // Fills parameters and buffers. Every one must be there with its file shape; superfluous tensors are refused,
 // except BatchNorm's num_batches_tracked and the optimizer's state in a checkpoint (checkpoint.h). Nothing is changed
-// unless all fits. Throws Error(data) naming the tensor, both shapes, and the nearest name.
+// unless all fits. Throws Error(data) naming the tensor, both shapes, and the nearest name: for a tensor that is missing,
+// of those that are superfluous.
 void load_weights(Module& module, const std::filesystem::path& path);
 
 // The same from and into a file in memory; `where` begins the errors' messages.

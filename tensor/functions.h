@@ -1,6 +1,7 @@
 // Elementwise formulas, one functor each, shared by every backend. A new function is one struct and one line in the
 // list below it: the enum, name_of() and the kernels of all backends follow from the list. To be a layer it also
-// needs the name it has there (layers/activation.cpp) and a keyword (layers/description.cpp).
+// needs the name it has there (layers/activation.cpp), a keyword (layers/description.cpp) and an operator
+// (layers/onnx.cpp).
 #pragma once
 
 #include <cmath>

@@ -1,7 +1,7 @@
 // Twenty optimizer steps of four networks against what PyTorch computes in float64 (tests/reference_data), on
 // every instruction set and on the CUDA backend in fp32.
 //
-// The networks start from the formula `uniform` below, so nothing but the expected results is stored. A
+// The networks start from the formula `uniform` (tests/uniform.h), so nothing but the expected results is stored. A
 // file's `index` counts in PyTorch's layouts. `fp32_deviation` is how far PyTorch's own float32 run is from
 // its float64 run; a float32 engine may be 20 times as far.
 #include <gtest/gtest.h>
@@ -15,6 +15,7 @@
 #include "layers/models.h"
 #include "layers/weights.h"
 #include "tests/tensor/backends.h"
+#include "tests/uniform.h"
 
 namespace convoy {
 namespace {
@@ -27,19 +28,6 @@ constexpr double kAllowedDeviations = 20;
 // rounding counts: a dot product of n terms is off by about sqrt(n) * 2^-24 of its size, n is at most 21632
 // and there are at most five layers: 5 * 147 * 6e-8.
 constexpr double kForwardTolerance = 4.4e-5;
-
-// n values in [0, 1): element i is the top 24 bits of splitmix64's (i+1)-th output from `seed`, over 2^24.
-std::vector<float> uniform(uint64_t seed, int64_t n) {
-  std::vector<float> values(static_cast<size_t>(n));
-  for (size_t i = 0; i < values.size(); ++i) {
-    uint64_t z = seed + (i + 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    z ^= z >> 31;
-    values[i] = static_cast<float>(z >> 40) / 16777216.0f;
-  }
-  return values;
-}
 
 class StridedCnn : public Module {
  public:

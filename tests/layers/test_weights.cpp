@@ -117,7 +117,7 @@ TEST_F(Weights, a_file_that_does_not_fit_is_refused_and_changes_nothing) {
   file.tensors["fc3.weight"] = file.tensors["fc2.weight"];
   file.tensors.erase("fc2.weight");
   write_safetensors(path_, file);
-  EXPECT_EQ(refusal_of_loading(*model, path_), "no tensor 'fc2.weight'; the nearest name is 'fc1.weight'");
+  EXPECT_EQ(refusal_of_loading(*model, path_), "no tensor 'fc2.weight'; the nearest name is 'fc3.weight'");
 
   file = good;
   file.tensors["fc3.weight"] = file.tensors["fc2.weight"];
