@@ -58,6 +58,7 @@ constexpr Range kPositive{"a finite number above 0", [](float x) { return x > 0 
 constexpr Range kNotNegative{"a finite number, at least 0", [](float x) { return x >= 0 && std::isfinite(x); }};
 constexpr Range kMegabytes{"from 0.001 to 65536", [](float x) { return x >= 0.001f && x <= 65536; }};
 constexpr Range kBelowOne{"in [0, 1)", [](float x) { return x >= 0 && x < 1; }};
+constexpr Range kShare{"above 0 and below 1", [](float x) { return x > 0 && x < 1; }};
 constexpr Range kFactor{"in (0, 1]", [](float x) { return x > 0 && x <= 1; }};
 
 OptionRow real(std::string name, const char* group, float Settings::*member, Range range, std::string help) {
@@ -162,6 +163,13 @@ OptionRow flag(std::string name, const char* group, bool Settings::*member, std:
           .default_shown = false};
 }
 
+// 0 stands for not given.
+OptionRow optional_real(std::string name, const char* group, float Settings::*member, Range range, std::string help) {
+  OptionRow row = real(std::move(name), group, member, range, std::move(help));
+  row.get = [=, get = row.get](const Settings& settings) { return settings.*member == 0 ? Json() : get(settings); };
+  return row;
+}
+
 OptionRow without_default(OptionRow row) {
   row.default_shown = false;
   return row;
@@ -190,6 +198,13 @@ std::vector<OptionRow> build_table() {
       count("--limit", data, &S::limit, 1, kAnyCount, "use only the first N training images"),
       without_default(toggle("--augment", data, &S::augment,
                              "random crops and flips, as they suit the data set; without it the data set decides")),
+      count("--image-size", data, &S::image_size, 1, 4096,
+            "of folder:PATH: images are cut to their middle square and resized to N x N; without it 32"),
+      optional_real("--val-split", data, &S::val_split, kShare,
+                    "of folder:PATH without train and test (or val) in it: the share of each class to test on, drawn from "
+                    "the seed; without it 0.1"),
+      toggle("--skip-bad-images", data, &S::skip_bad_images,
+             "of folder:PATH: leave out, with a warning, what cannot be read"),
       toggle("--shuffle", data, &S::shuffle, "a new order each epoch, from the seed; off: the file's order"),
       name_of(
           "--optimizer", "NAME", method, &S::optimizer, [](const std::string& name) { find_optimizer(name); },
@@ -212,7 +227,7 @@ std::vector<OptionRow> build_table() {
             "images per optimizer step; the last batch of an epoch takes what is left"),
       count("--steps", length, &S::steps, 1, kAnyCount,
             "stop after N optimizer steps, even in mid-epoch; schedules end there too"),
-      count("--seed", length, &S::seed, 0, kAnyCount, "of weights, order, augmentation, dropout and synthetic data"),
+      count("--seed", length, &S::seed, 0, kAnyCount, "of weights, order, augmentation, dropout, synthetic data and the split of folders"),
       name_of(
           "--device", "NAME", machine, &S::device, [](const std::string& name) { parse_device(name); },
           "cpu, cuda, or cuda:N for GPU N"),

@@ -11,6 +11,7 @@
 #include "apps/number_text.h"
 #include "apps/options.h"
 #include "apps/run_log.h"
+#include "data/dataset.h"
 #include "tensor/counted.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
@@ -49,6 +50,8 @@ RunConfig config_to_resume(const GivenOptions& given) {
   settings.trace.clear();  // its steps are done
   CHECK(!given.contains("--data") || settings.dataset != "synthetic",
         "--data: has no effect with {}, a run on synthetic digits", where);
+  CHECK(!given.contains("--data") || !find_dataset_row(settings.dataset).takes_path,
+        "--data: has no effect with {}, a run on {}", where, settings.dataset);
   CHECK(!given.contains("--workers") || !on_gpu(settings),
         "--workers: has no effect with {}, whose batches are made on the GPU", where);
   check_ranks(settings, where);

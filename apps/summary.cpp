@@ -4,10 +4,10 @@
 #include <algorithm>
 
 #include "apps/commands.h"
+#include "apps/data_request.h"
 #include "apps/layer_table.h"
 #include "apps/number_text.h"
 #include "apps/recipes.h"
-#include "data/dataset.h"
 #include "layers/models.h"
 
 namespace convoy {
@@ -26,7 +26,7 @@ int run_summary(const GivenOptions& given) {
     }
   }
   const Settings settings = resolve(wanted);
-  const DatasetRow& dataset = find_dataset_row(settings.dataset);
+  const DatasetForm dataset = form_of(settings);
   const ImageExtent input{dataset.h, dataset.w, dataset.c};
   const std::unique_ptr<Module> net = make_model(settings.model, input, dataset.classes);
   const LayerTable table = tabulate(*net, input);
