@@ -89,6 +89,13 @@ Checkpoint CheckpointFolder::read_newest(const std::function<void(const std::str
        candidates.empty() ? "no checkpoint is there" : "no checkpoint is whole");
 }
 
+fs::path CheckpointFolder::best_or_newest() const {
+  std::error_code none;
+  if (fs::exists(folder_ / kBest, none)) return folder_ / kBest;
+  const std::vector<StepFile> files = step_files(folder_);
+  return files.empty() ? fs::path() : files.front().path;
+}
+
 void CheckpointFolder::remove_unfinished() const {
   std::error_code none;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder_, none)) {

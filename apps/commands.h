@@ -9,10 +9,13 @@ namespace convoy {
 int run_train(const GivenOptions& given);
 int run_compare(const GivenOptions& given);
 int run_eval(const GivenOptions& given);
+int run_predict(const GivenOptions& given);
 int run_summary(const GivenOptions& given);
 int run_info(const GivenOptions& given);
 int run_data_fetch(const GivenOptions& given);
 int run_data_list(const GivenOptions& given);
 int run_data_verify(const GivenOptions& given);
+int run_data_show(const GivenOptions& given);
+int run_data_convert(const GivenOptions& given);
 
 }  // namespace convoy

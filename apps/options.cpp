@@ -14,6 +14,7 @@
 #include "apps/optimizers.h"
 #include "autograd/schedule.h"
 #include "data/dataset.h"
+#include "data/write_dataset.h"
 #include "layers/models.h"
 #include "parallel/strategy.h"
 #include "tensor/device.h"
@@ -200,9 +201,10 @@ std::vector<OptionRow> build_table() {
                              "random crops and flips, as they suit the data set; without it the data set decides")),
       count("--image-size", data, &S::image_size, 1, 4096,
             "of folder:PATH: images are cut to their middle square and resized to N x N; without it 32"),
-      optional_real("--val-split", data, &S::val_split, kShare,
-                    "of folder:PATH without train and test (or val) in it: the share of each class to test on, drawn from "
-                    "the seed; without it 0.1"),
+      optional_real(
+          "--val-split", data, &S::val_split, kShare,
+          "of folder:PATH without train and test (or val) in it: the share of each class to test on, drawn from "
+          "the seed; without it 0.1"),
       toggle("--skip-bad-images", data, &S::skip_bad_images,
              "of folder:PATH: leave out, with a warning, what cannot be read"),
       toggle("--shuffle", data, &S::shuffle, "a new order each epoch, from the seed; off: the file's order"),
@@ -227,7 +229,8 @@ std::vector<OptionRow> build_table() {
             "images per optimizer step; the last batch of an epoch takes what is left"),
       count("--steps", length, &S::steps, 1, kAnyCount,
             "stop after N optimizer steps, even in mid-epoch; schedules end there too"),
-      count("--seed", length, &S::seed, 0, kAnyCount, "of weights, order, augmentation, dropout, synthetic data and the split of folders"),
+      count("--seed", length, &S::seed, 0, kAnyCount,
+            "of weights, order, augmentation, dropout, synthetic data and the split of folders"),
       name_of(
           "--device", "NAME", machine, &S::device, [](const std::string& name) { parse_device(name); },
           "cpu, cuda, or cuda:N for GPU N"),
@@ -316,18 +319,62 @@ std::vector<OptionRow> build_data_table() {
       name_of(
           "NAME", "DATASET", "Positionals", &S::dataset, [](const std::string& name) { find_dataset_row(name); },
           "mnist, cifar10 or fashion-mnist"),
+      path("OUT", "FOLDER", "Positionals", &S::output, "new folder for the files"),
       name_of("--mirror", "URL", "Data", &S::mirror, check_mirror,
               "the only folder to download from, where the files have their usual names; else the mirrors that Convoy "
               "knows"),
+      name_of(
+          "--format", "NAME", "Output", &S::format, [](const std::string& name) { find_dataset_format(name); },
+          "of the files" + choices(dataset_format_table())),
+      path("--output", "FILE", "Output", &S::output, "the picture (PNG); without it <data set>.png"),
+  };
+}
+
+std::vector<OptionRow> build_evaluation_table() {
+  const char* const output = "Output";
+  using S = Settings;
+  return {
+      path("--logits", "FILE", output, &S::logits,
+           "write the logits here, [images, classes] in the order of the images (f32; numpy's .npy)"),
+      path("--confusion", "FILE", output, &S::confusion,
+           "draw here which classes are taken for which (PNG; by gnuplot)"),
+      path("--mistakes", "FILE", output, &S::mistakes,
+           "draw here the images with the largest loss of those that are taken for another class (PNG; by gnuplot)"),
+      count("--count", output, &S::count, 1, 10'000, "images on the sheet; without it 48"),
+  };
+}
+
+// Any number of paths, each with a 0 byte behind it.
+void set_images(Settings& settings, const std::string& text) {
+  for (size_t begin = 0, end; (end = text.find('\0', begin)) != std::string::npos; begin = end + 1)
+    settings.images.emplace_back(text.substr(begin, end - begin));
+}
+
+std::vector<OptionRow> build_prediction_table() {
+  using S = Settings;
+  return {
+      {.name = "IMAGE",
+       .value = "IMAGE...",
+       .group = "Positionals",
+       .help = "files (PNG, JPEG, BMP), or folders of them",
+       .set = set_images,
+       .get = [](const Settings&) { return Json(); },
+       .many = true},
+      count("--top", "Output", &S::top, 1, 1000, "the most probable classes that are told of each image"),
+      flag("--json", "Output", &S::json,
+           R"(an object a line: {"image":"cat.jpg","predictions":[{"class":"cat","probability":0.98},...]})"),
   };
 }
 
 }  // namespace
 
 std::span<const OptionRow> evaluation_option_table() {
-  static const std::vector<OptionRow> table = {
-      path("--logits", "FILE", "Output", &Settings::logits,
-           "write the logits here, [images, classes] in the order of the images (f32; numpy's .npy)")};
+  static const std::vector<OptionRow> table = build_evaluation_table();
+  return table;
+}
+
+std::span<const OptionRow> prediction_option_table() {
+  static const std::vector<OptionRow> table = build_prediction_table();
   return table;
 }
 
@@ -347,8 +394,8 @@ std::span<const OptionRow> option_table() {
 }
 
 const OptionRow& find_option(const std::string& name) {
-  for (const std::span<const OptionRow> table :
-       {option_table(), comparison_option_table(), evaluation_option_table(), data_option_table()}) {
+  for (const std::span<const OptionRow> table : {option_table(), comparison_option_table(), evaluation_option_table(),
+                                                 prediction_option_table(), data_option_table()}) {
     for (const OptionRow& row : table) {
       if (row.name == name) return row;
     }

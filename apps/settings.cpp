@@ -140,7 +140,8 @@ Settings resolve(const GivenOptions& given) {
   check_used(given, "--data", settings.dataset != "synthetic", "--dataset synthetic");
   check_used(given, "--data", !dataset.takes_path, "--dataset " + settings.dataset + ", which names the folder");
   for (const char* option : {"--image-size", "--val-split", "--skip-bad-images"})
-    check_used(given, option, dataset.takes_path, fmt::format("--dataset {}; it is for folders of images", settings.dataset));
+    check_used(given, option, dataset.takes_path,
+               fmt::format("--dataset {}; it is for folders of images", settings.dataset));
   check_used(given, "--warmup-steps", settings.schedule != "one-cycle", schedule);
   check_used(given, "--step-every", settings.schedule == "step", schedule);
   check_used(given, "--step-factor", settings.schedule == "step", schedule);

@@ -20,7 +20,7 @@ struct Settings {
   int64_t holdout = 0;  // training images that become the validation set
   // What accuracies are measured on: "validation" with a holdout, else "test".
   const char* evaluated() const { return holdout > 0 ? "validation" : "test"; }
-  int64_t limit = 0;  // training images used; 0: all
+  int64_t limit = 0;             // training images used; 0: all
   int64_t image_size = 0;        // of folders of images: pixels of a side; resolve() fills it, 0 for other data sets
   float val_split = 0;           // likewise: share of each class to test on; 0: not given
   bool skip_bad_images = false;  // likewise

@@ -51,7 +51,7 @@ struct DatasetRow {
   std::string (*describe)(const std::filesystem::path& file);
   int64_t h, w, c;  // of an image; 0 where the folder that is named decides
   int classes;      // likewise
-  int crop_pad;  // what --augment on does
+  int crop_pad;     // what --augment on does
   bool flip;
   bool augment_by_default;
   bool takes_path = false;  // its name is "folder:PATH"; then all functions are null

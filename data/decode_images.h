@@ -10,7 +10,7 @@
 namespace convoy {
 
 struct BadImage {
-  size_t position;  // in `files`
+  size_t position;    // in `files`
   std::string fault;  // "cat/7.png: the file is empty"
 };
 

@@ -16,9 +16,7 @@ constexpr rlim_t kMemory = rlim_t{2} << 30;  // bytes
 constexpr rlim_t kSeconds = 20;              // of the processor, for a picture
 
 void limit(decltype(RLIMIT_AS) resource, rlim_t most) {
-  const struct rlimit both {
-    most, most
-  };
+  const struct rlimit both { most, most };
   setrlimit(resource, &both);
 }
 

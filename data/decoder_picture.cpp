@@ -117,8 +117,7 @@ Picture fitted(Picture picture, uint32_t h, uint32_t w) {
   part_h = part_h < 1 ? 1 : part_h > picture.h ? picture.h : part_h;
   part_w = part_w < 1 ? 1 : part_w > picture.w ? picture.w : part_w;
   const uint64_t row = uint64_t{picture.w} * 3;
-  const uint8_t* const part =
-      picture.pixels.get() + (picture.h - part_h) / 2 * row + (picture.w - part_w) / 2 * 3;
+  const uint8_t* const part = picture.pixels.get() + (picture.h - part_h) / 2 * row + (picture.w - part_w) / 2 * 3;
   Picture result;
   result.h = h;
   result.w = w;

@@ -16,7 +16,7 @@ using Buffer = std::unique_ptr<uint8_t, Free>;  // from malloc(), which may say 
 
 struct Picture {
   uint32_t h = 0, w = 0;
-  Buffer pixels;                    // [h,w,3], red, green, blue
+  Buffer pixels;                     // [h,w,3], red, green, blue
   char fault[kMostFaultBytes] = "";  // what is wrong with it; then there are no pixels
 };
 

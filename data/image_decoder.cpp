@@ -1,11 +1,11 @@
 #include "data/image_decoder.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -149,8 +149,9 @@ std::optional<ImageDecoder::Reply> ImageDecoder::ask(const fs::path& path, Image
   if (!peer.receive_all(&answer, sizeof answer)) return {};
   // A decoder that a picture has taken over can say anything.
   const bool as_is = wanted.h == 0 && wanted.w == 0;
-  const bool right_size = as_is ? answer.h <= kMostSide && answer.w <= kMostSide && answer.h * uint64_t{answer.w} <= kMostPixels
-                                : answer.h == wanted.h && answer.w == wanted.w;
+  const bool right_size =
+      as_is ? answer.h <= kMostSide && answer.w <= kMostSide && answer.h * uint64_t{answer.w} <= kMostPixels
+            : answer.h == wanted.h && answer.w == wanted.w;
   const bool right = answer.good == 1 ? right_size && answer.bytes == uint64_t{answer.h} * answer.w * 3
                                       : answer.bytes <= kMostFaultBytes;
   if (!right) return {};

@@ -79,7 +79,8 @@ void add(Samples& samples, const fs::path& file, size_t label) {
 
 void check_classes(const fs::path& folder, const std::vector<ClassFolder>& classes) {
   if (classes.size() < 2)
-    fail(ErrorKind::data, "{}: holds one class only, {}; at least two are needed to tell apart, each a folder of its own",
+    fail(ErrorKind::data,
+         "{}: holds one class only, {}; at least two are needed to tell apart, each a folder of its own",
          folder.string(), classes.front().name);
 }
 
@@ -118,7 +119,8 @@ Listing list_and_split(const fs::path& folder, float val_split, uint64_t seed) {
     for (size_t i = 0; i < order.size(); ++i) add(i < test ? listing.test : listing.train, pictures[order[i]], label);
   }
   if (listing.test.files.empty())
-    fail(ErrorKind::data, "{}: one image of each class leaves none to test on; add more, or make folders train and test",
+    fail(ErrorKind::data,
+         "{}: one image of each class leaves none to test on; add more, or make folders train and test",
          folder.string());
   add_left_out(folder, left_out, listing.warnings);
   return listing;
@@ -135,7 +137,8 @@ Listing list(const fs::path& folder, const DatasetRequest& request) {
   CHECK(request.val_split == 0, "--val-split: has no effect with {}, which holds train and {}", folder.string(), test);
   Listing listing = list_parts(folder, test);
   if (test == "test" && is_folder("val"))
-    listing.warnings.push_back(fmt::format("{}: is not used, accuracies are measured on test", (folder / "val").string()));
+    listing.warnings.push_back(
+        fmt::format("{}: is not used, accuracies are measured on test", (folder / "val").string()));
   return listing;
 }
 
@@ -178,8 +181,9 @@ void leave_out(const std::vector<BadImage>& bad, Tensor& images, Samples& sample
 void check_memory(const std::string& what, double needed_bytes, double available_bytes) {
   constexpr double kGiB = 1 << 30;
   if (needed_bytes > available_bytes)
-    fail(ErrorKind::device, "{} need {:.1f} GiB of memory, {:.1f} are available; choose a smaller --image-size, or use fewer",
-         what, needed_bytes / kGiB, available_bytes / kGiB);
+    fail(ErrorKind::device,
+         "{} need {:.1f} GiB of memory, {:.1f} are available; choose a smaller --image-size, or use fewer", what,
+         needed_bytes / kGiB, available_bytes / kGiB);
 }
 
 Normalisation normalisation_of(const Tensor& images) {

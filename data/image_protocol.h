@@ -7,8 +7,8 @@
 namespace convoy {
 
 // What a picture may be.
-inline constexpr uint32_t kMostSide = 16384;                       // pixels
-inline constexpr uint64_t kMostPixels = uint64_t{64} << 20;        // of a picture
+inline constexpr uint32_t kMostSide = 16384;                        // pixels
+inline constexpr uint64_t kMostPixels = uint64_t{64} << 20;         // of a picture
 inline constexpr uint64_t kMostPictureBytes = uint64_t{256} << 20;  // of its file
 inline constexpr uint32_t kMostPathBytes = 1 << 16;
 inline constexpr uint32_t kMostFaultBytes = 1000;
