@@ -16,6 +16,7 @@ struct ModelInput {
   int64_t h = 0, w = 0, c = 0;
   Normalisation normalisation;
   std::vector<std::string> classes;
+  bool operator==(const ModelInput&) const = default;
 };
 
 ModelInput input_of(const Dataset& dataset);

@@ -74,15 +74,18 @@ void check_fits(const Checkpoint& checkpoint, const RunConfig& config) {
          run.string(), config.kernels, here, checkpoint.path.string());
 }
 
-void check_images(const RunConfig& config, int64_t training_images, int64_t evaluated_images) {
+void check_images(const RunConfig& config, const DatasetSplits& data) {
   const Settings& settings = config.settings;
   const auto check = [&](const char* what, int64_t before, int64_t now) {
     if (before != now)
       fail(ErrorKind::data, "{}: was begun with {} {} images of {}, now there are {}", settings.run.string(),
            grouped(before), what, settings.dataset, grouped(now));
   };
-  check("training", config.training_images, training_images);
-  check(settings.evaluated(), config.evaluated_images, evaluated_images);
+  check("training", config.training_images, data.train.size());
+  check(settings.evaluated(), config.evaluated_images, data.test.size());
+  if (config.input && *config.input != input_of(data.train))
+    fail(ErrorKind::data, "{}: was begun with other images of {}: their classes, size or brightness have changed",
+         settings.run.string(), settings.dataset);
 }
 
 }  // namespace convoy

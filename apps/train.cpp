@@ -119,7 +119,7 @@ Material prepare(const Settings& settings, const RunConfig* resumed, bool tell_w
   if (resumed != nullptr) {
     material.from = CheckpointFolder(settings.run, settings.keep).read_newest(warn);
     check_fits(*material.from, *resumed);
-    check_images(*resumed, data.train.size(), data.test.size());
+    check_images(*resumed, data);
     material.from->load(*material.net);
   } else if (!settings.init.empty()) {
     load_weights(*material.net, settings.init);

@@ -17,6 +17,7 @@ namespace convoy {
 // Channel statistics of pixels in [0, 1]: a network sees (pixel / 255 - mean) / std.
 struct Normalisation {
   std::array<float, 4> mean{}, std{1, 1, 1, 1};
+  bool operator==(const Normalisation&) const = default;
 };
 
 struct Dataset {
