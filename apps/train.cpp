@@ -150,7 +150,8 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
   });
   agree(job.others(), [&] {
     material = prepare(settings, resumed, job.first());
-    if (job.first() && !log) log.emplace(settings, material.data.train.size(), material.data.test.size(), input_of(material.data.train));
+    if (job.first() && !log)
+      log.emplace(settings, material.data.train.size(), material.data.test.size(), input_of(material.data.train));
   });
   const DatasetSplits& data = material.data;
   Module& net = *material.net;

@@ -29,7 +29,7 @@ class Pictures : public ::testing::Test {
     }
     for (const char* part : {"train", "test"}) {
       for (int i = 0; i < 12; ++i) {
-        const auto shade = static_cast<uint8_t>(17 * i + (*part == 'r' ? 5 : 0));
+        const auto shade = static_cast<uint8_t>(17 * i + (part[1] == 'r' ? 5 : 0));
         write_picture(folder_ / fmt::format("pets/{}/red/{}.png", part, i), png(8 + i, 20 - i, 230, shade, 40));
         const auto sky = [=](int x, int, int channel) {
           return static_cast<uint8_t>(channel == 2 ? 220 : shade + 2 * x);
@@ -161,14 +161,26 @@ TEST_F(Pictures, that_are_bad_are_told_and_the_others_predicted) {
 }
 
 TEST_F(Pictures, are_resumed_with_and_summarised) {
-  const Arguments training{"train", "--dataset", "folder:pets", "--image-size", "8", "--model",
-                           kModel,  "--batch",   "8",           "--epochs",     "2"};
+  const Arguments training{"train", "--dataset", "folder:pets", "--image-size", "8",  "--model",
+                           kModel,  "--batch",   "8",           "--epochs",     "100"};
   Arguments whole = training, part = training;
   whole.insert(whole.end(), {"--run", "whole"});
   part.insert(part.end(), {"--run", "part"});
   ASSERT_EQ(run(whole).exit_code, 0);
   const Outcome summary = run({"summary", "--dataset", "folder:pets", "--image-size", "8", "--model", kModel});
   EXPECT_TRUE(has(summary.out, "on folder:pets (8x8x3, 2 classes)")) << summary.out << summary.error;
+  Process interrupted(folder_, part);
+  const fs::path checkpoints = folder_ / "part/checkpoints";
+  wait_for("a checkpoint", [&] { return fs::exists(checkpoints) && !fs::is_empty(checkpoints); });
+  interrupted.send(SIGKILL);
+  interrupted.wait();
+  write_picture(folder_ / "pets/train/red/0.png", png(8, 8, 0, 0, 0));
+  const Outcome changed = run({"train", "--resume", "part"});
+  EXPECT_EQ(changed.exit_code, 3);
+  EXPECT_TRUE(has(changed.error, "was begun with other images of folder:pets")) << changed.error;
+  write_picture(folder_ / "pets/train/red/0.png", png(8, 20, 230, 5, 40));
+  ASSERT_EQ(run({"train", "--resume", "part"}).exit_code, 0);
+  EXPECT_EQ(step_lines(folder_ / "part"), step_lines(folder_ / "whole"));
   const Outcome no_data = run({"train", "--resume", "whole", "--data", "elsewhere"});
   EXPECT_EQ(no_data.exit_code, 2);
   EXPECT_TRUE(has(no_data.error, "--data: has no effect")) << no_data.error;
