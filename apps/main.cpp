@@ -130,7 +130,7 @@ const std::vector<Command>& command_table() {
         {"--precision"},
         {"--conv-algo"},
         {"--threads"}},
-       no_footer,
+       description_help,
        run_predict},
       {"summary",
        "the layers of a model: shapes, parameters, multiply-adds",

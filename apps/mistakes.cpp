@@ -32,11 +32,22 @@ std::vector<Mistake> worst_mistakes(const Tensor& logits, const Tensor& labels, 
 void draw_mistakes(const Dataset& dataset, const std::vector<Mistake>& mistakes, const std::string& title,
                    const std::filesystem::path& output) {
   const auto name = [&](int32_t label) { return dataset.classes[static_cast<size_t>(label)]; };
+  // In one line where all names are short.
+  constexpr size_t kShort = 10;
+  const bool one_line = std::ranges::all_of(mistakes, [&](const Mistake& mistake) {
+    return name(mistake.actual).size() + name(mistake.predicted).size() <= kShort;
+  });
   std::vector<Tile> tiles;
-  for (const Mistake& mistake : mistakes)
-    tiles.push_back({.image = mistake.image,
-                     .caption = {name(mistake.actual) + " →",
-                                 fmt::format("{} {:.1f} %", name(mistake.predicted), 100 * mistake.share)}});
+  for (const Mistake& mistake : mistakes) {
+    const std::string actual = name(mistake.actual) + " →",
+                      predicted = fmt::format("{} {:.1f} %", name(mistake.predicted), 100 * mistake.share);
+    tiles.push_back({mistake.image, {}});
+    if (one_line) {
+      tiles.back().caption = {actual + " " + predicted};
+    } else {
+      tiles.back().caption = {actual, predicted};
+    }
+  }
   draw_contact_sheet(dataset, tiles, 0, title, output);
 }
 

@@ -354,7 +354,7 @@ std::vector<OptionRow> build_prediction_table() {
   using S = Settings;
   return {
       {.name = "IMAGE",
-       .value = "IMAGE...",
+       .value = "PATH...",
        .group = "Positionals",
        .help = "files (PNG, JPEG, BMP), or folders of them",
        .set = set_images,

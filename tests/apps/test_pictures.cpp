@@ -235,6 +235,7 @@ TEST_F(Pictures, are_shown_as_they_are_on_a_sheet) {
   int64_t red = 0;
   for (int i = 0; i < 12; ++i) red += pixels_like(sheet, {230, 17 * i + 5, 40});
   EXPECT_EQ(red, 3 * 96 * 96);
+  EXPECT_GT(pixels_like(sheet, {0, 0, 0}), 100) << "letters";
   const Outcome named = run({"data", "show", "synthetic", "--output", "digits.png", "--count", "20"});
   EXPECT_EQ(named.exit_code, 0) << named.error;
   EXPECT_TRUE(fs::exists(folder_ / "digits.png"));
