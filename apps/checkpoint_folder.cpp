@@ -89,7 +89,12 @@ Checkpoint CheckpointFolder::read_newest(const std::function<void(const std::str
        candidates.empty() ? "no checkpoint is there" : "no checkpoint is whole");
 }
 
-Checkpoint CheckpointFolder::read_best() const { return read_checkpoint(folder_ / kBest); }
+fs::path CheckpointFolder::best_or_newest() const {
+  std::error_code none;
+  if (fs::exists(folder_ / kBest, none)) return folder_ / kBest;
+  const std::vector<StepFile> files = step_files(folder_);
+  return files.empty() ? fs::path() : files.front().path;
+}
 
 void CheckpointFolder::remove_unfinished() const {
   std::error_code none;

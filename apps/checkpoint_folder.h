@@ -27,8 +27,8 @@ class CheckpointFolder {
   // there is none.
   Checkpoint read_newest(const std::function<void(const std::string&)>& warn) const;
 
-  // The best one. Throws Error(data) when there is none, or it is damaged.
-  Checkpoint read_best() const;
+  // best.safetensors, else the newest; an empty path when there is neither. It need not be whole.
+  std::filesystem::path best_or_newest() const;
 
   // Removes what writers that were killed have left unfinished. For the one process that writes here.
   void remove_unfinished() const;

@@ -2,15 +2,25 @@
 
 #include <fmt/format.h>
 
+#include "apps/data_request.h"
 #include "apps/number_text.h"
 #include "apps/recipes.h"
 
 namespace convoy {
 
-ChosenModel choose_model(const std::string& model, const std::string& dataset) {
-  const DatasetRow& row = find_dataset_row(dataset);
-  const ImageExtent input{row.h, row.w, row.c};
-  return {model, row, input, make_model(model, input, row.classes)};
+namespace {
+
+ChosenModel choose_model(const Settings& settings, const DatasetForm& form) {
+  const ImageExtent input{form.h, form.w, form.c};
+  return {settings.model, settings.dataset, input, form.classes, make_model(settings.model, input, form.classes)};
+}
+
+}  // namespace
+
+ChosenModel choose_model(const RunConfig& run) {
+  if (!run.input) return choose_model(run.settings, form_of(run.settings));
+  return choose_model(run.settings,
+                      {run.input->h, run.input->w, run.input->c, static_cast<int64_t>(run.input->classes.size())});
 }
 
 ChosenModel choose_model(const GivenOptions& given) {
@@ -26,13 +36,13 @@ ChosenModel choose_model(const GivenOptions& given) {
     }
   }
   const Settings settings = resolve(wanted);
-  return choose_model(settings.model, settings.dataset);
+  return choose_model(settings, form_of(settings));
 }
 
 std::string text_of(const ChosenModel& chosen) {
   int64_t parameters = 0;
   for (const NamedVariable& parameter : chosen.net->parameters()) parameters += parameter.variable.value().count();
-  return fmt::format("{} for {}, {} parameters", one_line(chosen.model), chosen.dataset.name, grouped(parameters));
+  return fmt::format("{} for {}, {} parameters", one_line(chosen.model), chosen.dataset, grouped(parameters));
 }
 
 }  // namespace convoy

@@ -1,23 +1,23 @@
-// The network that --model and --dataset name, for commands that need no images: summary, export, import.
+// The network that --model and --dataset, or the run of a saved model, name, for commands that need no images: summary, export, import.
 #pragma once
 
 #include <memory>
 #include <string>
 
-#include "apps/settings.h"
-#include "data/dataset.h"
+#include "apps/run_config.h"
 #include "layers/models.h"
 
 namespace convoy {
 
 struct ChosenModel {
-  std::string model;  // as --model has it
-  const DatasetRow& dataset;
+  std::string model, dataset;  // as --model and --dataset have them
   ImageExtent input;
+  int64_t classes;
   std::unique_ptr<Module> net;  // not yet initialised
 };
 
-ChosenModel choose_model(const std::string& model, const std::string& dataset);
+// That of a run. Loads nothing, unless the run of an older Convoy was trained on a folder of images.
+ChosenModel choose_model(const RunConfig& run);
 
 // As the options say; without --dataset the first with a recipe for the model, else mnist.
 ChosenModel choose_model(const GivenOptions& given);

@@ -9,6 +9,7 @@ namespace convoy {
 int run_train(const GivenOptions& given);
 int run_compare(const GivenOptions& given);
 int run_eval(const GivenOptions& given);
+int run_predict(const GivenOptions& given);
 int run_summary(const GivenOptions& given);
 int run_export(const GivenOptions& given);
 int run_import(const GivenOptions& given);
@@ -16,5 +17,7 @@ int run_info(const GivenOptions& given);
 int run_data_fetch(const GivenOptions& given);
 int run_data_list(const GivenOptions& given);
 int run_data_verify(const GivenOptions& given);
+int run_data_show(const GivenOptions& given);
+int run_data_convert(const GivenOptions& given);
 
 }  // namespace convoy

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apps/data_request.h"
 #include "apps/layer_table.h"
 #include "apps/number_text.h"
 #include "apps/options.h"
@@ -71,6 +72,7 @@ std::string dataset_of(const std::string& model, const GivenOptions& given, std:
   const std::filesystem::path folder = data == given.end() ? "" : data->second;
   if (const auto named = given.find("--dataset"); named != given.end()) {
     const DatasetRow& row = find_dataset_row(named->second);
+    if (row.takes_path) return named->second;
     if (*row.folder != 0 && row.find(folder).empty()) load_dataset({.name = row.name, .data = folder});  // which tells
     return row.name;
   }
@@ -150,13 +152,17 @@ ComparisonPlan make_plan(const GivenOptions& given) {
   for (const std::string& model : settings.models) {
     const std::string dataset = dataset_of(model, given, plan.notes, missing);
     if (dataset.empty()) continue;
-    const DatasetRow& row = find_dataset_row(dataset);
-    const ImageExtent extent{row.h, row.w, row.c};
-    const std::unique_ptr<Module> net = make_model(model, extent, row.classes);
-    const LayerTable layers = tabulate(*net, extent);
-    plan.models.push_back({model, unique_label(model, plan.models), dataset, layers.parameters, layers.multiply_adds});
+    plan.models.push_back({model, unique_label(model, plan.models), dataset, 0, 0});
+    Settings training;
     for (size_t i = 0; i < plan.configurations.size(); ++i)  // throws what train would
-      plan.evaluated = resolve(plan.training_options({plan.models.size() - 1, i, 1})).evaluated();
+      training = resolve(plan.training_options({plan.models.size() - 1, i, 1}));
+    plan.evaluated = training.evaluated();
+    const DatasetForm form = form_of(training);
+    const ImageExtent extent{form.h, form.w, form.c};
+    const std::unique_ptr<Module> net = make_model(model, extent, form.classes);
+    const LayerTable layers = tabulate(*net, extent);
+    plan.models.back().parameters = layers.parameters;
+    plan.models.back().multiply_adds = layers.multiply_adds;
   }
   const auto data = given.find("--data");
   const std::string where = data == given.end() ? "where convoy data list looks" : "in " + data->second;

@@ -7,9 +7,9 @@
 #include <map>
 #include <set>
 
-#include "apps/child_process.h"
 #include "apps/comparison_shares.h"
 #include "apps/comparison_table.h"
+#include "apps/gnuplot.h"
 #include "tensor/atomic_file.h"
 
 namespace convoy {
@@ -37,16 +37,6 @@ std::vector<Measured> measured(const Comparison& comparison, const ModelSummary&
     if (one.measured() && one.failed == 0) found.push_back({&comparison.plan.configurations[one.configuration], &one});
   }
   return found;
-}
-
-// Within gnuplot's double quotes.
-std::string quoted(const std::string& text) {
-  std::string safe;
-  for (const char letter : text) {
-    if (letter == '"' || letter == '\\') safe += '\\';
-    safe += letter;
-  }
-  return safe;
 }
 
 std::string label_of(const Measured& one) { return one.configuration->strategy + ", " + one.configuration->devices(); }
@@ -243,7 +233,7 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
     const std::string& label = comparison.plan.models[summary.model].label;
     // In the middle of the picture, which is not that of the plot.
     const std::string title =
-        fmt::format("set label 99 \"{}\" at screen 0.5, screen 0.96 center font \",12\"\nset tmargin 3\n",
+        fmt::format("set label 99 {} at screen 0.5, screen 0.96 center font \",12\"\nset tmargin 3\n",
                     quoted(heading(comparison, summary)));
     const auto add = [&](const char* name, const std::string& caption, const std::string& script) {
       plots.push_back({fmt::format("{}-{}", name, label), caption, summary.model, title + script});
@@ -279,14 +269,10 @@ std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& fo
         "2\nset output \"" +
         plot.name + ".png\"\nreplot\n";
     write_file_atomically(folder / (plot.name + ".gp"), script);
-    const ChildOutcome outcome =
-        run_child({"env", "--chdir=" + folder.string(), "gnuplot", plot.name + ".gp"}, signals);
-    if (outcome.exit_code == 127)
-      return "gnuplot is not installed (apt install gnuplot-nox); with it, draw the pictures from the .gp files in " +
-             folder.string();
-    if (outcome.exit_code != 0)
-      return fmt::format("gnuplot failed at {}: {}", (folder / (plot.name + ".gp")).string(),
-                         outcome.error.substr(0, outcome.error.find('\n')));
+    const std::string fault = run_gnuplot(folder, plot.name + ".gp", signals);
+    if (fault.starts_with("gnuplot is not installed"))
+      return fault + "; with it, draw the pictures from the .gp files in " + folder.string();
+    if (!fault.empty()) return fault;
   }
   return "";
 }

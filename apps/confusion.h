@@ -16,6 +16,7 @@ class ConfusionMatrix {
   void add(int32_t actual, int32_t predicted);
 
   int64_t classes() const { return static_cast<int64_t>(classes_.size()); }
+  const std::string& name(int64_t actual) const { return classes_[static_cast<size_t>(actual)]; }
   int64_t count(int64_t actual, int64_t predicted) const;
   int64_t samples(int64_t actual) const;  // of this class
   // Percent of the samples of a class that are taken for it; 0 for a class without samples.

@@ -25,6 +25,7 @@ Publication wanted(const Settings& settings) {
   }
   CHECK(settings.dataset != "synthetic",
         "data fetch: synthetic digits are drawn by code, there is nothing to download");
+  CHECK(!find_dataset_row(settings.dataset).takes_path, "data fetch: {} is a folder of your own", settings.dataset);
   Publication publication = find_publication(settings.dataset);
   if (!settings.mirror.empty()) publication.mirrors = {settings.mirror};
   return publication;

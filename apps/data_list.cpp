@@ -27,6 +27,7 @@ int run_data_list(const GivenOptions& given) {
   const std::filesystem::path data = as_given(given).data;
   for (const DatasetRow& row : dataset_table()) {
     fmt::print("{:<14} {}\n", row.name, row.help);
+    if (row.takes_path) continue;
     try {
       const DatasetSplits splits = load_dataset({.name = row.name, .data = data});
       const Shape& shape = splits.train.images.shape();

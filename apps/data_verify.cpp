@@ -15,6 +15,8 @@ namespace convoy {
 int run_data_verify(const GivenOptions& given) {
   const Settings settings = as_given(given);
   CHECK(settings.dataset != "synthetic", "data verify: synthetic digits are drawn by code, there are no files");
+  CHECK(settings.dataset.empty() || !find_dataset_row(settings.dataset).takes_path,
+        "data verify: {} is a folder of your own, which is published nowhere", settings.dataset);
   bool any = false;
   int64_t damaged = 0;
   std::vector<std::string> to_fetch;

@@ -20,7 +20,7 @@ void write_safetensors(const fs::path& path, const ChosenModel& chosen) { save_w
 
 void write_onnx(const fs::path& path, const ChosenModel& chosen) {
   const OnnxGraph graph = onnx_graph(*chosen.net, chosen.input);
-  write_file_atomically(path, onnx_bytes(graph, {{"model", chosen.model}, {"dataset", chosen.dataset.name}}));
+  write_file_atomically(path, onnx_bytes(graph, {{"model", chosen.model}, {"dataset", chosen.dataset}}));
 }
 
 void write_npz(const fs::path& path, const ChosenModel& chosen) {

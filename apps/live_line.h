@@ -24,10 +24,9 @@ class LiveLine {
   void show(const std::string& text);
   // Prints a line on stdout that stays.
   void print(const std::string& text);
-
- private:
   void wipe();
 
+ private:
   bool live_, color_, unicode_;
   bool painted_ = false;
 };

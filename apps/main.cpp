@@ -18,10 +18,12 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/export_formats.h"
 #include "apps/help_text.h"
 #include "apps/options.h"
 #include "apps/recipes.h"
 #include "data/dataset.h"
+#include "data/write_dataset.h"
 #include "layers/models.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/error.h"
@@ -69,6 +71,9 @@ std::vector<CommandOption> compare_options() {
                   {"--data"},
                   {"--holdout"},
                   {"--limit"},
+                  {"--image-size"},
+                  {"--val-split"},
+                  {"--skip-bad-images"},
                   {"--workers", "threads of each process that prepare batches ahead"},
                   {"--epochs"},
                   {"--batch", "global: images per optimizer step of all workers together"},
@@ -85,23 +90,54 @@ const std::vector<Command>& command_table() {
       {"eval",
        "loss and accuracy of saved weights, by class, too",
        {{"--model"},
-        {"--init", "required: the weights to evaluate (safetensors with PyTorch's names)"},
+        {"--init",
+         "required: the weights to evaluate (safetensors with PyTorch's names); or the folder of a run, whose "
+         "settings are taken where no others are given"},
         {"--dataset"},
         {"--data"},
+        {"--image-size"},
+        {"--val-split"},
+        {"--skip-bad-images"},
         {"--holdout", "evaluate the last N training images instead of the test set"},
         {"--batch", "images evaluated at a time; changes the speed only"},
-        {"--seed", "of synthetic data"},
+        {"--seed", "of synthetic data and the split of folders"},
         {"--device"},
         {"--precision"},
         {"--conv-algo"},
         {"--threads"},
         {"--workers"},
-        {"--logits"}},
+        {"--logits"},
+        {"--confusion"},
+        {"--mistakes"},
+        {"--count"}},
        description_help,
        run_eval},
+      {"predict",
+       "what a network takes pictures for",
+       {{"IMAGE"},
+        {"--init",
+         "required: the folder of the run that trained it, or one of its checkpoints; or weights alone "
+         "(safetensors), with --model and --dataset"},
+        {"--top"},
+        {"--json"},
+        {"--model"},
+        {"--dataset", "what it was trained on, where --init does not tell" + choices(dataset_table())},
+        {"--data"},
+        {"--image-size"},
+        {"--val-split"},
+        {"--skip-bad-images"},
+        {"--seed", "of the split of folders"},
+        {"--batch", "images at a time; changes the speed only"},
+        {"--device"},
+        {"--precision"},
+        {"--conv-algo"},
+        {"--threads"}},
+       description_help,
+       run_predict},
       {"summary",
        "the layers of a model: shapes, parameters, multiply-adds",
        {{"--model"},
+        {"--image-size"},
         {"--dataset", "whose images the model gets; without it the first with a recipe for the model, else mnist" +
                           choices(dataset_table())}},
        description_help,
@@ -109,11 +145,11 @@ const std::vector<Command>& command_table() {
       {"export",
        "weights or a network for PyTorch, numpy, ONNX Runtime (docs/interchange.md)",
        {{"SOURCE"},
-        {"--checkpoint"},
         {"--model", "with a file of weights: the model they belong to, a name, a description of layers or @FILE" +
                         choices(model_table())},
         {"--dataset", "whose images the model gets, as in summary" + choices(dataset_table())},
-        {"--format"},
+        {"--image-size"},
+        {"--format", "what to write; without it FILE's ending says" + choices(export_format_table())},
         {"--output"}},
        description_help,
        run_export},
@@ -122,6 +158,7 @@ const std::vector<Command>& command_table() {
        {{"SOURCE", "a file of weights (safetensors with PyTorch's names; F32, F16, BF16 or F64)"},
         {"--model"},
         {"--dataset", "whose images the model gets, as in summary" + choices(dataset_table())},
+        {"--image-size"},
         {"--output"}},
        description_help,
        run_import},
@@ -143,6 +180,30 @@ const std::vector<Command>& command_table() {
        {{"NAME"}, {"--data"}},
        no_footer,
        run_data_verify},
+      {"data show",
+       "training images with the names of their classes, as a picture",
+       {{"NAME", "the data set; without it mnist if it is found, else synthetic" + choices(dataset_table())},
+        {"--count", "images on the sheet, as many of each class; without it 100"},
+        {"--output", "the picture (PNG); without it <data set>.png"},
+        {"--data"},
+        {"--image-size"},
+        {"--val-split"},
+        {"--skip-bad-images"},
+        {"--seed", "of synthetic data and the split of folders"}},
+       no_footer,
+       run_data_show},
+      {"data convert",
+       "a data set as files that others read, too",
+       {{"NAME", "the data set" + choices(dataset_table())},
+        {"OUT"},
+        {"--format", "required: of the files" + choices(dataset_format_table())},
+        {"--data"},
+        {"--image-size"},
+        {"--val-split"},
+        {"--skip-bad-images"},
+        {"--seed", "of synthetic data and the split of folders"}},
+       no_footer,
+       run_data_convert},
   };
   return table;
 }
@@ -160,6 +221,7 @@ struct ParsedCommand {
   const Command* command = nullptr;
   CLI::App* app = nullptr;
   std::map<std::string, std::string> texts;
+  std::map<std::string, std::vector<std::string>> lists;  // of options that are given any number of times
 };
 
 void add_option(ParsedCommand& parsed, const CommandOption& wanted) {
@@ -167,9 +229,13 @@ void add_option(ParsedCommand& parsed, const CommandOption& wanted) {
   const nlohmann::ordered_json value = row.default_shown ? row.get(Settings{}) : nullptr;
   const std::string text = value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
   const std::string& help = wanted.help.empty() ? row.help : wanted.help;
-  std::string& given = parsed.texts[row.name];
-  CLI::Option* option =
-      row.value.empty() ? parsed.app->add_flag(row.name, given, help) : parsed.app->add_option(row.name, given, help);
+  const auto add = [&]() -> CLI::Option* {
+    if (row.many) return parsed.app->add_option(row.name, parsed.lists[row.name], help);
+    std::string& given = parsed.texts[row.name];
+    return row.value.empty() ? parsed.app->add_flag(row.name, given, help)
+                             : parsed.app->add_option(row.name, given, help);
+  };
+  CLI::Option* option = add();
   option->option_text(row.value + (text.empty() ? "" : " [" + text + "]"))->group(row.group);
 }
 
@@ -272,6 +338,9 @@ int run(int argc, char** argv) {
     GivenOptions given;
     for (const auto& [name, text] : parsed.texts) {
       if (parsed.app->count(name) > 0) given[name] = text;
+    }
+    for (const auto& [name, texts] : parsed.lists) {
+      for (const std::string& text : texts) given[name] += text + '\0';
     }
     kernels(Device{});  // a CONVOY_ISA that names none is told before anything else
     return parsed.command->run(given);

@@ -11,10 +11,10 @@
 
 #include "apps/compared_strategies.h"
 #include "apps/device_options.h"
-#include "apps/export_formats.h"
 #include "apps/optimizers.h"
 #include "autograd/schedule.h"
 #include "data/dataset.h"
+#include "data/write_dataset.h"
 #include "layers/models.h"
 #include "parallel/strategy.h"
 #include "tensor/device.h"
@@ -59,6 +59,7 @@ constexpr Range kPositive{"a finite number above 0", [](float x) { return x > 0 
 constexpr Range kNotNegative{"a finite number, at least 0", [](float x) { return x >= 0 && std::isfinite(x); }};
 constexpr Range kMegabytes{"from 0.001 to 65536", [](float x) { return x >= 0.001f && x <= 65536; }};
 constexpr Range kBelowOne{"in [0, 1)", [](float x) { return x >= 0 && x < 1; }};
+constexpr Range kShare{"above 0 and below 1", [](float x) { return x > 0 && x < 1; }};
 constexpr Range kFactor{"in (0, 1]", [](float x) { return x > 0 && x <= 1; }};
 
 OptionRow real(std::string name, const char* group, float Settings::*member, Range range, std::string help) {
@@ -163,6 +164,13 @@ OptionRow flag(std::string name, const char* group, bool Settings::*member, std:
           .default_shown = false};
 }
 
+// 0 stands for not given.
+OptionRow optional_real(std::string name, const char* group, float Settings::*member, Range range, std::string help) {
+  OptionRow row = real(std::move(name), group, member, range, std::move(help));
+  row.get = [=, get = row.get](const Settings& settings) { return settings.*member == 0 ? Json() : get(settings); };
+  return row;
+}
+
 OptionRow without_default(OptionRow row) {
   row.default_shown = false;
   return row;
@@ -191,6 +199,14 @@ std::vector<OptionRow> build_table() {
       count("--limit", data, &S::limit, 1, kAnyCount, "use only the first N training images"),
       without_default(toggle("--augment", data, &S::augment,
                              "random crops and flips, as they suit the data set; without it the data set decides")),
+      count("--image-size", data, &S::image_size, 1, 4096,
+            "of folder:PATH: images are cut to their middle square and resized to N x N; without it 32"),
+      optional_real(
+          "--val-split", data, &S::val_split, kShare,
+          "of folder:PATH without train and test (or val) in it: the share of each class to test on, drawn from "
+          "the seed; without it 0.1"),
+      toggle("--skip-bad-images", data, &S::skip_bad_images,
+             "of folder:PATH: leave out, with a warning, what cannot be read"),
       toggle("--shuffle", data, &S::shuffle, "a new order each epoch, from the seed; off: the file's order"),
       name_of(
           "--optimizer", "NAME", method, &S::optimizer, [](const std::string& name) { find_optimizer(name); },
@@ -213,7 +229,8 @@ std::vector<OptionRow> build_table() {
             "images per optimizer step; the last batch of an epoch takes what is left"),
       count("--steps", length, &S::steps, 1, kAnyCount,
             "stop after N optimizer steps, even in mid-epoch; schedules end there too"),
-      count("--seed", length, &S::seed, 0, kAnyCount, "of weights, order, augmentation, dropout and synthetic data"),
+      count("--seed", length, &S::seed, 0, kAnyCount,
+            "of weights, order, augmentation, dropout, synthetic data and the split of folders"),
       name_of(
           "--device", "NAME", machine, &S::device, [](const std::string& name) { parse_device(name); },
           "cpu, cuda, or cuda:N for GPU N"),
@@ -288,22 +305,16 @@ std::vector<OptionRow> build_comparison_table() {
   };
 }
 
-void check_checkpoint(const std::string& name) {
-  CHECK(name == "newest" || name == "best", "--checkpoint: '{}' is neither newest nor best", name);
-}
-
 std::vector<OptionRow> build_interchange_table() {
   const char* const output = "Output";
   using S = Settings;
   return {
       path("SOURCE", "DIR|FILE", "Positionals", &S::source,
-           "the folder of a run, or a file of weights (safetensors) with --model"),
-      name_of("--checkpoint", "NAME", "Model", &S::checkpoint, check_checkpoint,
-              "which of the run: newest, or best, of the evaluation with the highest accuracy"),
+           "the folder of a run, one of its checkpoints, or a file of weights (safetensors) with --model"),
       path("--output", "FILE", output, &S::output, "required: the file to write; one that is there is replaced"),
+      // Which formats there are, and which it is by default, the commands know.
       without_default(name_of(
-          "--format", "NAME", output, &S::format, [](const std::string& name) { find_export_format(name); },
-          "what to write; without it FILE's ending says" + choices(export_format_table()))),
+          "--format", "NAME", output, &S::format, [](const std::string&) {}, "what to write")),
   };
 }
 
@@ -321,18 +332,58 @@ std::vector<OptionRow> build_data_table() {
       name_of(
           "NAME", "DATASET", "Positionals", &S::dataset, [](const std::string& name) { find_dataset_row(name); },
           "mnist, cifar10 or fashion-mnist"),
+      path("OUT", "FOLDER", "Positionals", &S::output, "new folder for the files"),
       name_of("--mirror", "URL", "Data", &S::mirror, check_mirror,
               "the only folder to download from, where the files have their usual names; else the mirrors that Convoy "
               "knows"),
   };
 }
 
+std::vector<OptionRow> build_evaluation_table() {
+  const char* const output = "Output";
+  using S = Settings;
+  return {
+      path("--logits", "FILE", output, &S::logits,
+           "write the logits here, [images, classes] in the order of the images (f32; numpy's .npy)"),
+      path("--confusion", "FILE", output, &S::confusion,
+           "draw here which classes are taken for which (PNG; by gnuplot)"),
+      path("--mistakes", "FILE", output, &S::mistakes,
+           "draw here the images with the largest loss of those that are taken for another class (PNG; by gnuplot)"),
+      count("--count", output, &S::count, 1, 10'000, "images on the sheet; without it 48"),
+  };
+}
+
+// Any number of paths, each with a 0 byte behind it.
+void set_images(Settings& settings, const std::string& text) {
+  for (size_t begin = 0, end; (end = text.find('\0', begin)) != std::string::npos; begin = end + 1)
+    settings.images.emplace_back(text.substr(begin, end - begin));
+}
+
+std::vector<OptionRow> build_prediction_table() {
+  using S = Settings;
+  return {
+      {.name = "IMAGE",
+       .value = "PATH...",
+       .group = "Positionals",
+       .help = "files (PNG, JPEG, BMP), or folders of them",
+       .set = set_images,
+       .get = [](const Settings&) { return Json(); },
+       .many = true},
+      count("--top", "Output", &S::top, 1, 1000, "the most probable classes that are told of each image"),
+      flag("--json", "Output", &S::json,
+           R"(an object a line: {"image":"cat.jpg","predictions":[{"class":"cat","probability":0.98},...]})"),
+  };
+}
+
 }  // namespace
 
 std::span<const OptionRow> evaluation_option_table() {
-  static const std::vector<OptionRow> table = {
-      path("--logits", "FILE", "Output", &Settings::logits,
-           "write the logits here, [images, classes] in the order of the images (f32; numpy's .npy)")};
+  static const std::vector<OptionRow> table = build_evaluation_table();
+  return table;
+}
+
+std::span<const OptionRow> prediction_option_table() {
+  static const std::vector<OptionRow> table = build_prediction_table();
   return table;
 }
 
@@ -357,8 +408,9 @@ std::span<const OptionRow> option_table() {
 }
 
 const OptionRow& find_option(const std::string& name) {
-  for (const std::span<const OptionRow> table : {option_table(), comparison_option_table(), evaluation_option_table(),
-                                                 interchange_option_table(), data_option_table()}) {
+  for (const std::span<const OptionRow> table :
+       {option_table(), comparison_option_table(), evaluation_option_table(), prediction_option_table(),
+        interchange_option_table(), data_option_table()}) {
     for (const OptionRow& row : table) {
       if (row.name == name) return row;
     }

@@ -21,6 +21,8 @@ struct OptionRow {
   std::function<void(Settings&, const std::string& text)> set;  // throws Error(usage) naming the option and the text
   std::function<nlohmann::ordered_json(const Settings&)> get;   // the value for config.json; null when unset
   bool default_shown = true;                                    // in the help; not where the data set decides
+  bool many =
+      false;  // an argument that is given any number of times; then `text` is all of them, each with a 0 byte behind it
 };
 
 // "\n  mnist    handwritten digits\n  cifar10  …" for a table of the libraries.
@@ -34,6 +36,7 @@ std::string choices(const Table& table) {
 std::span<const OptionRow> option_table();              // of a training
 std::span<const OptionRow> comparison_option_table();   // of a comparison alone
 std::span<const OptionRow> evaluation_option_table();   // of an evaluation alone
+std::span<const OptionRow> prediction_option_table();   // of a prediction alone
 std::span<const OptionRow> interchange_option_table();  // of export and import alone
 std::span<const OptionRow> data_option_table();         // of the commands of the group data alone
 const OptionRow& find_option(const std::string& name);

@@ -18,6 +18,8 @@ constexpr Recipe kRecipes[] = {
      "SGD with momentum, a short run"},
     {"fashion-mnist", "lenet5", "--epochs 5 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off",
      "as for mnist"},
+    {"folder", "cifar-cnn", "--epochs 10 --batch 64 --optimizer adam --lr 1e-3 --schedule one-cycle --augment on",
+     "photographs; --augment off where mirrored ones are wrong, as of letters"},
     {"synthetic", "lenet5", "--epochs 1 --batch 64 --optimizer adam --lr 3e-3 --schedule one-cycle --augment off",
      "a first run"},
 };

@@ -11,6 +11,7 @@
 #include "apps/number_text.h"
 #include "apps/options.h"
 #include "apps/run_log.h"
+#include "data/dataset.h"
 #include "tensor/counted.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
@@ -49,6 +50,8 @@ RunConfig config_to_resume(const GivenOptions& given) {
   settings.trace.clear();  // its steps are done
   CHECK(!given.contains("--data") || settings.dataset != "synthetic",
         "--data: has no effect with {}, a run on synthetic digits", where);
+  CHECK(!given.contains("--data") || !find_dataset_row(settings.dataset).takes_path,
+        "--data: has no effect with {}, a run on {}", where, settings.dataset);
   CHECK(!given.contains("--workers") || !on_gpu(settings),
         "--workers: has no effect with {}, whose batches are made on the GPU", where);
   check_ranks(settings, where);
@@ -71,15 +74,18 @@ void check_fits(const Checkpoint& checkpoint, const RunConfig& config) {
          run.string(), config.kernels, here, checkpoint.path.string());
 }
 
-void check_images(const RunConfig& config, int64_t training_images, int64_t evaluated_images) {
+void check_images(const RunConfig& config, const DatasetSplits& data) {
   const Settings& settings = config.settings;
   const auto check = [&](const char* what, int64_t before, int64_t now) {
     if (before != now)
       fail(ErrorKind::data, "{}: was begun with {} {} images of {}, now there are {}", settings.run.string(),
            grouped(before), what, settings.dataset, grouped(now));
   };
-  check("training", config.training_images, training_images);
-  check(settings.evaluated(), config.evaluated_images, evaluated_images);
+  check("training", config.training_images, data.train.size());
+  check(settings.evaluated(), config.evaluated_images, data.test.size());
+  if (config.input && *config.input != input_of(data.train))
+    fail(ErrorKind::data, "{}: was begun with other images of {}: their classes, size or brightness have changed",
+         settings.run.string(), settings.dataset);
 }
 
 }  // namespace convoy

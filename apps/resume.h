@@ -18,7 +18,7 @@ bool is_complete(const std::filesystem::path& run);
 // Throws Error(data) naming the difference unless `checkpoint` is of this run, and of kernels that give the same bits here.
 void check_fits(const Checkpoint& checkpoint, const RunConfig& config);
 
-// Throws Error(data) unless these are as many images as the run began with.
-void check_images(const RunConfig& config, int64_t training_images, int64_t evaluated_images);
+// Throws Error(data) unless these are as many images as the run began with, of the same classes, size and brightness.
+void check_images(const RunConfig& config, const DatasetSplits& data);
 
 }  // namespace convoy

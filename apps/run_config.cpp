@@ -49,7 +49,7 @@ T member(const Json& config, const std::string& key, const std::string& where) {
 }  // namespace
 
 std::string config_text(const Settings& settings, const fs::path& run, int64_t training_images,
-                        int64_t evaluated_images) {
+                        int64_t evaluated_images, const ModelInput& input) {
   Json config{{"version", CONVOY_VERSION}, {"kernels", kernels(current_stream().device).name}};
   for (const OptionRow& row : option_table()) {
     if (is_setting(row)) config[key_of(row)] = row.get(settings);
@@ -57,6 +57,7 @@ std::string config_text(const Settings& settings, const fs::path& run, int64_t t
   config["run"] = run.string();
   config["training_images"] = training_images;
   config[std::string(settings.evaluated()) + "_images"] = evaluated_images;
+  add_input(input, config);
   // A path may hold bytes that are no UTF-8.
   return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -69,7 +70,13 @@ RunConfig read_config(const fs::path& run) {
   bytes << in.rdbuf();
   if (!in) fail(ErrorKind::data, "{}: cannot be read; is {} the folder of a run?", where, run.string());
 
-  RunConfig result{.text = bytes.str(), .settings = {}, .version = {}, .kernels = {}};
+  RunConfig result = parse_config(bytes.str(), where);
+  result.settings.run = run;
+  return result;
+}
+
+RunConfig parse_config(std::string text, const std::string& where) {
+  RunConfig result{.text = std::move(text), .settings = {}, .version = {}, .kernels = {}, .input = {}};
   const Json config = parse(result.text, where);
   for (const OptionRow& row : option_table()) {
     const auto value = config.find(key_of(row));
@@ -81,13 +88,13 @@ RunConfig read_config(const fs::path& run) {
       fail(ErrorKind::data, "{}: {}", where, error.what());
     }
   }
-  result.settings.run = run;
   result.version = member<std::string>(config, "version", where);
   result.kernels = member<std::string>(config, "kernels", where);
   for (const char* key : {"model", "dataset"}) member<std::string>(config, key, where);
   for (const char* key : {"threads", "ranks", "replicas", "shards"}) member<int64_t>(config, key, where);
   result.training_images = member<int64_t>(config, "training_images", where);
   result.evaluated_images = member<int64_t>(config, result.settings.evaluated() + std::string("_images"), where);
+  result.input = read_input(config, where);
   return result;
 }
 

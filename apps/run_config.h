@@ -1,11 +1,12 @@
 // config.json of a run: all settings by their options' names ("batch": 64), and what they met: the program, its kernels, the
-// numbers of images. What a run is resumed with comes from it.
+// numbers of images and what they are (model_input.h). What a run is resumed with comes from it.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
 
+#include "apps/model_input.h"
 #include "apps/settings.h"
 
 namespace convoy {
@@ -14,17 +15,20 @@ inline constexpr const char* kConfigFile = "config.json";
 
 // `run`: its folder; trained and evaluated on so many images.
 std::string config_text(const Settings& settings, const std::filesystem::path& run, int64_t training_images,
-                        int64_t evaluated_images);
+                        int64_t evaluated_images, const ModelInput& input);
 
 struct RunConfig {
   std::string text;  // the whole file
   Settings settings;
   std::string version, kernels;  // of the program that began the run
   int64_t training_images = 0, evaluated_images = 0;
+  std::optional<ModelInput> input;  // none in runs of a Convoy that did not keep it
 };
 
 // Reads it back. Throws Error(data) naming the file and the setting that makes no sense.
 RunConfig read_config(const std::filesystem::path& run);
+// The same from its text, as a checkpoint keeps it; `where` begins the errors' messages. settings.run is what it was.
+RunConfig parse_config(std::string text, const std::string& where);
 
 // Throws Error(data) that names the first setting in which `config`, of the run in folder `run`, is not as `other` has it,
 // which `where` tells.

@@ -83,14 +83,14 @@ void check_outputs(const Settings& settings) {
         "--save and --trace: both name {}; give each a file of its own", settings.save.string());
   if (!settings.save.empty()) check_output("--save", settings.save, settings);
   if (!settings.trace.empty()) check_output("--trace", settings.trace, settings);
-  if (!resumed) RunLog(settings, 0, 0).remove();
+  if (!resumed) RunLog(settings, 0, 0, {}).remove();
 }
 
-RunLog::RunLog(const Settings& settings, int64_t training_images, int64_t evaluated_images)
+RunLog::RunLog(const Settings& settings, int64_t training_images, int64_t evaluated_images, const ModelInput& input)
     : evaluated_(settings.evaluated()), log_every_(settings.log_every) {
   if (settings.run.empty()) {
     first_created_ = first_missing("runs");
-    folder_ = create_fresh_folder(model_label(settings.model) + "-" + settings.dataset);
+    folder_ = create_fresh_folder(model_label(settings.model) + "-" + dataset_label(settings.dataset));
     if (first_created_.empty()) first_created_ = folder_;
   } else {
     check_run_folder(settings.run);
@@ -99,7 +99,7 @@ RunLog::RunLog(const Settings& settings, int64_t training_images, int64_t evalua
     create_folder(folder_);
   }
   try {
-    config_ = config_text(settings, folder_, training_images, evaluated_images);
+    config_ = config_text(settings, folder_, training_images, evaluated_images, input);
     write_file_atomically(folder_ / kConfigFile, config_);
     metrics_ = open((folder_ / kMetrics).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
     if (metrics_ < 0)

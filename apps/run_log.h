@@ -38,8 +38,8 @@ std::string last_line_of_log(const std::filesystem::path& run);
 class RunLog {
  public:
   // Creates the folder, settings.run or a fresh runs/<model>-<dataset>-<time>, and writes config.json, with the numbers
-  // of images trained and evaluated on. Leaves nothing behind when it throws.
-  RunLog(const Settings& settings, int64_t training_images, int64_t evaluated_images);
+  // of images trained and evaluated on, and what they are. Leaves nothing behind when it throws.
+  RunLog(const Settings& settings, int64_t training_images, int64_t evaluated_images, const ModelInput& input);
   // Opens the log of the run that is resumed, as it is. Throws Error(io) when another process writes to it.
   explicit RunLog(const RunConfig& resumed);
   ~RunLog();

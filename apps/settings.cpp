@@ -9,7 +9,7 @@
 #include "apps/job_environment.h"
 #include "apps/options.h"
 #include "apps/recipes.h"
-#include "data/dataset.h"
+#include "data/image_folder.h"
 #include "parallel/layout.h"
 #include "parallel/strategy.h"
 #include "tensor/counted.h"
@@ -116,11 +116,13 @@ Settings resolve(const GivenOptions& given) {
     const bool has_mnist = given.contains("--data") || !find_dataset_row("mnist").find({}).empty();
     settings.dataset = has_mnist ? "mnist" : "synthetic";
   }
-  settings.augment = find_dataset_row(settings.dataset).augment_by_default;
+  const DatasetRow& dataset = find_dataset_row(settings.dataset);
+  settings.augment = dataset.augment_by_default;
+  if (dataset.takes_path) settings.image_size = kDefaultImageSize;
 
   const auto model = given.find("--model");
   settings.model = model == given.end() ? "" : model->second;
-  const Recipe* recipe = find_recipe(settings.dataset, settings.model);
+  const Recipe* recipe = find_recipe(dataset.name, settings.model);
   CHECK(recipe != nullptr || !settings.model.empty(), "data set {}: has no default model, name one with --model",
         settings.dataset);
   if (recipe != nullptr) apply_recipe(*recipe, settings);
@@ -138,6 +140,10 @@ Settings resolve(const GivenOptions& given) {
   check_used(given, "--momentum", settings.optimizer == "sgd", optimizer);
   check_used(given, "--nesterov", settings.optimizer == "sgd", optimizer);
   check_used(given, "--data", settings.dataset != "synthetic", "--dataset synthetic");
+  check_used(given, "--data", !dataset.takes_path, "--dataset " + settings.dataset + ", which names the folder");
+  for (const char* option : {"--image-size", "--val-split", "--skip-bad-images"})
+    check_used(given, option, dataset.takes_path,
+               fmt::format("--dataset {}; it is for folders of images", settings.dataset));
   check_used(given, "--warmup-steps", settings.schedule != "one-cycle", schedule);
   check_used(given, "--step-every", settings.schedule == "step", schedule);
   check_used(given, "--step-factor", settings.schedule == "step", schedule);

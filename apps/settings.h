@@ -20,7 +20,10 @@ struct Settings {
   int64_t holdout = 0;  // training images that become the validation set
   // What accuracies are measured on: "validation" with a holdout, else "test".
   const char* evaluated() const { return holdout > 0 ? "validation" : "test"; }
-  int64_t limit = 0;  // training images used; 0: all
+  int64_t limit = 0;             // training images used; 0: all
+  int64_t image_size = 0;        // of folders of images: pixels of a side; resolve() fills it, 0 for other data sets
+  float val_split = 0;           // likewise: share of each class to test on; 0: not given
+  bool skip_bad_images = false;  // likewise
   bool augment = false, shuffle = true;
 
   std::string optimizer = "adam", schedule = "constant";
@@ -51,11 +54,16 @@ struct Settings {
   int64_t keep = 1;               // checkpoints, the newest
   std::filesystem::path resume;   // the run that goes on; then also `run`
 
-  std::filesystem::path logits;  // of `convoy eval` alone; empty: not given
+  std::filesystem::path logits, confusion, mistakes;  // of `convoy eval` alone; empty: not given
 
-  // Of `convoy export` and `convoy import` alone; empty: not given.
-  std::filesystem::path source, output;
-  std::string format, checkpoint = "newest";
+  // Of `convoy predict` alone.
+  std::vector<std::filesystem::path> images;
+  int64_t top = 3;  // classes told of each image
+  bool json = false;
+
+  std::filesystem::path source;  // of `convoy export` and `convoy import` alone
+  std::filesystem::path output;  // what these write, or `convoy data show` or `data convert`; empty: not given
+  std::string format;            // of it
 
   // Of `convoy compare` alone; empty or 0: not given.
   std::vector<std::string> strategies, models;
@@ -64,6 +72,8 @@ struct Settings {
   bool quick = false;
 
   std::string mirror;  // of `convoy data fetch` alone
+
+  int64_t count = 0;  // images on a sheet; 0: not given
 };
 
 // Defaults (options.cpp), then the recipe (recipes.cpp), then `given`. Without a --dataset that is MNIST when

@@ -5,6 +5,7 @@
 
 #include "apps/checkpoint_folder.h"
 #include "apps/commands.h"
+#include "apps/data_request.h"
 #include "apps/device_options.h"
 #include "apps/fitting_batch.h"
 #include "apps/interrupt.h"
@@ -108,24 +109,17 @@ Material prepare(const Settings& settings, const RunConfig* resumed, bool tell_w
   const auto warn = [&](const std::string& warning) {
     if (tell_warnings) fmt::print(stderr, "convoy: warning: {}\n", warning);
   };
-  Material material{.data = load_dataset({.name = settings.dataset,
-                                          .data = settings.data,
-                                          .seed = static_cast<uint64_t>(settings.seed),
-                                          .holdout = settings.holdout,
-                                          .limit = settings.limit}),
-                    .net = nullptr,
-                    .from = {}};
+  Material material{.data = load_data(settings, tell_warnings), .net = nullptr, .from = {}};
   DatasetSplits& data = material.data;
   data.train = data.train.to(current_stream().device);
   data.test = data.test.to(current_stream().device);
-  for (const std::string& warning : data.warnings) warn(warning);
   material.net = make_net(settings, data.train);
   check_steps(*material.net, data, settings);
   initialise(*material.net, static_cast<uint64_t>(settings.seed));
   if (resumed != nullptr) {
     material.from = CheckpointFolder(settings.run, settings.keep).read_newest(warn);
     check_fits(*material.from, *resumed);
-    check_images(*resumed, data.train.size(), data.test.size());
+    check_images(*resumed, data);
     material.from->load(*material.net);
   } else if (!settings.init.empty()) {
     load_weights(*material.net, settings.init);
@@ -156,7 +150,8 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
   });
   agree(job.others(), [&] {
     material = prepare(settings, resumed, job.first());
-    if (job.first() && !log) log.emplace(settings, material.data.train.size(), material.data.test.size());
+    if (job.first() && !log)
+      log.emplace(settings, material.data.train.size(), material.data.test.size(), input_of(material.data.train));
   });
   const DatasetSplits& data = material.data;
   Module& net = *material.net;

@@ -7,6 +7,7 @@
 
 #include "data/cifar10.h"
 #include "data/fashion_mnist.h"
+#include "data/image_folder.h"
 #include "data/mnist.h"
 #include "data/mnist_files.h"
 #include "data/places.h"
@@ -81,6 +82,22 @@ constexpr DatasetRow kTable[] = {
      .crop_pad = 2,
      .flip = false,
      .augment_by_default = false},
+    {.name = kFolderDataset,
+     .help = "folder:PATH, images of your own (PNG, JPEG, BMP), a folder in PATH for each class",
+     .folder = "",
+     .files = "",
+     .find = nullptr,
+     .load = nullptr,
+     .files_in = nullptr,
+     .describe = nullptr,
+     .h = 0,
+     .w = 0,
+     .c = 0,
+     .classes = 0,
+     .crop_pad = 4,
+     .flip = true,
+     .augment_by_default = true,
+     .takes_path = true},
 };
 
 [[noreturn]] void fail_not_found(const DatasetRow& row, const std::filesystem::path& data) {
@@ -112,7 +129,30 @@ Dataset Dataset::to(Device device) const {
 
 std::span<const DatasetRow> dataset_table() { return kTable; }
 
-const DatasetRow& find_dataset_row(std::string_view name) { return find_row("dataset", name, kTable); }
+const DatasetRow& find_dataset_row(std::string_view name) {
+  const size_t colon = name.find(':');
+  const DatasetRow& row = find_row("dataset", name.substr(0, colon), kTable);
+  const bool has_path = colon != std::string_view::npos;
+  CHECK(row.takes_path || !has_path, "dataset {}: {} takes no path; images of your own are {}:PATH", name, row.name,
+        kFolderDataset);
+  CHECK(!row.takes_path || (has_path && colon + 1 < name.size()), "dataset {}: name the folder, as {}:PATH", name,
+        row.name);
+  return row;
+}
+
+std::filesystem::path dataset_path(std::string_view name) {
+  const size_t colon = name.find(':');
+  return colon == std::string_view::npos ? "" : std::filesystem::path(name.substr(colon + 1));
+}
+
+std::string dataset_label(const std::string& name) {
+  const std::filesystem::path path = dataset_path(name);
+  if (path.empty()) return name;
+  std::error_code none;
+  const std::filesystem::path whole = std::filesystem::weakly_canonical(path, none);
+  const std::string last = (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+  return last.empty() ? kFolderDataset : last;
+}
 
 std::filesystem::path place_of(const DatasetRow& row, const std::filesystem::path& data) {
   const std::filesystem::path found = row.find(data);
@@ -125,10 +165,11 @@ DatasetSplits load_dataset(const DatasetRequest& request) {
   CHECK(request.holdout >= 0, "--holdout: {} images, at least 0 are needed", request.holdout);
   CHECK(request.limit >= 0, "--limit: {} images, at least 0 are needed (0: all)", request.limit);
 
-  DatasetSplits splits = row.load(place_of(row, request.data), request.seed);
+  DatasetSplits splits = row.takes_path ? load_image_folder(dataset_path(request.name), request)
+                                        : row.load(place_of(row, request.data), request.seed);
   const int64_t size = splits.train.size();
   CHECK(request.holdout < size, "--holdout: {} of {}'s {} training images leave none to train on", request.holdout,
-        row.name, size);
+        request.name, size);
   if (request.holdout > 0) {
     splits.test = splits.train.slice(size - request.holdout, size);
     splits.train = splits.train.slice(0, size - request.holdout);

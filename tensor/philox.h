@@ -13,7 +13,7 @@
 namespace convoy {
 
 // Independent purposes draw from independent streams.
-enum class RandomStream : uint32_t { initialise = 1, shuffle = 2, augment = 3, dropout = 4, synthetic = 5 };
+enum class RandomStream : uint32_t { initialise = 1, shuffle = 2, augment = 3, dropout = 4, synthetic = 5, split = 6 };
 
 struct RandomKey {
   uint64_t seed = 0;

@@ -110,7 +110,7 @@ TEST(interchange, a_run_and_its_saved_weights_export_to_the_same_bytes) {
   for (const char* format : {"safetensors", "onnx", "npz"}) {
     const Arguments write{"--format", format, "--output"};
     const Outcome outcome = expect_done(folder, with({"export", "run"}, with(write, {"a"})));
-    EXPECT_NE(outcome.out.find("run/checkpoints/step-00000002.safetensors"), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find("run/checkpoints/best.safetensors"), std::string::npos) << outcome.out;
     expect_done(folder,
                 with({"export", "w.safetensors", "--model", kSmall, "--dataset", "cifar10"}, with(write, {"b"})));
     const std::string bytes = read_text(folder / "a");
@@ -122,7 +122,7 @@ TEST(interchange, a_run_and_its_saved_weights_export_to_the_same_bytes) {
   EXPECT_TRUE(read_text(folder / "c.safetensors") == read_text(folder / "w.safetensors"));
 }
 
-TEST(interchange, the_best_checkpoint_or_the_newest_is_exported) {
+TEST(interchange, the_best_checkpoint_of_a_run_is_exported_else_the_newest) {
   const TemporaryFolder folder;
   const std::string model = "flatten; linear 10";
   expect_done(folder, small_training({"--model", model, "--run", "run", "--epochs", "1"}));
@@ -130,10 +130,12 @@ TEST(interchange, the_best_checkpoint_or_the_newest_is_exported) {
   expect_done(folder, small_training({"--model", model, "--run", "other", "--epochs", "1", "--seed", "2"}));
   fs::copy(folder / "other/checkpoints/best.safetensors", folder / "run/checkpoints/best.safetensors",
            fs::copy_options::overwrite_existing);
-  expect_done(folder, {"export", "run", "--checkpoint", "best", "--output", "best.npz"});
-  expect_done(folder, {"export", "other", "--checkpoint", "best", "--output", "other.npz"});
-  expect_done(folder, {"export", "run", "--output", "newest.npz"});
+  expect_done(folder, {"export", "run", "--output", "best.npz"});
+  expect_done(folder, {"export", "other", "--output", "other.npz"});
   EXPECT_TRUE(read_text(folder / "best.npz") == read_text(folder / "other.npz"));
+  fs::remove(folder / "run/checkpoints/best.safetensors");
+  const Outcome newest = expect_done(folder, {"export", "run", "--output", "newest.npz"});
+  EXPECT_NE(newest.out.find("run/checkpoints/step-"), std::string::npos) << newest.out;
   EXPECT_FALSE(read_text(folder / "best.npz") == read_text(folder / "newest.npz"));
 }
 
@@ -242,20 +244,18 @@ TEST(interchange, what_makes_no_sense_is_refused) {
   };
   const Arguments to{"--output", "out.npz"};
   for (const Mistake& mistake : std::vector<Mistake>{
-           {{"export"}, 2, "export: name the folder of a run, or a file of weights"},
+           {{"export"}, 2, "export: name the folder of a run, one of its checkpoints, or a file of weights"},
            {{"export", "run"}, 2, "export: name the file to write with --output FILE"},
            {{"export", "run", "--output", "out"}, 2, "'out' ends in the name of no format"},
            {{"export", "run", "--output", "out", "--format", "onx"}, 2, "did you mean 'onnx'?"},
            {with({"export", "nowhere"}, to), 3, "nowhere: no such file or folder"},
            {with({"export", "empty"}, to), 3, "is empty the folder of a run?"},
-           {with({"export", "bare"}, to), 3, "no checkpoint is there"},
-           {with({"export", "bare", "--checkpoint", "best"}, to), 3, "best.safetensors: no such file"},
-           {with({"export", "run", "--checkpoint", "last"}, to), 2, "'last' is neither newest nor best"},
-           {with({"export", "run", "--model", model}, to), 2, "--model: has no effect with the folder of a run"},
-           {with({"export", "run", "--dataset", "mnist"}, to), 2, "--dataset: has no effect with the folder of a run"},
+           {with({"export", "bare"}, to), 3, "the run has no checkpoint"},
+           {with({"export", "run", "--model", model}, to), 2, "--model: has no effect with a run or its checkpoint"},
+           {with({"export", "run", "--dataset", "mnist"}, to), 2,
+            "--dataset: has no effect with a run or its checkpoint"},
            {with({"export", "w"}, to), 2, "w is a file of weights; name the model it belongs to with --model"},
            {with({"export", "w", "--model", "lenet5"}, to), 3, "w: no tensor 'conv1.weight'"},
-           {with({"export", "w", "--model", model, "--checkpoint", "best"}, to), 2, "--checkpoint: has no effect"},
            {with({"export", "run/config.json", "--model", model}, to), 3, "not a safetensors file"},
            {{"export", "run", "--output", "no/such/folder/out.npz"}, 5, "no/such/folder"},
            {{"import"}, 2, "import: name the file of weights"},

@@ -86,8 +86,7 @@ class Resume : public testing::Test {
   }
   // What a shell exits with that runs `script` in the folder; $CONVOY is the command, its stderr goes into the file err.
   int run_script(const std::string& script) {
-    const std::string all =
-        "cd " + folder_.path().string() + "; CONVOY=" + kConvoy + "; exec > out 2> err; " + script;
+    const std::string all = "cd " + folder_.path().string() + "; CONVOY=" + kConvoy + "; exec > out 2> err; " + script;
     return WEXITSTATUS(std::system(all.c_str()));
   }
 

@@ -81,6 +81,10 @@ TEST(Dataset, every_row_of_the_table_is_complete_and_its_name_unique) {
   std::set<std::string> names;
   for (const DatasetRow& row : dataset_table()) {
     EXPECT_TRUE(names.insert(row.name).second) << row.name;
+    if (row.takes_path) {
+      EXPECT_EQ(&find_dataset_row(std::string(row.name) + ":a"), &row);
+      continue;
+    }
     EXPECT_EQ(&find_dataset_row(row.name), &row);
     EXPECT_TRUE(row.help && *row.help && row.folder && row.files && row.find && row.load) << row.name;
     if (*row.files == 0) continue;
