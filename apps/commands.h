@@ -9,6 +9,8 @@ namespace convoy {
 int run_train(const GivenOptions& given);
 int run_compare(const GivenOptions& given);
 int run_eval(const GivenOptions& given);
+int run_report(const GivenOptions& given);
+int run_runs(const GivenOptions& given);
 int run_summary(const GivenOptions& given);
 int run_info(const GivenOptions& given);
 int run_data_fetch(const GivenOptions& given);

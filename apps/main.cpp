@@ -99,6 +99,16 @@ const std::vector<Command>& command_table() {
         {"--logits"}},
        description_help,
        run_eval},
+      {"runs",
+       "list trainings: how far they came, their accuracy, and the best on each data set",
+       {{"FOLDER"}, {"--json"}},
+       no_footer,
+       run_runs},
+      {"report",
+       "one HTML page of trainings: curves over each other, results, and the settings in which they differ",
+       {{"RUN"}, {"--output"}},
+       no_footer,
+       run_report},
       {"summary",
        "the layers of a model: shapes, parameters, multiply-adds",
        {{"--model"},
@@ -151,6 +161,8 @@ void add_option(ParsedCommand& parsed, const CommandOption& wanted) {
   std::string& given = parsed.texts[row.name];
   CLI::Option* option =
       row.value.empty() ? parsed.app->add_flag(row.name, given, help) : parsed.app->add_option(row.name, given, help);
+  if (row.several)
+    option->expected(1, CLI::detail::expected_max_vector_size)->multi_option_policy(CLI::MultiOptionPolicy::Join);
   option->option_text(row.value + (text.empty() ? "" : " [" + text + "]"))->group(row.group);
 }
 

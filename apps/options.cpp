@@ -248,8 +248,11 @@ std::vector<OptionRow> build_table() {
       count("--accumulate", parallel, &S::accumulate, 1, 1 << 24,
             "micro-batches that each batch is worked through in, one after the other, to save memory"),
       count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
+      toggle("--plots", output, &S::plots,
+             "draw loss, accuracy and learning rate into DIR/plots at the end, where gnuplot is installed"),
       path("--run", "DIR", output, &S::run,
-           "new folder for metrics.jsonl and config.json; without it runs/<model>-<dataset>-<time>"),
+           "new folder for config.json, metrics.jsonl, its copies as .csv and for TensorBoard, and plots; without it "
+           "runs/<model>-<dataset>-<time>"),
       count("--checkpoint-every", output, &S::checkpoint_every, 0, kAnyCount,
             "steps between two checkpoints in DIR/checkpoints, from which --resume goes on; without it one after each "
             "epoch; 0: none, also when interrupted"),
@@ -295,6 +298,26 @@ void check_mirror(const std::string& url) {
         "--mirror: '{}' is not the URL of a folder, like https://example.org/mnist/ with a slash at its end", url);
 }
 
+std::vector<OptionRow> build_report_table() {
+  using S = Settings;
+  const auto set = [](Settings& settings, const std::string& text) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) settings.runs.emplace_back(line);
+  };
+  return {
+      OptionRow{.name = "RUN",
+                .value = "DIR ...",
+                .group = "Positionals",
+                .help = "folders of runs, like runs/lenet5-mnist-20261124-093000",
+                .set = set,
+                .get = [](const Settings&) { return Json(); },
+                .several = true},
+      path("--output", "FILE", "Output", &S::output, "the page to write"),
+      path("FOLDER", "DIR", "Positionals", &S::folder, "where the runs' folders are; without it runs"),
+      flag("--json", "Output", &S::json, "print a JSON array for programs"),
+  };
+}
+
 std::vector<OptionRow> build_data_table() {
   using S = Settings;
   return {
@@ -316,6 +339,11 @@ std::span<const OptionRow> evaluation_option_table() {
   return table;
 }
 
+std::span<const OptionRow> report_option_table() {
+  static const std::vector<OptionRow> table = build_report_table();
+  return table;
+}
+
 std::span<const OptionRow> data_option_table() {
   static const std::vector<OptionRow> table = build_data_table();
   return table;
@@ -332,8 +360,8 @@ std::span<const OptionRow> option_table() {
 }
 
 const OptionRow& find_option(const std::string& name) {
-  for (const std::span<const OptionRow> table :
-       {option_table(), comparison_option_table(), evaluation_option_table(), data_option_table()}) {
+  for (const std::span<const OptionRow> table : {option_table(), comparison_option_table(), evaluation_option_table(),
+                                                 report_option_table(), data_option_table()}) {
     for (const OptionRow& row : table) {
       if (row.name == name) return row;
     }

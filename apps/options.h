@@ -21,6 +21,7 @@ struct OptionRow {
   std::function<void(Settings&, const std::string& text)> set;  // throws Error(usage) naming the option and the text
   std::function<nlohmann::ordered_json(const Settings&)> get;   // the value for config.json; null when unset
   bool default_shown = true;                                    // in the help; not where the data set decides
+  bool several = false;  // values, one behind the other; `text` has a line for each
 };
 
 // "\n  mnist    handwritten digits\n  cifar10  …" for a table of the libraries.
@@ -34,6 +35,7 @@ std::string choices(const Table& table) {
 std::span<const OptionRow> option_table();             // of a training
 std::span<const OptionRow> comparison_option_table();  // of a comparison alone
 std::span<const OptionRow> evaluation_option_table();  // of an evaluation alone
+std::span<const OptionRow> report_option_table();      // of the commands that look back on runs
 std::span<const OptionRow> data_option_table();        // of the commands of the group data alone
 const OptionRow& find_option(const std::string& name);
 

@@ -19,7 +19,7 @@ namespace convoy {
 namespace {
 
 // The options that change no result.
-constexpr std::array kMayBeGiven = {"--data", "--log-every", "--save", "--threads", "--workers"};
+constexpr std::array kMayBeGiven = {"--data", "--log-every", "--plots", "--save", "--threads", "--workers"};
 
 // A job has as many ranks as it had, whoever starts them.
 void check_ranks(const Settings& settings, const std::string& where) {
@@ -78,8 +78,8 @@ void check_images(const RunConfig& config, int64_t training_images, int64_t eval
       fail(ErrorKind::data, "{}: was begun with {} {} images of {}, now there are {}", settings.run.string(),
            grouped(before), what, settings.dataset, grouped(now));
   };
-  check("training", config.training_images, training_images);
-  check(settings.evaluated(), config.evaluated_images, evaluated_images);
+  check("training", config.size.training_images, training_images);
+  check(settings.evaluated(), config.size.evaluated_images, evaluated_images);
 }
 
 }  // namespace convoy

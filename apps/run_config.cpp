@@ -1,7 +1,9 @@
 #include "apps/run_config.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -48,15 +50,17 @@ T member(const Json& config, const std::string& key, const std::string& where) {
 
 }  // namespace
 
-std::string config_text(const Settings& settings, const fs::path& run, int64_t training_images,
-                        int64_t evaluated_images) {
-  Json config{{"version", CONVOY_VERSION}, {"kernels", kernels(current_stream().device).name}};
+std::string config_text(const Settings& settings, const fs::path& run, const RunSize& size) {
+  Json config{{"version", CONVOY_VERSION},
+              {"kernels", kernels(current_stream().device).name},
+              {"began", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))}};
   for (const OptionRow& row : option_table()) {
     if (is_setting(row)) config[key_of(row)] = row.get(settings);
   }
   config["run"] = run.string();
-  config["training_images"] = training_images;
-  config[std::string(settings.evaluated()) + "_images"] = evaluated_images;
+  config["training_images"] = size.training_images;
+  config[std::string(settings.evaluated()) + "_images"] = size.evaluated_images;
+  config["parameters"] = size.parameters;
   // A path may hold bytes that are no UTF-8.
   return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -69,7 +73,7 @@ RunConfig read_config(const fs::path& run) {
   bytes << in.rdbuf();
   if (!in) fail(ErrorKind::data, "{}: cannot be read; is {} the folder of a run?", where, run.string());
 
-  RunConfig result{.text = bytes.str(), .settings = {}, .version = {}, .kernels = {}};
+  RunConfig result{.text = bytes.str(), .settings = {}, .version = {}, .kernels = {}, .began = {}, .size = {}};
   const Json config = parse(result.text, where);
   for (const OptionRow& row : option_table()) {
     const auto value = config.find(key_of(row));
@@ -86,8 +90,10 @@ RunConfig read_config(const fs::path& run) {
   result.kernels = member<std::string>(config, "kernels", where);
   for (const char* key : {"model", "dataset"}) member<std::string>(config, key, where);
   for (const char* key : {"threads", "ranks", "replicas", "shards"}) member<int64_t>(config, key, where);
-  result.training_images = member<int64_t>(config, "training_images", where);
-  result.evaluated_images = member<int64_t>(config, result.settings.evaluated() + std::string("_images"), where);
+  result.size.training_images = member<int64_t>(config, "training_images", where);
+  result.size.evaluated_images = member<int64_t>(config, result.settings.evaluated() + std::string("_images"), where);
+  if (config.contains("began")) result.began = member<std::string>(config, "began", where);
+  if (config.contains("parameters")) result.size.parameters = member<int64_t>(config, "parameters", where);
   return result;
 }
 

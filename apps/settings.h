@@ -47,6 +47,7 @@ struct Settings {
 
   int64_t log_every = 50;  // steps
   std::filesystem::path run, init, save, trace;
+  bool plots = true;
   int64_t checkpoint_every = -1;  // steps; 0: no checkpoints; -1: after each epoch
   int64_t keep = 1;               // checkpoints, the newest
   std::filesystem::path resume;   // the run that goes on; then also `run`
@@ -58,6 +59,11 @@ struct Settings {
   std::vector<int> workers_list;
   int64_t repeats = 0;
   bool quick = false;
+
+  std::vector<std::filesystem::path> runs;  // of `convoy report` alone
+  std::filesystem::path output = "report.html";
+  std::filesystem::path folder;  // of `convoy runs` alone
+  bool json = false;
 
   std::string mirror;  // of `convoy data fetch` alone
 };

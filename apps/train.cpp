@@ -16,6 +16,7 @@
 #include "apps/progress.h"
 #include "apps/resume.h"
 #include "apps/run_log.h"
+#include "apps/run_plots.h"
 #include "apps/trainer.h"
 #include "apps/training_text.h"
 #include "layers/models.h"
@@ -145,6 +146,18 @@ std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Mate
       job.others());
 }
 
+int64_t count_of_parameters(const Module& net) {
+  int64_t count = 0;
+  for (const NamedVariable& parameter : net.parameters()) count += parameter.variable.value().count();
+  return count;
+}
+
+// The run is complete without them.
+void print_plots(const std::filesystem::path& run) {
+  const std::string none = draw_run(run);
+  fmt::print("{}\n", none.empty() ? "plots    " + (run / kPlotsFolder).string() : "no pictures: " + none);
+}
+
 int train_as_rank(const Settings& settings, const GivenOptions& given, const RunConfig* resumed, Job& job) {
   job.check_same_settings(settings);
   std::optional<RunLog> log;
@@ -156,7 +169,10 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
   });
   agree(job.others(), [&] {
     material = prepare(settings, resumed, job.first());
-    if (job.first() && !log) log.emplace(settings, material.data.train.size(), material.data.test.size());
+    if (job.first() && !log)
+      log.emplace(settings, RunSize{.training_images = material.data.train.size(),
+                                    .evaluated_images = material.data.test.size(),
+                                    .parameters = count_of_parameters(*material.net)});
   });
   const DatasetSplits& data = material.data;
   Module& net = *material.net;
@@ -201,6 +217,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
       fmt::print("trace    {} (open it in ui.perfetto.dev)\n", settings.trace.string());
     }
     result.stopped ? log->interrupted(result) : log->summary(result);
+    if (settings.plots) print_plots(log->folder());
     return exit_code;
   } catch (const OutOfMemory& error) {
     if (settings.parallel()) {

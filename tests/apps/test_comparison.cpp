@@ -12,6 +12,7 @@
 #include "apps/comparison_shares.h"
 #include "apps/comparison_table.h"
 #include "apps/comparison_traffic.h"
+#include "apps/html.h"
 #include "tensor/error.h"
 #include "tests/apps/run_convoy.h"
 #include "tests/apps/with_mpi.h"

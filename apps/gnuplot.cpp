@@ -1,0 +1,85 @@
+#include "apps/gnuplot.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/child_process.h"
+#include "apps/whole_file.h"
+#include "tensor/atomic_file.h"
+
+namespace convoy {
+
+std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals) {
+  std::vector<std::string> words{"env", "--chdir=" + folder.string(), "gnuplot"};
+  for (const Plot& plot : plots) {
+    const std::string script =
+        "# gnuplot " + plot.name +
+        ".gp\nreset\nset border 3\nset tics nomirror\nset grid ytics linetype 1 linewidth 0.6 linecolor rgb "
+        "\"#d0d0d0\"\nset terminal svg noenhanced size 860,500 font \"DejaVu Sans,14\" background rgb "
+        "\"white\"\nset output \"" +
+        plot.name + ".svg\"\n" + plot.script +
+        "set terminal pngcairo noenhanced size 1720,1000 font \"DejaVu Sans,14\" fontscale 2 linewidth 2 pointscale "
+        "2\nset output \"" +
+        plot.name + ".png\"\nreplot\nset output\n";
+    write_file_atomically(folder / (plot.name + ".gp"), script);
+    words.push_back(plot.name + ".gp");
+  }
+  const ChildOutcome outcome = run_child(words, signals);
+  if (outcome.exit_code == 127)
+    return "gnuplot is not installed (apt install gnuplot-nox); with it, draw the pictures from the .gp files in " +
+           folder.string();
+  if (outcome.exit_code != 0)  // "line 3: …" behind the name of the script
+    return fmt::format("gnuplot failed in {}: {}", folder.string(),
+                       outcome.error.substr(0, outcome.error.find('\n', outcome.error.find_first_not_of(" \n^"))));
+  return "";
+}
+
+std::vector<Picture> read_pictures(const std::vector<Plot>& plots, const std::filesystem::path& folder) {
+  std::vector<Picture> pictures;
+  for (const Plot& plot : plots) pictures.push_back({plot, read_file_if_there(folder / (plot.name + ".svg"))});
+  return pictures;
+}
+
+std::string plot_text(const std::string& text) {
+  std::string safe;
+  for (const char letter : text) {
+    if (letter == '"' || letter == '\\') safe += '\\';
+    safe += letter == '\n' ? ' ' : letter;
+  }
+  return safe;
+}
+
+std::string title_script(const std::string& title) {
+  return fmt::format("set label 99 \"{}\" at screen 0.5, screen 0.96 center font \",12\"\nset tmargin 3\n",
+                     plot_text(title));
+}
+
+std::string y_scale_script(double least, double most) {
+  constexpr double kDecade = 10;
+  return least > 0 && most > kDecade * least ? "set logscale y\n" : "set yrange [0:*]\n";
+}
+
+std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& points, size_t most) {
+  const size_t each = (points.size() + most - 1) / most;
+  std::vector<CurvePoint> means;
+  for (size_t begin = 0; begin < points.size(); begin += each) {
+    const size_t end = std::min(points.size(), begin + each);
+    double x = 0, y = 0;
+    for (size_t i = begin; i < end; ++i) {
+      x += points[i].first;
+      y += points[i].second;
+    }
+    const double n = static_cast<double>(end - begin);
+    means.emplace_back(x / n, y / n);
+  }
+  return means;
+}
+
+std::string data_block(const std::string& name, const std::vector<CurvePoint>& points) {
+  std::string text = fmt::format("${} << EOD\n", name);
+  for (const auto& [x, y] : points) text += fmt::format("{} {}\n", x, y);
+  return text + "EOD\n";
+}
+
+}  // namespace convoy
