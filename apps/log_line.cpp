@@ -43,11 +43,16 @@ LogLine line_in(const Json& event) {
     return LoggedStep{
         .step = event.at("step"), .epoch = event.at("epoch"), .loss = event.at("loss"), .lr = event.at("lr")};
   if (kind == "epoch") return epoch_in(event);
-  if (kind == "failed") return LoggedEnd{.kind = LoggedEnd::Kind::failed, .message = event.at("message")};
+  LoggedEnd end;
+  if (kind == "failed") {
+    end.kind = LoggedEnd::Kind::failed;
+    end.message = event.at("message");
+    return end;
+  }
   if (kind != "summary" && kind != "interrupted") return {};
-  LoggedEnd end{.kind = kind == "summary" ? LoggedEnd::Kind::summary : LoggedEnd::Kind::interrupted,
-                .seconds = event.at("seconds"),
-                .samples_per_second = event.at("samples_per_second")};
+  end.kind = kind == "summary" ? LoggedEnd::Kind::summary : LoggedEnd::Kind::interrupted;
+  end.seconds = event.at("seconds");
+  end.samples_per_second = event.at("samples_per_second");
   if (kind == "summary") end.evaluation = evaluation_in(event, evaluated_in(event));
   return end;
 }

@@ -24,7 +24,7 @@ struct Style {
   size_t mark;
 };
 Style style_of(size_t run) {
-  return {kColors[run % kColors.size()], std::array{7, 5, 9, 13, 11, 4, 6}[run / kColors.size() % 7]};
+  return {kColors[run % kColors.size()], std::array<size_t, 7>{7, 5, 9, 13, 11, 4, 6}[run / kColors.size() % 7]};
 }
 
 // Where a step stands in the course of a training: epoch 1.5 is the middle of the second.
