@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "apps/child_process.h"
 #include "apps/whole_file.h"
@@ -56,8 +57,17 @@ std::string title_script(const std::string& title) {
 }
 
 std::string y_scale_script(double least, double most) {
-  constexpr double kDecade = 10;
-  return least > 0 && most > kDecade * least ? "set logscale y\n" : "set yrange [0:*]\n";
+  constexpr double kDecade = 10, kRoom = 1.15;
+  if (!(least > 0 && most > kDecade * least)) return "set yrange [0:*]\n";
+  least /= kRoom;
+  most *= kRoom;
+  std::vector<std::string> tics;  // 0.1, 0.2, 0.5, 1, …
+  for (double decade = std::pow(10, std::floor(std::log10(least))); decade <= most; decade *= 10) {
+    for (const int times : {1, 2, 5}) {
+      if (times * decade >= least && times * decade <= most) tics.push_back(fmt::format("{:g}", times * decade));
+    }
+  }
+  return fmt::format("set logscale y\nset yrange [{}:{}]\nset ytics ({})\n", least, most, fmt::join(tics, ", "));
 }
 
 std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& points, size_t most) {

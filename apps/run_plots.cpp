@@ -65,8 +65,8 @@ class Canvas {
   std::string script(const std::string& title, const std::string& ylabel, const std::string& scale) const {
     return title_script(title) + data_ +
            fmt::format(
-               "set xlabel \"epoch\"\nset ylabel \"{}\"\nset xrange [0:*]\n"
-               "set key below left vertical Left reverse samplen 2 maxrows 4\n{}{}\n",
+               "set xlabel \"epoch\" offset 0,0.5\nset ylabel \"{}\"\nset xrange [0:*]\n"
+               "set key below left vertical Left reverse samplen 2 maxcols 2 font \",11\"\n{}{}\n",
                ylabel, scale, plot_);
   }
 
@@ -91,6 +91,12 @@ std::string dashed_line(const Style& style, const std::string& title) {
                      title.empty() ? "notitle" : "title \"" + plot_text(title) + "\"");
 }
 
+// Its end tells more of a long path than its beginning.
+std::string legend_name(const std::string& name) {
+  constexpr size_t kMost = 50;
+  return name.size() <= kMost ? name : ".." + name.substr(name.size() - kMost + 2);
+}
+
 struct Subject {
   std::string title;  // "lenet5 on mnist", "3 runs"
   bool single;
@@ -111,19 +117,19 @@ std::vector<Plot> run_plots(const std::vector<RunRecord>& runs, const std::vecto
   for (size_t i = 0; i < runs.size(); ++i) {
     const RunRecord& run = runs[i];
     const Style style = style_of(i), training = single ? style_of(1) : style;
-    const std::string evaluated = run.evaluated() + std::string(single ? "" : ": " + names[i]);
+    const std::string name = single ? run.evaluated() : legend_name(names[i]);
     loss.add(thinned(of_steps(run, [](const LoggedStep& step) { return step.loss; }), kPoints),
-             thin_line(training, single ? "training: batches, some of which in a row averaged" : ""));
+             thin_line(training, single ? "training, batches" : ""));
     loss.add(of_epochs(run, [](const LoggedEpoch& epoch) { return epoch.train_loss; }),
-             dashed_line(training, single ? "training: mean of the epoch" : ""));
-    loss.add(of_epochs(run, [](const LoggedEpoch& epoch) { return epoch.evaluation.loss; }),
-             marked_line(style, evaluated));
+             dashed_line(training, single ? "training, means of epochs" : ""));
+    loss.add(of_epochs(run, [](const LoggedEpoch& epoch) { return epoch.evaluation.loss; }), marked_line(style, name));
     accuracy.add(of_epochs(run, [](const LoggedEpoch& epoch) { return epoch.train_accuracy; }),
-                 dashed_line(training, single ? "training: mean of the epoch" : ""));
+                 dashed_line(training, single ? "training, means of epochs" : ""));
     accuracy.add(of_epochs(run, [](const LoggedEpoch& epoch) { return epoch.evaluation.accuracy; }),
-                 marked_line(style, evaluated));
+                 marked_line(style, name));
     lr.add(of_steps(run, [](const LoggedStep& step) { return step.lr; }),
-           fmt::format("with lines linewidth 2 linecolor rgb \"{}\" title \"{}\"", style.color, plot_text(names[i])));
+           fmt::format("with lines linewidth 2 linecolor rgb \"{}\" title \"{}\"", style.color,
+                       plot_text(legend_name(names[i]))));
   }
   std::vector<Plot> plots;
   const auto add = [&](const Canvas& canvas, const char* name, const std::string& what, const std::string& ylabel,
@@ -132,9 +138,9 @@ std::vector<Plot> run_plots(const std::vector<RunRecord>& runs, const std::vecto
     plots.push_back(
         {.name = name, .caption = what, .subject = 0, .script = canvas.script(what + ": " + title, ylabel, scale)});
   };
-  const std::string lines = single ? "" : "; thin: training batches, dashed: training epochs";
-  add(loss, "loss", "Loss" + lines, "mean cross-entropy (nats)", loss.scale());
-  add(accuracy, "accuracy", std::string("Accuracy") + (single ? "" : "; dashed: training epochs"), "accuracy (%)", "");
+  const std::string evaluated = single ? "" : " (points: evaluated; dashed: training, means of epochs";
+  add(loss, "loss", "Loss" + evaluated + (single ? "" : "; thin: batches)"), "mean cross-entropy (nats)", loss.scale());
+  add(accuracy, "accuracy", "Accuracy" + evaluated + (single ? "" : ")"), "accuracy (%)", "");
   add(lr, "lr", "Learning rate", "learning rate", "set yrange [0:*]\n");
   return plots;
 }
