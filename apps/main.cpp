@@ -162,7 +162,9 @@ void add_option(ParsedCommand& parsed, const CommandOption& wanted) {
   CLI::Option* option =
       row.value.empty() ? parsed.app->add_flag(row.name, given, help) : parsed.app->add_option(row.name, given, help);
   if (row.several)
-    option->expected(1, CLI::detail::expected_max_vector_size)->multi_option_policy(CLI::MultiOptionPolicy::Join);
+    option->expected(1, CLI::detail::expected_max_vector_size)
+        ->multi_option_policy(CLI::MultiOptionPolicy::Join)
+        ->allow_extra_args();
   option->option_text(row.value + (text.empty() ? "" : " [" + text + "]"))->group(row.group);
 }
 

@@ -42,7 +42,7 @@ std::string number_cell(const Evaluation* evaluation, double Evaluation::*member
 }
 
 std::string results_table(const std::vector<RunRecord>& runs, const std::vector<std::string>& names) {
-  std::string rows = heading_row({"Run", "Ended", "Model", "Data", "Epochs", "Accuracy, %", "Loss", "of the images to",
+  std::string rows = heading_row({"Run", "State", "Model", "Data", "Epochs", "Accuracy, %", "Loss", "measured on",
                                   "Training, s", "Samples/s", "Parameters", "Strategy", "Began (UTC)"});
   for (size_t i = 0; i < runs.size(); ++i) {
     const RunRecord& run = runs[i];
@@ -53,7 +53,7 @@ std::string results_table(const std::vector<RunRecord>& runs, const std::vector<
             html_cell(fmt::format("{} of {}", run.epochs_done(), run.planned_epochs()), true) +
             number_cell(run.evaluation(), &Evaluation::accuracy, "{:.2f}") +
             number_cell(run.evaluation(), &Evaluation::loss, "{:.4f}") +
-            html_cell(settings.holdout > 0 ? "validate" : "test") +
+            html_cell(fmt::format("{} {} images", grouped(run.config.size.evaluated_images), run.evaluated())) +
             html_cell(run.seconds() > 0 ? fmt::format("{:.1f}", run.seconds()) : "-", true) +
             html_cell(rate ? grouped(static_cast<int64_t>(*rate + 0.5)) : "-", true) +
             html_cell(run.config.size.parameters > 0 ? grouped(run.config.size.parameters) : "-", true) +
@@ -87,9 +87,8 @@ std::vector<SettingRow> setting_rows(const std::vector<RunRecord>& runs) {
     });
   }
   add("training images", [](const RunRecord& run) { return grouped(run.config.size.training_images); });
-  add("evaluated images", [](const RunRecord& run) {
-    return grouped(run.config.size.evaluated_images) + " to " + (run.config.settings.holdout > 0 ? "validate" : "test");
-  });
+  add("evaluated images",
+      [](const RunRecord& run) { return grouped(run.config.size.evaluated_images) + " " + run.evaluated(); });
   add("kernels", [](const RunRecord& run) { return run.config.kernels; });
   add("version", [](const RunRecord& run) { return run.config.version; });
   return rows;

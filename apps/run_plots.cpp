@@ -76,19 +76,29 @@ class Canvas {
   double least_ = std::numeric_limits<double>::infinity(), most_ = -least_;
 };
 
+std::string title_in_key(const std::string& title) {
+  return title.empty() ? "notitle" : "title \"" + plot_text(title) + "\"";
+}
+
+// A colour halfway to white: "#0072b2".
+std::string lighter(const std::string& color) {
+  std::string light = "#";
+  for (const size_t at : {1, 3, 5})
+    light += fmt::format("{:02x}", (std::stoi(color.substr(at, 2), nullptr, 16) + 255) / 2);
+  return light;
+}
+
 std::string thin_line(const Style& style, const std::string& title) {
-  return fmt::format("with lines linewidth 1 linecolor rgb \"#99{}\" {}", style.color.substr(1),
-                     title.empty() ? "notitle" : "title \"" + plot_text(title) + "\"");
+  return fmt::format("with lines linewidth 1 linecolor rgb \"{}\" {}", lighter(style.color), title_in_key(title));
 }
 
 std::string marked_line(const Style& style, const std::string& title) {
-  return fmt::format("with linespoints linewidth 2 pointtype {} pointsize 0.7 linecolor rgb \"{}\" title \"{}\"",
-                     style.mark, style.color, plot_text(title));
+  return fmt::format("with linespoints linewidth 2 pointtype {} pointsize 0.7 linecolor rgb \"{}\" {}", style.mark,
+                     style.color, title_in_key(title));
 }
 
 std::string dashed_line(const Style& style, const std::string& title) {
-  return fmt::format("with lines dashtype 2 linewidth 1.5 linecolor rgb \"{}\" {}", style.color,
-                     title.empty() ? "notitle" : "title \"" + plot_text(title) + "\"");
+  return fmt::format("with lines dashtype 2 linewidth 1.5 linecolor rgb \"{}\" {}", style.color, title_in_key(title));
 }
 
 // Its end tells more of a long path than its beginning.
@@ -128,8 +138,8 @@ std::vector<Plot> run_plots(const std::vector<RunRecord>& runs, const std::vecto
     accuracy.add(of_epochs(run, [](const LoggedEpoch& epoch) { return epoch.evaluation.accuracy; }),
                  marked_line(style, name));
     lr.add(of_steps(run, [](const LoggedStep& step) { return step.lr; }),
-           fmt::format("with lines linewidth 2 linecolor rgb \"{}\" title \"{}\"", style.color,
-                       plot_text(legend_name(names[i]))));
+           fmt::format("with lines linewidth 2 linecolor rgb \"{}\" {}", style.color,
+                       title_in_key(single ? "" : legend_name(names[i]))));
   }
   std::vector<Plot> plots;
   const auto add = [&](const Canvas& canvas, const char* name, const std::string& what, const std::string& ylabel,
@@ -140,7 +150,7 @@ std::vector<Plot> run_plots(const std::vector<RunRecord>& runs, const std::vecto
   };
   const std::string evaluated = single ? "" : " (points: evaluated; dashed: training, means of epochs";
   add(loss, "loss", "Loss" + evaluated + (single ? "" : "; thin: batches)"), "mean cross-entropy (nats)", loss.scale());
-  add(accuracy, "accuracy", "Accuracy" + evaluated + (single ? "" : ")"), "accuracy (%)", "");
+  add(accuracy, "accuracy", "Accuracy" + evaluated + (single ? "" : ")"), "accuracy (%)", "set yrange [*:*<100]\n");
   add(lr, "lr", "Learning rate", "learning rate", "set yrange [0:*]\n");
   return plots;
 }

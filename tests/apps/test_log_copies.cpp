@@ -66,7 +66,7 @@ TEST(log_copies, events_are_scalars_over_the_steps) {
                                {{"loss/train_epoch", 1.5f},
                                 {"loss/validation", 1.25f},
                                 {"accuracy/train_epoch", 50.5f},
-                                {"accuracy/validation", 60.123457f}}) +
+                                {"accuracy/validation", static_cast<float>(60.123456789012344)}}) +
                 scalars_record(
                     times[4], 4,
                     {{"loss/train_epoch", 1}, {"loss/test", 2}, {"accuracy/train_epoch", 70}, {"accuracy/test", 3}}));
