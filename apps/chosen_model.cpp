@@ -18,9 +18,9 @@ ChosenModel choose_model(const Settings& settings, const DatasetForm& form) {
 }  // namespace
 
 ChosenModel choose_model(const RunConfig& run) {
-  if (!run.input) return choose_model(run.settings, form_of(run.settings));
-  return choose_model(run.settings,
-                      {run.input->h, run.input->w, run.input->c, static_cast<int64_t>(run.input->classes.size())});
+  if (!run.facts.input) return choose_model(run.settings, form_of(run.settings));
+  return choose_model(run.settings, {run.facts.input->h, run.facts.input->w, run.facts.input->c,
+                                     static_cast<int64_t>(run.facts.input->classes.size())});
 }
 
 ChosenModel choose_model(const GivenOptions& given) {

@@ -10,6 +10,8 @@ int run_train(const GivenOptions& given);
 int run_compare(const GivenOptions& given);
 int run_eval(const GivenOptions& given);
 int run_predict(const GivenOptions& given);
+int run_report(const GivenOptions& given);
+int run_runs(const GivenOptions& given);
 int run_summary(const GivenOptions& given);
 int run_export(const GivenOptions& given);
 int run_import(const GivenOptions& given);

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <sstream>
 
 #include "apps/child_process.h"
 #include "apps/commands.h"
@@ -48,6 +46,7 @@ std::vector<std::string> training_words(const ComparisonPlan& plan, const Planne
   words.push_back("--save=" + (folder / "weights.safetensors").string());
   words.push_back("--log-every=1");
   words.push_back("--checkpoint-every=0");  // times are measured
+  words.push_back("--plots=off");
   return words;
 }
 
@@ -140,16 +139,6 @@ int run_plan(Comparison& comparison, const fs::path& root, const SignalFile& sig
   return 0;
 }
 
-std::vector<Picture> pictures_of(const std::vector<Plot>& plots, const fs::path& folder) {
-  std::vector<Picture> pictures;
-  for (const Plot& plot : plots) {
-    std::ostringstream svg;
-    svg << std::ifstream(folder / (plot.name + ".svg"), std::ios::binary).rdbuf();
-    pictures.push_back({plot, svg.str()});
-  }
-  return pictures;
-}
-
 // "mnist-cnn with ddp, 2 ranks: mpirun: not found", of the last run.
 std::string refusal(const Comparison& comparison) {
   const RunResult& last = comparison.results.back();
@@ -171,7 +160,7 @@ void write_report(const Comparison& comparison, const fs::path& root, const Sign
   create_folder(root / "plots");
   const std::string no_pictures = draw(plots, root / "plots", signals);
   const std::vector<Picture> pictures =
-      no_pictures.empty() ? pictures_of(plots, root / "plots") : std::vector<Picture>{};
+      no_pictures.empty() ? read_pictures(plots, root / "plots") : std::vector<Picture>{};
   write_file_atomically(root / "report.html", report_page(comparison, pictures, no_pictures));
 
   fmt::print("{}\n", terminal_tables(comparison));

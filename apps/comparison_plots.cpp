@@ -9,8 +9,6 @@
 
 #include "apps/comparison_shares.h"
 #include "apps/comparison_table.h"
-#include "apps/gnuplot.h"
-#include "tensor/atomic_file.h"
 
 namespace convoy {
 namespace {
@@ -134,40 +132,24 @@ std::string scaling_script(const Comparison& comparison, const std::vector<Measu
                     ylabel, most_workers + 0.3 + aside, top * 1.3, fmt::join(tics, ", "), ideal, curves);
 }
 
-// At most so many points, each the mean of consecutive ones.
-std::vector<std::pair<double, double>> thinned(const std::vector<LossPoint>& points) {
-  constexpr size_t kPoints = 60;
-  const size_t each = (points.size() + kPoints - 1) / kPoints;
-  std::vector<std::pair<double, double>> means;
-  for (size_t begin = 0; begin < points.size(); begin += each) {
-    const size_t end = std::min(points.size(), begin + each);
-    double step = 0, loss = 0;
-    for (size_t i = begin; i < end; ++i) {
-      step += static_cast<double>(points[i].step);
-      loss += points[i].loss;
-    }
-    const double n = static_cast<double>(end - begin);
-    means.emplace_back(step / n, loss / n);
-  }
-  return means;
-}
-
 // All curves lie on each other as long as nothing is wrong, so each shows marks of its own along the way.
 std::string loss_script(const Comparison& comparison, const ModelSummary& summary) {
   std::string data, lines, marks;
   double least = std::numeric_limits<double>::infinity(), most = 0;
+  constexpr size_t kPoints = 60;
   const size_t all = comparison.plan.configurations.size();
   for (const RunResult& result : comparison.results) {
     if (result.run.model != summary.model || result.run.round != 1 || !result.good()) continue;
     const size_t index = result.run.configuration;
     const Configuration& configuration = comparison.plan.configurations[index];
-    data += fmt::format("$run{} << EOD\n", index);
-    for (const auto& [step, loss] : thinned(result.losses)) {
-      data += fmt::format("{} {}\n", step, loss);
+    std::vector<CurvePoint> points;
+    for (const LossPoint& point : result.losses) points.emplace_back(static_cast<double>(point.step), point.loss);
+    points = thinned(points, kPoints);
+    data += data_block(fmt::format("run{}", index), points);
+    for (const auto& [step, loss] : points) {
       least = std::min(least, loss);
       most = std::max(most, loss);
     }
-    data += "EOD\n";
     lines += fmt::format("{} $run{} with lines linewidth 1.5 linecolor rgb \"{}\" notitle",
                          lines.empty() ? "plot" : ", \\\n ", index, color_of(configuration.strategy));
     marks += fmt::format(
@@ -175,11 +157,10 @@ std::string loss_script(const Comparison& comparison, const ModelSummary& summar
         index, all, index, 4 + index % 10, color_of(configuration.strategy), configuration.strategy,
         configuration.devices());
   }
-  constexpr double kDecade = 10;
   return data +
          "set xlabel \"optimizer step\"\nset ylabel \"training loss (round 1; means of batches)\"\n"
          "set key outside right top vertical Left reverse samplen 1\n" +
-         (least > 0 && most > kDecade * least ? "set logscale y\n" : "set yrange [0:*]\n") + lines + marks + "\n";
+         y_scale_script(least, most) + lines + marks + "\n";
 }
 
 std::string shares_script(const std::vector<Measured>& rows) {
@@ -231,10 +212,7 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
     const std::vector<Measured> rows = measured(comparison, summary);
     if (rows.empty()) continue;
     const std::string& label = comparison.plan.models[summary.model].label;
-    // In the middle of the picture, which is not that of the plot.
-    const std::string title =
-        fmt::format("set label 99 {} at screen 0.5, screen 0.96 center font \",12\"\nset tmargin 3\n",
-                    quoted(heading(comparison, summary)));
+    const std::string title = title_script(heading(comparison, summary));
     const auto add = [&](const char* name, const std::string& caption, const std::string& script) {
       plots.push_back({fmt::format("{}-{}", name, label), caption, summary.model, title + script});
     };
@@ -256,25 +234,6 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
     add("shares", "Where the time goes", shares_script(rows));
   }
   return plots;
-}
-
-std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals) {
-  for (const Plot& plot : plots) {
-    const std::string script =
-        "# gnuplot " + plot.name +
-        ".gp\nset border 3\nset tics nomirror\nset grid ytics linetype 1 linewidth 0.6 linecolor rgb \"#d0d0d0\"\n" +
-        "set terminal svg noenhanced size 860,500 font \"DejaVu Sans,14\" background rgb \"white\"\nset output \"" +
-        plot.name + ".svg\"\n" + plot.script +
-        "set terminal pngcairo noenhanced size 1720,1000 font \"DejaVu Sans,14\" fontscale 2 linewidth 2 pointscale "
-        "2\nset output \"" +
-        plot.name + ".png\"\nreplot\n";
-    write_file_atomically(folder / (plot.name + ".gp"), script);
-    const std::string fault = run_gnuplot(folder, plot.name + ".gp", signals);
-    if (fault.starts_with("gnuplot is not installed"))
-      return fault + "; with it, draw the pictures from the .gp files in " + folder.string();
-    if (!fault.empty()) return fault;
-  }
-  return "";
 }
 
 }  // namespace convoy

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apps/log_line.h"
+#include "apps/run_config.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -11,44 +13,33 @@ namespace {
 
 using Json = nlohmann::json;
 
-// The member whose name is `ending` behind "test_" or "validation_".
-const Json& evaluated(const Json& object, const std::string& ending) {
-  const auto test = object.find("test_" + ending);
-  return test != object.end() ? *test : object.at("validation_" + ending);
-}
-
-void read_event(const Json& event, RunResult& result) {
-  const std::string kind = event.at("event");
-  if (kind == "step") {
-    result.losses.push_back({event.at("step"), event.at("loss")});
-  } else if (kind == "epoch" && event.contains("compute_seconds")) {
-    result.times = result.times.value_or(StepTimes{}) += {.copy = event.at("copy_seconds"),
-                                                          .compute = event.at("compute_seconds"),
-                                                          .exchange = event.at("exchange_seconds"),
-                                                          .reduce = event.at("reduce_seconds"),
-                                                          .communicate = event.at("communicate_seconds"),
-                                                          .update = event.at("update_seconds")};
-  } else if (kind == "summary") {
-    result.seconds = event.at("seconds");
-    result.samples_per_second = event.at("samples_per_second");
-    result.loss = evaluated(event, "loss");
-    result.accuracy = evaluated(event, "accuracy");
-  }
+void add(const LogLine& line, RunResult& result) {
+  if (const auto* const step = std::get_if<LoggedStep>(&line)) result.losses.push_back({step->step, step->loss});
+  const auto* const epoch = std::get_if<LoggedEpoch>(&line);
+  if (epoch != nullptr && epoch->times) result.times = result.times.value_or(StepTimes{}) += *epoch->times;
+  const auto* const end = std::get_if<LoggedEnd>(&line);
+  if (end == nullptr || !end->evaluation) return;
+  result.seconds = end->seconds;
+  result.samples_per_second = end->samples_per_second;
+  result.loss = end->evaluation->loss;
+  result.accuracy = end->evaluation->accuracy;
 }
 
 }  // namespace
 
 void read_run(const std::filesystem::path& folder, RunResult& result) {
-  std::filesystem::path path = folder / "metrics.jsonl";
-  std::ifstream metrics(path);
+  const std::string log = (folder / kMetricsFile).string();
+  std::ifstream metrics(log);
+  int64_t number = 0;
+  for (std::string line; std::getline(metrics, line);)
+    add(parse_log_line(line, fmt::format("{}:{}", log, ++number)), result);
+  if (!(result.seconds > 0)) fail(ErrorKind::data, "{}: is not of a whole run", log);
+  const std::filesystem::path path = folder / kConfigFile;
   try {
-    for (std::string line; std::getline(metrics, line);) read_event(Json::parse(line), result);
-    if (!(result.seconds > 0)) fail(ErrorKind::data, "{}: is not of a whole run", path.string());
-    path = folder / "config.json";
     std::ifstream file(path);
     const Json config = Json::parse(file);
     result.training_images = config.at("training_images");
-    result.evaluated_images = evaluated(config, "images");
+    result.evaluated_images = config.at(config.contains("test_images") ? "test_images" : "validation_images");
   } catch (const Json::exception& error) {
     fail(ErrorKind::data, "{}: is not what convoy train writes: {}", path.string(), error.what());
   }

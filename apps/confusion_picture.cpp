@@ -21,7 +21,7 @@ int64_t cell_of(int64_t classes) {
 std::string tics(const ConfusionMatrix& confusion) {
   std::string list;
   for (int64_t i = 0; i < confusion.classes(); ++i)
-    list += fmt::format("{}{} {}", i == 0 ? "" : ", ", quoted(confusion.name(i)), i);
+    list += fmt::format("{}{} {}", i == 0 ? "" : ", ", in_quotes(confusion.name(i)), i);
   return list;
 }
 
@@ -58,7 +58,7 @@ void draw_confusion(const ConfusionMatrix& confusion, const std::string& title, 
   script += fmt::format(
       "set lmargin at screen {}\nset rmargin at screen {}\nset tmargin at screen {}\nset bmargin at screen {}\n"
       "set label {} at screen {},{} left font \",12\"\n",
-      part(left, w), part(left + side, w), 1 - part(top, h), part(bottom, h), quoted(title), part(12, w),
+      part(left, w), part(left + side, w), 1 - part(top, h), part(bottom, h), in_quotes(title), part(12, w),
       1 - part(top / 2, h));
   script += fmt::format(
       "set xrange [-0.5:{0}.5] noextend\nset yrange [{0}.5:-0.5] noextend\nset cbrange [0:100]\n"

@@ -95,11 +95,12 @@ std::string raster_of(const Dataset& dataset, const std::vector<Tile>& tiles, co
 }
 
 std::string script_of(const std::vector<Tile>& tiles, const Grid& grid, const std::string& title) {
-  std::string labels = fmt::format("set label {} at {},{} left front font \",12\"\n", quoted(title), kGap, kTitle / 2);
+  std::string labels =
+      fmt::format("set label {} at {},{} left front font \",12\"\n", in_quotes(title), kGap, kTitle / 2);
   for (size_t i = 0; i < tiles.size(); ++i) {
     for (size_t line = 0; line < tiles[i].caption.size(); ++line)
       labels += fmt::format("set label {} at {},{} center front font \",9\"\n",
-                            quoted(shortened(tiles[i].caption[line])), grid.left(i) + grid.tile_w / 2,
+                            in_quotes(shortened(tiles[i].caption[line])), grid.left(i) + grid.tile_w / 2,
                             grid.top(i) + grid.tile_h + kLine / 2 + 3 + static_cast<int64_t>(line) * kLine);
   }
   // Axes are pixels, from the upper left.

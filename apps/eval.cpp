@@ -25,8 +25,8 @@ constexpr int64_t kDefaultMistakes = 48;
 // The test images, normalised as those were that the network was trained on.
 Dataset images_for(const SavedModel& saved, const Settings& settings) {
   Dataset test = load_data(settings).test;
-  if (!saved.config || !saved.config->input) return test;
-  const ModelInput& input = *saved.config->input;
+  if (!saved.config || !saved.config->facts.input) return test;
+  const ModelInput& input = *saved.config->facts.input;
   if (input.classes != test.classes)
     fail(ErrorKind::data, "{}: was trained on the classes {}; {} has {}", saved.weights.string(),
          fmt::join(input.classes, ", "), settings.dataset, fmt::join(test.classes, ", "));

@@ -2,47 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
-
 #include "apps/child_process.h"
+#include "apps/scratch_folder.h"
+#include "apps/whole_file.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
 
 namespace convoy {
-namespace {
 
 namespace fs = std::filesystem;
-
-// A folder that is gone at the end.
-class WorkFolder {
- public:
-  WorkFolder() {
-    std::error_code none;
-    std::string name = (fs::temp_directory_path(none) / "convoy-picture-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) fail(ErrorKind::io, "{}: cannot create the folder", name);
-    path_ = name;
-  }
-  ~WorkFolder() {
-    std::error_code none;
-    fs::remove_all(path_, none);
-  }
-  WorkFolder(const WorkFolder&) = delete;
-  WorkFolder& operator=(const WorkFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-std::string bytes_of(const fs::path& path) {
-  std::ostringstream bytes;
-  bytes << std::ifstream(path, std::ios::binary).rdbuf();
-  return bytes.str();
-}
-
-}  // namespace
 
 std::string run_gnuplot(const fs::path& folder, const std::string& file, const SignalFile& signals) {
   const ChildOutcome outcome = run_child({"env", "--chdir=" + folder.string(), "gnuplot", file}, signals);
@@ -53,7 +21,7 @@ std::string run_gnuplot(const fs::path& folder, const std::string& file, const S
   return fmt::format("gnuplot failed at {}: {}", (folder / file).string(), told.substr(0, told.find('\n')));
 }
 
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   std::string safe = "'";
   for (const char letter : text) {
     if (letter == '\'') safe += '\'';
@@ -64,7 +32,7 @@ std::string quoted(const std::string& text) {
 
 void draw_png(const Drawing& drawing, const fs::path& output) {
   const SignalFile signals;
-  const WorkFolder folder;
+  const ScratchFolder folder;
   write_file_atomically(folder.path() / "data", drawing.data);
   write_file_atomically(
       folder.path() / "script.gp",
@@ -75,7 +43,7 @@ void draw_png(const Drawing& drawing, const fs::path& output) {
           drawing.script);
   const std::string fault = run_gnuplot(folder.path(), "script.gp", signals);
   if (!fault.empty()) fail(ErrorKind::io, "{}: cannot be drawn: {}", output.string(), fault);
-  write_file_atomically(output, bytes_of(folder.path() / "picture.png"));
+  write_file_atomically(output, read_file_if_there(folder.path() / "picture.png"));
 }
 
 }  // namespace convoy

@@ -14,7 +14,7 @@ namespace convoy {
 std::string run_gnuplot(const std::filesystem::path& folder, const std::string& file, const SignalFile& signals);
 
 // A text in gnuplot's single quotes, in which nothing is replaced, least of all `commands` by what they print.
-std::string quoted(const std::string& text);
+std::string in_quotes(const std::string& text);
 
 // A picture as gnuplot draws it.
 struct Drawing {

@@ -94,6 +94,23 @@ OptionRow path(std::string name, const char* value, const char* group, std::file
   return {name, value, group, std::move(help), set, get};
 }
 
+// An argument of any number of paths, each with a 0 byte behind it.
+OptionRow paths(std::string name, const char* value, std::vector<std::filesystem::path> Settings::*member,
+                std::string help) {
+  const auto set = [=](Settings& settings, const std::string& text) {
+    for (size_t begin = 0, end; (end = text.find('\0', begin)) != std::string::npos; begin = end + 1)
+      (settings.*member).emplace_back(text.substr(begin, end - begin));
+  };
+  const auto get = [](const Settings&) { return Json(); };
+  return {.name = name,
+          .value = value,
+          .group = "Positionals",
+          .help = std::move(help),
+          .set = set,
+          .get = get,
+          .many = true};
+}
+
 // A name that `check` knows, or throws.
 OptionRow name_of(std::string name, const char* value, const char* group, std::string Settings::*member,
                   void (*check)(const std::string&), std::string help) {
@@ -266,15 +283,19 @@ std::vector<OptionRow> build_table() {
       count("--accumulate", parallel, &S::accumulate, 1, 1 << 24,
             "micro-batches that each batch is worked through in, one after the other, to save memory"),
       count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
+      toggle("--plots", output, &S::plots,
+             "draw loss, accuracy and learning rate into DIR/plots at the end, where gnuplot is installed"),
       path("--run", "DIR", output, &S::run,
-           "new folder for metrics.jsonl and config.json; without it runs/<model>-<dataset>-<time>"),
+           "new folder for config.json, metrics.jsonl, its copies as .csv and for TensorBoard, and plots; without it "
+           "runs/<model>-<dataset>-<time>"),
       count("--checkpoint-every", output, &S::checkpoint_every, 0, kAnyCount,
             "steps between two checkpoints in DIR/checkpoints, from which --resume goes on; without it one after each "
             "epoch; 0: none, also when interrupted"),
       count("--keep", output, &S::keep, 1, kAnyCount, "the newest N checkpoints are kept, and the best"),
       path("--resume", "DIR", output, &S::resume,
            "go on with the run in DIR from its newest checkpoint, to the same result; its settings are taken from "
-           "there, and of other options only --data, --log-every, --save, --threads and --workers may be given"),
+           "there, and of other options only --data, --log-every, --plots, --save, --threads and --workers may be "
+           "given"),
       path("--save", "FILE", output, &S::save,
            "write the weights here at the end, also when interrupted (safetensors with PyTorch's names)"),
       path("--trace", "FILE", output, &S::trace,
@@ -326,6 +347,15 @@ void check_mirror(const std::string& url) {
         "--mirror: '{}' is not the URL of a folder, like https://example.org/mnist/ with a slash at its end", url);
 }
 
+std::vector<OptionRow> build_report_table() {
+  using S = Settings;
+  return {
+      paths("RUN", "DIR...", &S::runs, "folders of runs, like runs/lenet5-mnist-20261124-093000"),
+      path("FOLDER", "DIR", "Positionals", &S::folder, "where the runs' folders are; without it runs"),
+      flag("--json", "Output", &S::json, "print JSON, for programs"),
+  };
+}
+
 std::vector<OptionRow> build_data_table() {
   using S = Settings;
   return {
@@ -353,25 +383,11 @@ std::vector<OptionRow> build_evaluation_table() {
   };
 }
 
-// Any number of paths, each with a 0 byte behind it.
-void set_images(Settings& settings, const std::string& text) {
-  for (size_t begin = 0, end; (end = text.find('\0', begin)) != std::string::npos; begin = end + 1)
-    settings.images.emplace_back(text.substr(begin, end - begin));
-}
-
 std::vector<OptionRow> build_prediction_table() {
   using S = Settings;
   return {
-      {.name = "IMAGE",
-       .value = "PATH...",
-       .group = "Positionals",
-       .help = "files (PNG, JPEG, BMP), or folders of them",
-       .set = set_images,
-       .get = [](const Settings&) { return Json(); },
-       .many = true},
+      paths("IMAGE", "PATH...", &S::images, "files (PNG, JPEG, BMP), or folders of them"),
       count("--top", "Output", &S::top, 1, 1000, "the most probable classes that are told of each image"),
-      flag("--json", "Output", &S::json,
-           R"(an object a line: {"image":"cat.jpg","predictions":[{"class":"cat","probability":0.98},...]})"),
   };
 }
 
@@ -389,6 +405,11 @@ std::span<const OptionRow> prediction_option_table() {
 
 std::span<const OptionRow> interchange_option_table() {
   static const std::vector<OptionRow> table = build_interchange_table();
+  return table;
+}
+
+std::span<const OptionRow> report_option_table() {
+  static const std::vector<OptionRow> table = build_report_table();
   return table;
 }
 
@@ -410,7 +431,7 @@ std::span<const OptionRow> option_table() {
 const OptionRow& find_option(const std::string& name) {
   for (const std::span<const OptionRow> table :
        {option_table(), comparison_option_table(), evaluation_option_table(), prediction_option_table(),
-        interchange_option_table(), data_option_table()}) {
+        interchange_option_table(), report_option_table(), data_option_table()}) {
     for (const OptionRow& row : table) {
       if (row.name == name) return row;
     }

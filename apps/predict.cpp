@@ -103,7 +103,7 @@ void predict(Module& net, std::span<const fs::path> files, size_t width, const M
 
 // What the network was trained on, from its run, or from the data set that was named.
 ModelInput find_input(const SavedModel& saved, const Settings& settings, const GivenOptions& given) {
-  if (saved.config && saved.config->input && !given.contains("--dataset")) return *saved.config->input;
+  if (saved.config && saved.config->facts.input && !given.contains("--dataset")) return *saved.config->facts.input;
   return input_of(load_data(settings).train);
 }
 

@@ -20,7 +20,7 @@ namespace convoy {
 namespace {
 
 // The options that change no result.
-constexpr std::array kMayBeGiven = {"--data", "--log-every", "--save", "--threads", "--workers"};
+constexpr std::array kMayBeGiven = {"--data", "--log-every", "--plots", "--save", "--threads", "--workers"};
 
 // A job has as many ranks as it had, whoever starts them.
 void check_ranks(const Settings& settings, const std::string& where) {
@@ -81,9 +81,9 @@ void check_images(const RunConfig& config, const DatasetSplits& data) {
       fail(ErrorKind::data, "{}: was begun with {} {} images of {}, now there are {}", settings.run.string(),
            grouped(before), what, settings.dataset, grouped(now));
   };
-  check("training", config.training_images, data.train.size());
-  check(settings.evaluated(), config.evaluated_images, data.test.size());
-  if (config.input && *config.input != input_of(data.train))
+  check("training", config.facts.training_images, data.train.size());
+  check(settings.evaluated(), config.facts.evaluated_images, data.test.size());
+  if (config.facts.input && *config.facts.input != input_of(data.train))
     fail(ErrorKind::data, "{}: was begun with other images of {}: their classes, size or brightness have changed",
          settings.run.string(), settings.dataset);
 }

@@ -1,7 +1,9 @@
 #include "apps/run_config.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -48,16 +50,18 @@ T member(const Json& config, const std::string& key, const std::string& where) {
 
 }  // namespace
 
-std::string config_text(const Settings& settings, const fs::path& run, int64_t training_images,
-                        int64_t evaluated_images, const ModelInput& input) {
-  Json config{{"version", CONVOY_VERSION}, {"kernels", kernels(current_stream().device).name}};
+std::string config_text(const Settings& settings, const fs::path& run, const RunFacts& facts) {
+  Json config{{"version", CONVOY_VERSION},
+              {"kernels", kernels(current_stream().device).name},
+              {"began", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))}};
   for (const OptionRow& row : option_table()) {
     if (is_setting(row)) config[key_of(row)] = row.get(settings);
   }
   config["run"] = run.string();
-  config["training_images"] = training_images;
-  config[std::string(settings.evaluated()) + "_images"] = evaluated_images;
-  add_input(input, config);
+  config["training_images"] = facts.training_images;
+  config[std::string(settings.evaluated()) + "_images"] = facts.evaluated_images;
+  config["parameters"] = facts.parameters;
+  if (facts.input) add_input(*facts.input, config);
   // A path may hold bytes that are no UTF-8.
   return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -76,7 +80,7 @@ RunConfig read_config(const fs::path& run) {
 }
 
 RunConfig parse_config(std::string text, const std::string& where) {
-  RunConfig result{.text = std::move(text), .settings = {}, .version = {}, .kernels = {}, .input = {}};
+  RunConfig result{.text = std::move(text), .settings = {}, .version = {}, .kernels = {}, .began = {}, .facts = {}};
   const Json config = parse(result.text, where);
   for (const OptionRow& row : option_table()) {
     const auto value = config.find(key_of(row));
@@ -92,9 +96,11 @@ RunConfig parse_config(std::string text, const std::string& where) {
   result.kernels = member<std::string>(config, "kernels", where);
   for (const char* key : {"model", "dataset"}) member<std::string>(config, key, where);
   for (const char* key : {"threads", "ranks", "replicas", "shards"}) member<int64_t>(config, key, where);
-  result.training_images = member<int64_t>(config, "training_images", where);
-  result.evaluated_images = member<int64_t>(config, result.settings.evaluated() + std::string("_images"), where);
-  result.input = read_input(config, where);
+  result.facts.training_images = member<int64_t>(config, "training_images", where);
+  result.facts.evaluated_images = member<int64_t>(config, result.settings.evaluated() + std::string("_images"), where);
+  if (config.contains("began")) result.began = member<std::string>(config, "began", where);
+  if (config.contains("parameters")) result.facts.parameters = member<int64_t>(config, "parameters", where);
+  result.facts.input = read_input(config, where);
   return result;
 }
 

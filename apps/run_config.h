@@ -13,16 +13,22 @@ namespace convoy {
 
 inline constexpr const char* kConfigFile = "config.json";
 
-// `run`: its folder; trained and evaluated on so many images.
-std::string config_text(const Settings& settings, const std::filesystem::path& run, int64_t training_images,
-                        int64_t evaluated_images, const ModelInput& input);
+// What a run's settings have met.
+struct RunFacts {
+  int64_t training_images = 0, evaluated_images = 0;
+  int64_t parameters = 0;           // of the model; 0: not told
+  std::optional<ModelInput> input;  // what the images are; none in runs of a Convoy that did not keep it
+};
+
+// `run`: its folder. Tells also the time, now.
+std::string config_text(const Settings& settings, const std::filesystem::path& run, const RunFacts& facts);
 
 struct RunConfig {
   std::string text;  // the whole file
   Settings settings;
   std::string version, kernels;  // of the program that began the run
-  int64_t training_images = 0, evaluated_images = 0;
-  std::optional<ModelInput> input;  // none in runs of a Convoy that did not keep it
+  std::string began;             // "2026-11-24T09:30:00Z"; empty in runs of older versions
+  RunFacts facts;
 };
 
 // Reads it back. Throws Error(data) naming the file and the setting that makes no sense.

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,7 +9,10 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/log_line.h"
 #include "apps/run_folder.h"
+#include "apps/run_plots.h"
+#include "apps/whole_file.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
 
@@ -18,8 +20,6 @@ namespace convoy {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kMetrics = "metrics.jsonl";
 
 // Throws Error(io) unless a file can be written at `path`.
 void check_writable(const fs::path& path) {
@@ -59,7 +59,8 @@ void check_output(const char* option, const fs::path& path, const Settings& sett
     if (!run_folder.has_filename()) run_folder = run_folder.parent_path();  // typed as "run/"
     if (file == run_folder) fail(ErrorKind::io, "{} {}: is the folder of --run", option, path.string());
     if (file.parent_path() == run_folder) {
-      if (path.filename() == kMetrics || path.filename() == kConfigFile)
+      const std::string name = path.filename().string();
+      if (name == kMetricsFile || name == kConfigFile || name == kPlotsFolder || LogCopies::is_file_name(name))
         fail(ErrorKind::io, "{} {}: the run itself writes this file", option, path.string());
       if (!fs::exists(run_folder, error)) return;  // it will be created
     }
@@ -70,7 +71,7 @@ void check_output(const char* option, const fs::path& path, const Settings& sett
 }  // namespace
 
 std::string last_line_of_log(const fs::path& run) {
-  std::ifstream log(run / kMetrics, std::ios::binary);
+  std::ifstream log(run / kMetricsFile, std::ios::binary);
   std::string last;
   for (std::string line; std::getline(log, line);) last = std::move(line);
   return last;
@@ -83,10 +84,10 @@ void check_outputs(const Settings& settings) {
         "--save and --trace: both name {}; give each a file of its own", settings.save.string());
   if (!settings.save.empty()) check_output("--save", settings.save, settings);
   if (!settings.trace.empty()) check_output("--trace", settings.trace, settings);
-  if (!resumed) RunLog(settings, 0, 0, {}).remove();
+  if (!resumed) RunLog(settings, {}).remove();
 }
 
-RunLog::RunLog(const Settings& settings, int64_t training_images, int64_t evaluated_images, const ModelInput& input)
+RunLog::RunLog(const Settings& settings, const RunFacts& facts)
     : evaluated_(settings.evaluated()), log_every_(settings.log_every) {
   if (settings.run.empty()) {
     first_created_ = first_missing("runs");
@@ -99,12 +100,11 @@ RunLog::RunLog(const Settings& settings, int64_t training_images, int64_t evalua
     create_folder(folder_);
   }
   try {
-    config_ = config_text(settings, folder_, training_images, evaluated_images, input);
+    config_ = config_text(settings, folder_, facts);
     write_file_atomically(folder_ / kConfigFile, config_);
-    metrics_ = open((folder_ / kMetrics).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
-    if (metrics_ < 0)
-      fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / kMetrics).string(), std::strerror(errno));
-    lock();
+    metrics_ = AppendedFile(folder_ / kMetricsFile, AppendedFile::Mode::create);
+    metrics_.lock();
+    copies_ = LogCopies::create(folder_);
   } catch (...) {
     remove();
     throw;
@@ -116,62 +116,35 @@ RunLog::RunLog(const RunConfig& resumed)
       config_(resumed.text),
       evaluated_(resumed.settings.evaluated()),
       log_every_(resumed.settings.log_every),
+      metrics_(folder_ / kMetricsFile, AppendedFile::Mode::open),
       began_(true) {
-  const std::string path = (folder_ / kMetrics).string();
-  metrics_ = open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (metrics_ < 0) fail(ErrorKind::io, "{}: cannot be written: {}", path, std::strerror(errno));
-  if (!lock()) {
-    close(metrics_);
-    fail(ErrorKind::io, "{}: another process is training this run", folder_.string());
-  }
-  size_ = lseek(metrics_, 0, SEEK_END);
-}
-
-RunLog::~RunLog() {
-  if (metrics_ >= 0) close(metrics_);
+  if (!metrics_.lock()) fail(ErrorKind::io, "{}: another process is training this run", folder_.string());
 }
 
 void RunLog::remove() {
   std::error_code ignored;
-  fs::remove(folder_ / kMetrics, ignored);
+  fs::remove(folder_ / kMetricsFile, ignored);
   fs::remove(folder_ / kConfigFile, ignored);
+  LogCopies::remove(folder_);
   remove_created(folder_, first_created_);  // what nobody else put anything into
 }
 
-// File systems that know no locks let everybody in.
-bool RunLog::lock() { return flock(metrics_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
-
 int64_t RunLog::sync() {
-  if (fsync(metrics_) != 0)
-    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / kMetrics).string(), std::strerror(errno));
-  return size_;
+  metrics_.sync();
+  return metrics_.size();
 }
 
 void RunLog::rewind(int64_t bytes) {
-  const std::string path = (folder_ / kMetrics).string();
-  if (bytes > size_)
-    fail(ErrorKind::data, "{}: has {} bytes, at the checkpoint it had {}: lines are missing", path, size_, bytes);
-  if (ftruncate(metrics_, bytes) != 0) fail(ErrorKind::io, "{}: cannot be written: {}", path, std::strerror(errno));
-  size_ = bytes;
-}
-
-int RunLog::write_or_truncate(const std::string& line) {
-  const std::string bytes = line + "\n";
-  for (size_t done = 0; done < bytes.size();) {
-    const ssize_t written = write(metrics_, bytes.data() + done, bytes.size() - done);
-    if (written < 0 && errno != EINTR) {
-      const int error = errno;
-      return ftruncate(metrics_, size_) == 0 ? error : errno;
-    }
-    if (written > 0) done += static_cast<size_t>(written);
-  }
-  size_ += static_cast<int64_t>(bytes.size());
-  return 0;
+  if (bytes > metrics_.size())
+    fail(ErrorKind::data, "{}: has {} bytes, at the checkpoint it had {}: lines are missing", metrics_.path().string(),
+         metrics_.size(), bytes);
+  metrics_.truncate(bytes);
+  copies_ = LogCopies::restore(folder_, read_file_if_there(metrics_.path()));
 }
 
 void RunLog::write_line(const std::string& line) {
-  if (const int error = write_or_truncate(line); error != 0)
-    fail(ErrorKind::io, "{}: cannot be written: {}", (folder_ / kMetrics).string(), std::strerror(error));
+  metrics_.append(line + "\n");
+  copies_.add(line);
 }
 
 void RunLog::step(const StepReport& report) {
@@ -183,9 +156,9 @@ void RunLog::step(const StepReport& report) {
 
 void RunLog::epoch(const EpochReport& report) {
   write_line(fmt::format(
-      R"({{"event":"epoch","epoch":{0},"step":{1},"train_loss":{2},"train_accuracy":{3},"{4}_loss":{5},"{4}_accuracy":{6},"seconds":{7}{8}}})",
+      R"({{"event":"epoch","epoch":{0},"step":{1},"lr":{9},"train_loss":{2},"train_accuracy":{3},"{4}_loss":{5},"{4}_accuracy":{6},"seconds":{7}{8}}})",
       report.epoch, report.step, report.train_loss, report.train_accuracy, evaluated_, report.evaluation.loss,
-      report.evaluation.accuracy, report.seconds, times_text(report.times)));
+      report.evaluation.accuracy, report.seconds, times_text(report.times), report.lr));
 }
 
 void RunLog::summary(const TrainingResult& result) {
@@ -203,7 +176,7 @@ void RunLog::failed(const std::string& message) {
   if (began_) {
     const nlohmann::ordered_json event{{"event", "failed"}, {"message", message}};
     // The message may name a path with bytes that are no UTF-8.
-    write_or_truncate(event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    metrics_.append_or_truncate(event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
   } else {
     remove();
   }

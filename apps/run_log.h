@@ -1,8 +1,9 @@
 // The record of a run: a new folder with config.json (all effective settings) and metrics.jsonl (one object a
-// line, as it happens).
+// line, as it happens), of which there are copies for other programs (log_copies.h).
 //
 //   {"event":"step","step":50,"epoch":1,"loss":0.3104,"lr":0.001}
-//   {"event":"epoch","epoch":1,"step":938,"train_loss":…,"train_accuracy":…,"test_loss":…,"test_accuracy":…,"seconds":…}
+//   {"event":"epoch","epoch":1,"step":938,"lr":0.001,"train_loss":…,"train_accuracy":…,"test_loss":…,
+//    "test_accuracy":…,"seconds":…}
 //
 // and as the last line one of
 //   {"event":"summary","test_accuracy":98.1,"test_loss":0.06,"seconds":31.2,"samples_per_second":9615}   the whole run
@@ -21,6 +22,8 @@
 #include <filesystem>
 #include <string>
 
+#include "apps/appended_file.h"
+#include "apps/log_copies.h"
 #include "apps/run_config.h"
 #include "apps/trainer.h"
 
@@ -37,12 +40,11 @@ std::string last_line_of_log(const std::filesystem::path& run);
 
 class RunLog {
  public:
-  // Creates the folder, settings.run or a fresh runs/<model>-<dataset>-<time>, and writes config.json, with the numbers
-  // of images trained and evaluated on, and what they are. Leaves nothing behind when it throws.
-  RunLog(const Settings& settings, int64_t training_images, int64_t evaluated_images, const ModelInput& input);
+  // Creates the folder, settings.run or a fresh runs/<model>-<dataset>-<time>, and writes config.json. Leaves nothing
+  // behind when it throws.
+  RunLog(const Settings& settings, const RunFacts& facts);
   // Opens the log of the run that is resumed, as it is. Throws Error(io) when another process writes to it.
   explicit RunLog(const RunConfig& resumed);
-  ~RunLog();
   RunLog(const RunLog&) = delete;
   RunLog& operator=(const RunLog&) = delete;
 
@@ -52,7 +54,7 @@ class RunLog {
 
   // What is written so far reaches the disk; returns its size in bytes, by which rewind() finds it again.
   int64_t sync();
-  // Removes what was written later. Throws Error(data) for a log that is shorter.
+  // Removes what was written later, also from the copies. Throws Error(data) for a log that is shorter.
   void rewind(int64_t bytes);
 
   void step(const StepReport& report);
@@ -64,18 +66,16 @@ class RunLog {
   void failed(const std::string& message);
 
  private:
-  int write_or_truncate(const std::string& line);  // 0, or the errno; the file ends with a whole line either way
-  void write_line(const std::string& line);        // throws Error(io) when it cannot
+  void write_line(const std::string& line);  // throws Error(io) when it cannot
   void remove();
-  bool lock();  // false when another process has locked the log
   friend void check_outputs(const Settings& settings);
 
   std::filesystem::path folder_, first_created_;  // the latter: it or a parent, empty when it was there before
   std::string config_;
   std::string evaluated_;  // "test" or "validation"
   int64_t log_every_;
-  int metrics_ = -1;    // file descriptor, locked: one process writes a run
-  int64_t size_ = 0;    // bytes in it, all whole lines
+  AppendedFile metrics_;  // locked: one process writes a run
+  LogCopies copies_;
   bool began_ = false;  // a step is complete
 };
 

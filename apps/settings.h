@@ -50,6 +50,7 @@ struct Settings {
 
   int64_t log_every = 50;  // steps
   std::filesystem::path run, init, save, trace;
+  bool plots = true;
   int64_t checkpoint_every = -1;  // steps; 0: no checkpoints; -1: after each epoch
   int64_t keep = 1;               // checkpoints, the newest
   std::filesystem::path resume;   // the run that goes on; then also `run`
@@ -59,10 +60,10 @@ struct Settings {
   // Of `convoy predict` alone.
   std::vector<std::filesystem::path> images;
   int64_t top = 3;  // classes told of each image
-  bool json = false;
 
+  bool json = false;             // print for programs
   std::filesystem::path source;  // of `convoy export` and `convoy import` alone
-  std::filesystem::path output;  // what these write, or `convoy data show` or `data convert`; empty: not given
+  std::filesystem::path output;  // the file or folder that a command writes; empty: not given
   std::string format;            // of it
 
   // Of `convoy compare` alone; empty or 0: not given.
@@ -70,6 +71,9 @@ struct Settings {
   std::vector<int> workers_list;
   int64_t repeats = 0;
   bool quick = false;
+
+  std::vector<std::filesystem::path> runs;  // of `convoy report` alone
+  std::filesystem::path folder;             // of `convoy runs` alone
 
   std::string mirror;  // of `convoy data fetch` alone
 

@@ -17,6 +17,7 @@
 #include "apps/progress.h"
 #include "apps/resume.h"
 #include "apps/run_log.h"
+#include "apps/run_plots.h"
 #include "apps/trainer.h"
 #include "apps/training_text.h"
 #include "layers/models.h"
@@ -139,6 +140,18 @@ std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Mate
       job.others());
 }
 
+int64_t count_of_parameters(const Module& net) {
+  int64_t count = 0;
+  for (const NamedVariable& parameter : net.parameters()) count += parameter.variable.value().count();
+  return count;
+}
+
+// The run is complete without them.
+void print_plots(const std::filesystem::path& run) {
+  const std::string none = draw_run(run);
+  fmt::print("{}\n", none.empty() ? "plots    " + (run / kPlotsFolder).string() : "no pictures: " + none);
+}
+
 int train_as_rank(const Settings& settings, const GivenOptions& given, const RunConfig* resumed, Job& job) {
   job.check_same_settings(settings);
   std::optional<RunLog> log;
@@ -151,7 +164,10 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
   agree(job.others(), [&] {
     material = prepare(settings, resumed, job.first());
     if (job.first() && !log)
-      log.emplace(settings, material.data.train.size(), material.data.test.size(), input_of(material.data.train));
+      log.emplace(settings, RunFacts{.training_images = material.data.train.size(),
+                                     .evaluated_images = material.data.test.size(),
+                                     .parameters = count_of_parameters(*material.net),
+                                     .input = input_of(material.data.train)});
   });
   const DatasetSplits& data = material.data;
   Module& net = *material.net;
@@ -196,6 +212,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
       fmt::print("trace    {} (open it in ui.perfetto.dev)\n", settings.trace.string());
     }
     result.stopped ? log->interrupted(result) : log->summary(result);
+    if (settings.plots) print_plots(log->folder());
     return exit_code;
   } catch (const OutOfMemory& error) {
     const OutOfMemory told(fmt::format("{}; {}", error.what(), what_would_fit(net, data.train, settings)));

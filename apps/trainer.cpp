@@ -53,11 +53,12 @@ void add(const StepReport& report, double seconds, EpochSums& sums) {
   if (report.times) sums.times = sums.times.value_or(StepTimes{}) += *report.times;
 }
 
-EpochReport report_of(const TrainingState& state, const Evaluation& evaluation) {
+EpochReport report_of(const TrainingState& state, float lr, const Evaluation& evaluation) {
   const EpochSums& epoch = state.epoch;
   const double samples = static_cast<double>(epoch.samples);
   return {.step = state.steps,
           .epoch = state.epochs,
+          .lr = lr,
           .train_loss = epoch.loss / samples,
           .train_accuracy = 100.0 * static_cast<double>(epoch.correct) / samples,
           .evaluation = evaluation,
@@ -122,7 +123,7 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
       if (kept != state.steps) keep(CheckpointKind::latest);
       break;
     }
-    events.on_epoch(report_of(state, *evaluation));
+    events.on_epoch(report_of(state, schedule.rate(rates, state.steps - 1), *evaluation));
     state.evaluation = evaluation;
     state.epoch = {};
     if (!state.best || evaluation->accuracy > state.best->accuracy) {

@@ -25,6 +25,7 @@ struct StepReport {
 
 struct EpochReport {
   int64_t step = 0, epoch = 0;  // from 1; `step` is the last one
+  float lr = 0;                 // of the last step
   double train_loss = 0;        // mean over the epoch's samples, while the weights changed
   double train_accuracy = 0;    // percent, likewise
   Evaluation evaluation;

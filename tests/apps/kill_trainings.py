@@ -4,7 +4,7 @@
     kill_trainings.py --convoy build/release/apps/convoy [--tests 200] [--seed 1]
 
 Each training writes a checkpoint after every step and is killed (SIGKILL, all its processes) again and again, at moments drawn over its
-whole length, until it comes to its end. Then its weights and its log have to be, but for times, those of the same training that was never
+whole length, until it comes to its end. Then its weights, its log and the copies of that have to be, but for times, those of the same training that was never
 stopped. A training killed before its first checkpoint begins anew. A test is one kill; `N of them within a save` counts those that left a
 half-written file. Prints `N passed, N failed`; exit code 0 when none failed.
 """
@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-COMMON = ["--dataset", "synthetic", "--limit", "150", "--holdout", "60", "--epochs", "3", "--batch", "20", "--log-every", "1", "--save", "weights",
+COMMON = ["--dataset", "synthetic", "--limit", "150", "--holdout", "60", "--epochs", "3", "--batch", "20", "--log-every", "1", "--plots", "off", "--save", "weights",
           "--model", "conv 8 3x3 stride 2; bn; relu; dropout 0.2; flatten; linear 256; relu; linear 10"]
 METHODS = {"adam": [], "momentum": ["--optimizer", "sgd", "--momentum", "0.9", "--schedule", "cosine", "--warmup-steps", "5"],
            "replicated": ["--strategy", "replicated", "--replicas", "2"]}
@@ -34,7 +34,10 @@ def start(a, folder, arguments):
 
 
 def result(folder):
-    return (folder / "weights").read_bytes(), TIMES.sub("", (folder / "run/metrics.jsonl").read_text())
+    run = folder / "run"
+    epochs = [row.split(",")[:8] for row in (run / "metrics.csv").read_text().splitlines()]  # the rest are times
+    return ((folder / "weights").read_bytes(), TIMES.sub("", (run / "metrics.jsonl").read_text()), epochs, (run / "steps.csv").read_bytes(),
+            [path.stat().st_size for path in run.glob("events.out.tfevents.*")])
 
 
 def reference(a, folder, method):

@@ -13,6 +13,7 @@ namespace convoy {
 struct TrainingOutcome {
   std::string weights;  // the bytes of --save
   std::string log;      // metrics.jsonl without the numbers that tell times
+  std::string copies;   // metrics.csv, steps.csv and TensorBoard's events, likewise
   bool operator==(const TrainingOutcome&) const = default;
 };
 

@@ -113,8 +113,8 @@ std::string step_lines(const fs::path& run) {
 }
 
 std::vector<std::string> small_training(const std::vector<std::string>& more) {
-  std::vector<std::string> arguments{"train",       "--dataset", "synthetic", "--limit", "200",
-                                     "--log-every", "1",         "--holdout", "300"};
+  std::vector<std::string> arguments{"train", "--dataset", "synthetic", "--limit", "200", "--log-every",
+                                     "1",     "--holdout", "300",       "--plots", "off"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }

@@ -12,6 +12,7 @@
 #include "apps/comparison_shares.h"
 #include "apps/comparison_table.h"
 #include "apps/comparison_traffic.h"
+#include "apps/html.h"
 #include "tensor/error.h"
 #include "tests/apps/run_convoy.h"
 #include "tests/apps/with_mpi.h"
@@ -294,7 +295,7 @@ TEST(comparison_results, metrics_are_read_and_those_of_half_a_run_are_refused) {
   const TemporaryFolder folder;
   const auto write = [&](const std::string& text) { std::ofstream(folder / "metrics.jsonl") << text; };
   const std::string epoch =
-      R"({"event":"epoch","epoch":1,"copy_seconds":1,"compute_seconds":2,"exchange_seconds":0.25,"reduce_seconds":0.5,"communicate_seconds":3,"update_seconds":4})"
+      R"({"event":"epoch","epoch":1,"step":100,"train_loss":1,"train_accuracy":50,"validation_loss":1,"validation_accuracy":50,"seconds":9,"copy_seconds":1,"compute_seconds":2,"exchange_seconds":0.25,"reduce_seconds":0.5,"communicate_seconds":3,"update_seconds":4})"
       "\n";
   write(
       R"({"event":"step","step":50,"epoch":1,"loss":0.25,"lr":0.001})"

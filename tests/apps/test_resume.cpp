@@ -34,6 +34,8 @@ class Resume : public testing::Test {
                                                  "conv 4 3x3 stride 2; bn; relu; flatten; linear 10",
                                                  "--log-every",
                                                  "1",
+                                                 "--plots",
+                                                 "off",
                                                  "--run",
                                                  "complete",
                                                  "--save",
