@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/config_file.h"
 #include "apps/help_text.h"
 #include "apps/options.h"
 #include "apps/recipes.h"
@@ -62,7 +63,10 @@ std::vector<CommandOption> compare_options() {
   std::vector<CommandOption> options;
   for (const OptionRow& row : comparison_option_table()) options.push_back({row.name});
   options.insert(options.end(),
-                 {{"--reduce"},
+                 {{"--config",
+                   "take options from this file: a .toml with lines like batch = 128, or the config.json of "
+                   "a run, as far as they are options here; those that you give overrule it"},
+                  {"--reduce"},
                   {"--shards"},
                   {"--bucket-mb"},
                   {"--dataset", "for all models; without it the one that each is meant for (recipes of train)"},
@@ -84,7 +88,10 @@ const std::vector<Command>& command_table() {
        run_compare},
       {"eval",
        "loss and accuracy of saved weights, by class, too",
-       {{"--model"},
+       {{"--config",
+         "take options from this file: a .toml with lines like batch = 128, or the config.json of a run, as "
+         "far as they are options here; those that you give overrule it"},
+        {"--model"},
         {"--init", "required: the weights to evaluate (safetensors with PyTorch's names)"},
         {"--dataset"},
         {"--data"},
@@ -211,6 +218,14 @@ Error unexpected_argument(const CLI::App& app) {
                                              given, hint, full_name(app)));
 }
 
+// `given` and what the file of --config adds to it.
+GivenOptions all_given(const GivenOptions& given, const Command& command) {
+  if (!given.contains("--config")) return given;
+  std::vector<std::string> options;
+  for (const CommandOption& option : command.options) options.push_back(option.name);
+  return with_config(given, command.name, options);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Convoy trains convolutional networks.", "convoy");
   app.set_version_flag("--version", std::string("convoy ") + CONVOY_VERSION);
@@ -255,7 +270,7 @@ int run(int argc, char** argv) {
       if (parsed.app->count(name) > 0) given[name] = text;
     }
     kernels(Device{});  // a CONVOY_ISA that names none is told before anything else
-    return parsed.command->run(given);
+    return parsed.command->run(all_given(given, *parsed.command));
   }
   const CLI::App& where = innermost(app);
   fail(ErrorKind::usage, "a command is missing after '{}', one of: {}", full_name(where),

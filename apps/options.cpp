@@ -177,6 +177,9 @@ std::vector<OptionRow> build_table() {
   const char* const output = "Output";
   using S = Settings;
   return {
+      path("--config", "FILE", "Settings", &S::config,
+           "take options from this file: a .toml with lines like batch = 128, or the config.json of an earlier run; "
+           "those that you give overrule the file, the file overrules recipes"),
       name_of(
           "--model", "NAME|TEXT|@FILE", model, &S::model, [](const std::string&) {},
           "a name, a description of layers, or a file that holds one (grammar below)" + choices(model_table())),

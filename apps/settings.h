@@ -45,7 +45,8 @@ struct Settings {
   // Whether a step is anything but one batch on one set of weights.
   bool parallel() const { return shards > 1 || accumulate > 1 || strategy != "serial"; }
 
-  int64_t log_every = 50;  // steps
+  int64_t log_every = 50;        // steps
+  std::filesystem::path config;  // read before all else (config_file.h)
   std::filesystem::path run, init, save, trace;
   int64_t checkpoint_every = -1;  // steps; 0: no checkpoints; -1: after each epoch
   int64_t keep = 1;               // checkpoints, the newest
@@ -66,5 +67,8 @@ struct Settings {
 // it can be found, else the synthetic digits. Throws Error(usage) for a value that makes no sense or an
 // option that the chosen method would ignore.
 Settings resolve(const GivenOptions& given);
+
+// `given`, and of `earlier`, the settings of another run, those that `given` has not and that have an effect beside it.
+GivenOptions with_earlier(const GivenOptions& given, const GivenOptions& earlier);
 
 }  // namespace convoy
