@@ -20,4 +20,7 @@ struct OptimizerRow {
 std::span<const OptimizerRow> optimizer_table();
 const OptimizerRow& find_optimizer(std::string_view name);  // throws unknown_name
 
+// As the settings want it, clipping included.
+std::unique_ptr<Optimizer> make_optimizer(std::vector<Variable> parameters, const Settings& settings);
+
 }  // namespace convoy

@@ -208,6 +208,8 @@ std::vector<OptionRow> build_table() {
       count("--step-every", method, &S::step_every, 1, kAnyCount,
             "of the schedule step, in steps; without it a third of the training"),
       real("--step-factor", method, &S::step_factor, kFactor, "of the schedule step: the rate is multiplied by this"),
+      real("--clip-norm", method, &S::clip_norm, kNotNegative,
+           "gradients are scaled down together where their L2 norm is above this; 0: never"),
       real("--label-smoothing", method, &S::label_smoothing, kBelowOne,
            "share of each target spread over all classes, in training"),
       count("--epochs", length, &S::epochs, 1, 1'000'000, "passes over the training images"),

@@ -80,7 +80,7 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
   const auto [per_epoch, total] = count_steps(settings, data.train.size());
   const Schedule& schedule = find_schedule(settings.schedule);
   const ScheduleOptions rates = schedule_options(settings, total);
-  const std::unique_ptr<Optimizer> optimizer = find_optimizer(settings.optimizer).make(trainable(net), settings);
+  const std::unique_ptr<Optimizer> optimizer = make_optimizer(trainable(net), settings);
   if (events.on_resume) events.on_resume(*optimizer);
   TrainingSteps steps(net, *optimizer, data.train, settings, events.stop_requested, parallel);
 

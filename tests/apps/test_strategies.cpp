@@ -101,6 +101,24 @@ TEST(strategies, micro_batches_without_batch_norm_are_serial_up_to_rounding) {
   EXPECT_NEAR(with({"--accumulate", "5"}), whole, 2 * 64 * std::numeric_limits<float>::epsilon() * whole);
 }
 
+// The norm is that of the gradients of the whole batch, whoever computes its parts.
+TEST(strategies, clipping_gives_the_same_bits_for_any_threads_replicas_and_ranks) {
+  const Arguments clipping{"--reduce", "tree",        "--shards", "4",    "--clip-norm",
+                           "0.25",     "--optimizer", "sgd",      "--lr", "0.1"};
+  const auto clipped = [&](Arguments more) {
+    more.insert(more.begin(), clipping.begin(), clipping.end());
+    return train(more);
+  };
+  const Result serial = clipped({"--threads", "1"});
+  EXPECT_FALSE(serial.weights ==
+               train({"--reduce", "tree", "--shards", "4", "--optimizer", "sgd", "--lr", "0.1"}).weights);
+  EXPECT_EQ(clipped({"--threads", "3"}), serial);
+  EXPECT_EQ(clipped({"--strategy", "replicated", "--replicas", "4"}), serial);
+  if (!with_mpi()) return;
+  EXPECT_EQ(clipped({"--strategy", "ddp", "--ranks", "2"}), serial);
+  EXPECT_EQ(clipped({"--strategy", "hybrid", "--ranks", "2", "--replicas", "2"}), serial);
+}
+
 TEST(StrategiesRanks, tree_gives_the_same_bits_for_ddp_and_hybrid) {
   if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
   for (const char* ranks : {"2", "4"}) expect_same_bits({"--strategy", "ddp", "--ranks", ranks});
