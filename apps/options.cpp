@@ -212,6 +212,8 @@ std::vector<OptionRow> build_table() {
            "gradients are scaled down together where their L2 norm is above this; 0: never"),
       real("--label-smoothing", method, &S::label_smoothing, kBelowOne,
            "share of each target spread over all classes, in training"),
+      real("--ema", method, &S::ema, kBelowOne,
+           "decay of a moving average of the weights, like 0.999, which is then what is evaluated and saved; 0: none"),
       count("--epochs", length, &S::epochs, 1, 1'000'000, "passes over the training images"),
       count("--batch", length, &S::batch, 1, 1 << 24,
             "images per optimizer step; the last batch of an epoch takes what is left"),

@@ -25,6 +25,7 @@ struct Settings {
 
   std::string optimizer = "adam", schedule = "constant";
   float lr = 1e-3f, momentum = 0.9f, weight_decay = 0, label_smoothing = 0;
+  float ema = 0;        // decay of the weights' moving average; 0: none
   float clip_norm = 0;  // of all gradients together; 0: no limit
   bool nesterov = false;
   int64_t warmup_steps = 0;

@@ -55,13 +55,13 @@ void check_steps(Module& net, const DatasetSplits& data, const Settings& setting
 }
 
 // Writes what a training goes on from: its state, and what else the run was at that moment.
-void write_checkpoint(CheckpointKind kind, const TrainingState& state, Optimizer& optimizer, const Module& net,
+void write_checkpoint(CheckpointKind kind, const TrainingState& state, const TrainingParts& parts, const Module& net,
                       const CheckpointFolder& checkpoints, RunLog& log) {
   CheckpointFacts facts = facts_of(state);
   facts["config"] = log.config();
   facts["log_bytes"] = std::to_string(log.sync());
-  if (kind == CheckpointKind::best) return checkpoints.write_best(net, optimizer, facts);
-  checkpoints.write_step(state.steps, net, optimizer, facts);
+  if (kind == CheckpointKind::best) return checkpoints.write_best(net, parts, facts);
+  checkpoints.write_step(state.steps, net, parts, facts);
 }
 
 // `log` is null on ranks that keep none, `from` where the training begins.
@@ -83,11 +83,11 @@ TrainingEvents events(const Settings& settings, const StepCount& steps, const In
                         .stop_requested = [&interrupt] { return interrupt.signal() != 0; },
                         .on_resume = {},
                         .on_checkpoint = {}};
-  if (from != nullptr) events.on_resume = [from](Optimizer& optimizer) { from->load(optimizer); };
+  if (from != nullptr) events.on_resume = [from](const TrainingParts& parts) { from->load(parts); };
   if (log != nullptr)
     events.on_checkpoint = [&settings, &net, log](CheckpointKind kind, const TrainingState& state,
-                                                  Optimizer& optimizer) {
-      write_checkpoint(kind, state, optimizer, net, CheckpointFolder(log->folder(), settings.keep), *log);
+                                                  const TrainingParts& parts) {
+      write_checkpoint(kind, state, parts, net, CheckpointFolder(log->folder(), settings.keep), *log);
     };
   return events;
 }

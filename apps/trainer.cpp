@@ -81,13 +81,26 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
   const Schedule& schedule = find_schedule(settings.schedule);
   const ScheduleOptions rates = schedule_options(settings, total);
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(trainable(net), settings);
-  if (events.on_resume) events.on_resume(*optimizer);
+  std::optional<WeightCopy> average;
+  if (settings.ema > 0) average.emplace(net);
+  const TrainingParts parts{.optimizer = *optimizer, .training = average ? &*average : nullptr};
+  if (events.on_resume) events.on_resume(parts);
+  // The network gets the averaged weights, or its own back.
+  const auto exchange = [&] {
+    if (!average) return;
+    average->exchange();
+    if (parallel != nullptr) parallel->share_buffers();
+  };
   TrainingSteps steps(net, *optimizer, data.train, settings, events.stop_requested, parallel);
 
   bool stopped = false;
   int64_t kept = state.steps;  // after this step, in mid-epoch, there is a checkpoint already
   const auto keep = [&](CheckpointKind kind) {
-    if (events.on_checkpoint && settings.checkpoint_every != 0) events.on_checkpoint(kind, state, *optimizer);
+    if (events.on_checkpoint && settings.checkpoint_every != 0) {
+      exchange();
+      events.on_checkpoint(kind, state, parts);
+      exchange();
+    }
     kept = state.steps;
   };
   while (!stopped && (state.steps < total || state.in_epoch())) {
@@ -107,6 +120,7 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
       if (!steps.run({.step = state.steps + 1, .epoch = state.epochs, .lr = schedule.rate(rates, state.steps)}, done))
         break;
       ++state.steps;
+      if (average) average->approach(1 - average_decay(settings.ema, state.steps));
       stopped = steps.stop_requested();
       if (stopped || settings.checkpoint_every <= 0 || state.steps % settings.checkpoint_every != 0) continue;
       steps.finish(done);
@@ -115,8 +129,10 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
       start += Clock::now() - begin;
     }
     steps.finish(done);
+    exchange();
     const std::optional<Evaluation> evaluation =
         stopped ? std::nullopt : evaluate_after_step(net, data.test, settings, events, state.steps, parallel);
+    exchange();
     stopped = !evaluation;
     if (stopped) {
       if (kept != state.steps) keep(CheckpointKind::latest);
@@ -131,6 +147,7 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
     }
     if (settings.checkpoint_every < 0) keep(CheckpointKind::latest);
   }
+  exchange();
   return {.steps = state.steps,
           .epochs = state.epochs,
           .samples = state.samples,

@@ -10,6 +10,7 @@
 #include "apps/training_state.h"
 #include "autograd/optimizer.h"
 #include "data/dataset.h"
+#include "layers/checkpoint.h"
 #include "layers/module.h"
 #include "parallel/data_parallel.h"
 
@@ -38,11 +39,11 @@ struct TrainingEvents {
   std::function<void(const StepReport&)> on_step;
   std::function<void(const EpochReport&)> on_epoch;
   std::function<bool()> stop_requested;  // asked after each step and between batches of an evaluation
-  // The next two may be empty. Fills the optimizer of a training that goes on, before its first step.
-  std::function<void(Optimizer&)> on_resume;
-  // Keeps weights, optimizer and state, between two steps: as settings.checkpoint_every asks for it, before an end by
-  // stop_requested, and of the best evaluation so far.
-  std::function<void(CheckpointKind, const TrainingState&, Optimizer&)> on_checkpoint;
+  // The next two may be empty. Fills the parts of a training that goes on, before its first step.
+  std::function<void(const TrainingParts&)> on_resume;
+  // Keeps weights, parts and state, between two steps: as settings.checkpoint_every asks for it, before an end by
+  // stop_requested, and of the best evaluation so far. With settings.ema the network then has the average.
+  std::function<void(CheckpointKind, const TrainingState&, const TrainingParts&)> on_checkpoint;
 };
 
 struct TrainingResult {
@@ -61,7 +62,8 @@ struct StepCount {
 };
 StepCount count_steps(const Settings& settings, int64_t samples);
 
-// Trains `net` in place on data.train and evaluates it on data.test after each epoch. The losses are a
+// Trains `net` in place on data.train and evaluates it on data.test after each epoch; with settings.ema what is evaluated,
+// and left in `net`, is the average. The losses are a
 // function of weights, data and settings; threads and workers change nothing. Throws Error(numeric) naming
 // step and layer when a loss is not finite: that step's update is not made. `parallel`: who computes the shards of
 // `net`'s batches, on all ranks; null: this thread takes whole batches. `state`: from where it goes on, `net` being as it

@@ -23,6 +23,7 @@ std::string method_text(const Settings& settings) {
     text += fmt::format(", {}momentum {}", settings.nesterov ? "Nesterov " : "", settings.momentum);
   if (settings.weight_decay > 0) text += fmt::format(", weight decay {}", settings.weight_decay);
   if (settings.clip_norm > 0) text += fmt::format(", gradients clipped to norm {}", settings.clip_norm);
+  if (settings.ema > 0) text += fmt::format(", weights averaged with decay {}", settings.ema);
   if (settings.label_smoothing > 0) text += fmt::format(", label smoothing {}", settings.label_smoothing);
   return text;
 }

@@ -184,6 +184,8 @@ struct Kernels {
   // clip_grad_norm_ (https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html). NaN where the
   // norm is NaN.
   void (*clip_scale)(const Stream&, float max_norm, std::span<const ParameterSlice>, float* scale);
+  // first += rate * (value - first): one step of an exponential moving average of the values. Nothing else is read.
+  void (*average_step)(const Stream&, float rate, std::span<const ParameterSlice>);
 
   // --- data -------------------------------------------------------------------------------------------------------
   // out [N,H,W,C] = augmented, normalised images (u8 [data set,H,W,C]) chosen by index [N] (i32).

@@ -95,4 +95,13 @@ void clip_scale(const Stream& stream, float max_norm, std::span<const ParameterS
   *scale = static_cast<float>(wanted > 1 ? 1 : wanted);
 }
 
+void average_step(const Stream& stream, float rate, std::span<const ParameterSlice> slices) {
+  for_slices(stream, slices, [=](const ParameterSlice& slice, int64_t begin, int64_t end, int64_t) {
+    const float* __restrict const value = slice.value;
+    float* __restrict const average = slice.first;
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) average[i] += rate * (value[i] - average[i]);
+  });
+}
+
 }  // namespace convoy::CONVOY_ISA

@@ -43,6 +43,7 @@ const Kernels kTable = {
     .sgd_step = of_floats<sgd_step>,
     .adam_step = of_floats<adam_step>,
     .clip_scale = of_floats<clip_scale>,
+    .average_step = of_floats<average_step>,
     .image_batch = of_floats<image_batch>,
 };
 

@@ -51,6 +51,7 @@ ROW(softmax_cross_entropy_backward);
 ROW(sgd_step);
 ROW(adam_step);
 ROW(clip_scale);
+ROW(average_step);
 // image_batch.cpp
 ROW(image_batch);
 

@@ -73,6 +73,21 @@ struct Adam {
   }
 };
 
+// The moving average of the values lies in `first`.
+struct Average {
+  float rate;
+
+  __device__ void adopt(const StepScalars&) {}
+
+  template <int W>
+  __device__ void update(const ParameterSlice& slice, int64_t i, float) const {
+    const Vector<W> value = load<W>(slice.value + i);
+    Vector<W> average = load<W>(slice.first + i);
+    for (int j = 0; j < W; ++j) average[j] += rate * (value[j] - average[j]);
+    store(slice.first + i, average);
+  }
+};
+
 __device__ inline bool aligned_to_16(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
 
 // Part of one parameter: what a block works on.
@@ -99,7 +114,8 @@ struct OnDevice {
   const float* gradient_scale;  // [1]
 };
 
-// A block per chunk; its threads lie side by side. Moves 12 (SGD), 20 (with momentum) or 28 (Adam) bytes an element.
+// A block per chunk; its threads lie side by side. Moves 12 (SGD, averages), 20 (with momentum) or 28 (Adam) bytes an
+// element.
 template <class Rule>
 __global__ void __launch_bounds__(kThreads) step_kernel(SliceTable table, Rule rule, OnDevice from) {
   if (from.finite != nullptr && *from.finite - *from.finite != 0.0f) return;  // infinite or NaN
@@ -201,6 +217,10 @@ void clip_scale(const Stream& stream, float max_norm, std::span<const ParameterS
   });
   launch("clip_scale", stream, {.blocks = dim3(1), .threads = kThreads, .shared_bytes = shared_bytes},
          clip_scale_kernel, chunks, partial, max_norm, scale);
+}
+
+void average_step(const Stream& stream, float rate, std::span<const ParameterSlice> slices) {
+  step_all("average_step", stream, slices, Average{rate}, nullptr);
 }
 
 }  // namespace convoy::cuda

@@ -41,6 +41,7 @@ const Kernels kTable = {
     .sgd_step = sgd_step,
     .adam_step = adam_step,
     .clip_scale = clip_scale,
+    .average_step = average_step,
     .image_batch = image_batch,
 };
 

@@ -2,6 +2,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstring>
+
+#include "tensor/safetensors.h"
 #include "tests/apps/resumed_training.h"
 #include "tests/apps/with_mpi.h"
 
@@ -90,6 +94,60 @@ TEST(CheckpointRanks, resumes_ddp_and_hybrid) {
 
 TEST(EmulatedCheckpoint, resumes_recorded_steps_on_a_gpu) {
   expect_same_after_resuming({"--device", "cuda"}, kConvoyEmulated);
+}
+
+TEST(checkpoint, resumes_averaged_weights_and_clipping) {
+  expect_same_after_resuming({"--ema", "0.9", "--clip-norm", "0.5"});
+  expect_same_after_resuming({"--ema", "0.9", "--strategy", "replicated", "--replicas", "2"});
+}
+
+TEST(CheckpointRanks, resumes_averaged_weights) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
+  expect_same_after_resuming({"--ema", "0.9", "--strategy", "ddp", "--ranks", "2"});
+}
+
+TEST(EmulatedCheckpoint, resumes_averaged_weights_and_clipping_on_a_gpu) {
+  expect_same_after_resuming({"--device", "cuda", "--ema", "0.9", "--clip-norm", "0.5"}, kConvoyEmulated);
+}
+
+TEST(checkpoint, has_the_average_under_the_names_of_weights) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(
+      run_convoy(folder, training({"--ema", "0.6", "--run", "a", "--checkpoint-every", "1", "--keep", "99"})).exit_code,
+      0);
+  TensorFile before = read_safetensors(step_file(folder / "a", 1));
+  EXPECT_EQ(before.metadata.at("version"), "2");
+  for (int64_t step = 2; step <= kSteps; ++step) {
+    TensorFile now = read_safetensors(step_file(folder / "a", step));
+    const double decay = std::min(0.6, static_cast<double>(1 + step) / static_cast<double>(10 + step));
+    int compared = 0;
+    for (auto& [name, tensor] : now.tensors) {
+      if (name.find('.') == std::string::npos || !now.tensors.contains("training." + name)) continue;
+      for (int64_t i = 0; i < tensor.count(); ++i) {
+        const double old = before.tensors.at(name).data<float>()[i],
+                     trained = now.tensors.at("training." + name).data<float>()[i];
+        // Three roundings of values around 1, and of a decay rounded itself.
+        ASSERT_NEAR(tensor.data<float>()[i], decay * old + (1 - decay) * trained,
+                    4 * 0x1p-23 * std::max({1.0, std::fabs(old), std::fabs(trained)}))
+            << name << " in step " << step;
+      }
+      ++compared;
+    }
+    EXPECT_EQ(compared, 8) << "2 of each convolution and linear layer, 4 of batch norm";
+    before = std::move(now);
+  }
+  // And these are the weights saved and evaluated.
+  EXPECT_EQ(read_safetensors(folder / "w").tensors.size(), 8u);
+  for (auto& [name, tensor] : read_safetensors(folder / "w").tensors)
+    EXPECT_EQ(std::memcmp(tensor.raw(), before.tensors.at(name).raw(), static_cast<size_t>(tensor.bytes())), 0) << name;
+  const Outcome eval = run_convoy(
+      folder, {"eval", "--dataset", "synthetic", "--holdout", "50", "--batch", "20", "--model", kModel, "--init", "w"});
+  const nlohmann::json summary = read_events(folder / "a", "summary").at(0);
+  EXPECT_NE(eval.out.find(fmt::format("validation loss {:.4f}, validation accuracy {:.2f} %",
+                                      summary.at("validation_loss").get<double>(),
+                                      summary.at("validation_accuracy").get<double>())),
+            std::string::npos)
+      << eval.out << eval.error << summary;
 }
 
 TEST(checkpoint, resumes_with_other_threads_and_workers) {

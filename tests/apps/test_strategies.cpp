@@ -101,22 +101,32 @@ TEST(strategies, micro_batches_without_batch_norm_are_serial_up_to_rounding) {
   EXPECT_NEAR(with({"--accumulate", "5"}), whole, 2 * 64 * std::numeric_limits<float>::epsilon() * whole);
 }
 
+void expect_same_for_all(const Arguments& options) {
+  Arguments tree{"--reduce", "tree", "--shards", "4", "--optimizer", "sgd", "--lr", "0.1"};
+  const std::string without = train(tree).weights;
+  tree.insert(tree.end(), options.begin(), options.end());
+  const auto with = [&](const Arguments& more) {
+    Arguments all = tree;
+    all.insert(all.end(), more.begin(), more.end());
+    return train(all);
+  };
+  const Result serial = with({"--threads", "1"});
+  EXPECT_FALSE(serial.weights == without);
+  EXPECT_EQ(with({"--threads", "3"}), serial);
+  EXPECT_EQ(with({"--strategy", "replicated", "--replicas", "4"}), serial);
+  if (!with_mpi()) return;
+  EXPECT_EQ(with({"--strategy", "ddp", "--ranks", "2"}), serial);
+  EXPECT_EQ(with({"--strategy", "hybrid", "--ranks", "2", "--replicas", "2"}), serial);
+}
+
 // The norm is that of the gradients of the whole batch, whoever computes its parts.
 TEST(strategies, clipping_gives_the_same_bits_for_any_threads_replicas_and_ranks) {
-  const Arguments clipping{"--reduce", "tree",        "--shards", "4",    "--clip-norm",
-                           "0.25",     "--optimizer", "sgd",      "--lr", "0.1"};
-  const auto clipped = [&](Arguments more) {
-    more.insert(more.begin(), clipping.begin(), clipping.end());
-    return train(more);
-  };
-  const Result serial = clipped({"--threads", "1"});
-  EXPECT_FALSE(serial.weights ==
-               train({"--reduce", "tree", "--shards", "4", "--optimizer", "sgd", "--lr", "0.1"}).weights);
-  EXPECT_EQ(clipped({"--threads", "3"}), serial);
-  EXPECT_EQ(clipped({"--strategy", "replicated", "--replicas", "4"}), serial);
-  if (!with_mpi()) return;
-  EXPECT_EQ(clipped({"--strategy", "ddp", "--ranks", "2"}), serial);
-  EXPECT_EQ(clipped({"--strategy", "hybrid", "--ranks", "2", "--replicas", "2"}), serial);
+  expect_same_for_all({"--clip-norm", "0.25"});
+}
+
+// Running statistics of batch norm are averaged, too, and all shards evaluate with the average.
+TEST(strategies, averages_of_weights_have_the_same_bits_for_any_threads_replicas_and_ranks) {
+  expect_same_for_all({"--ema", "0.7"});
 }
 
 TEST(StrategiesRanks, tree_gives_the_same_bits_for_ddp_and_hybrid) {

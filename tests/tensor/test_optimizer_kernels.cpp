@@ -133,7 +133,7 @@ TEST_P(OptimizerKernels, clip_scale_keeps_what_is_not_finite) {
     std::vector<float> after(20'001, 1.0f);
     after[17'003] = spoilt;
     Guarded<float> scale(1);
-    const ParameterSlice slices[] = {
+    const std::vector<ParameterSlice> slices{
         {.count = 5, .gradient = in(before)}, {.count = 0}, {.count = 20'001, .gradient = in(after)}};
     kernels().clip_scale(stream, 1, slices, scale.data());
     const float found = scale.values()[0];
@@ -173,9 +173,25 @@ TEST_P(OptimizerKernels, steps_multiply_gradients_by_the_scale) {
   EXPECT_TRUE(p.intact() && without_momentum.intact() && q.intact());
 }
 
+TEST_P(OptimizerKernels, average_step_matches_reference) {
+  Draw draw(76);
+  Parameters p(draw, true, false);
+  for (ParameterSlice& slice : p.slices) slice.gradient = nullptr;  // not read
+  kernels().average_step(stream, 0.3f, p.slices);
+  for (size_t i = 0; i < p.value.size(); ++i) {
+    Values average = widen(p.start_first[i]);
+    for (size_t j = 0; j < average.size(); ++j)
+      average[j] += static_cast<double>(0.3f) * (static_cast<double>(p.start_value[i][j]) - average[j]);
+    expect_within(p.first[i].values(), average, roundoff(3, Values(average.size(), 2)));
+    EXPECT_EQ(p.value[i].values(), p.start_value[i]);
+  }
+  EXPECT_TRUE(p.intact());
+}
+
 TEST_P(OptimizerKernels, no_parameters_are_no_work) {
   kernels().adam_step(stream, {}, {});
   kernels().sgd_step(stream, {}, {});
+  kernels().average_step(stream, 0.5f, {});
   Guarded<float> scale(1);
   kernels().clip_scale(stream, 1, {}, scale.data());
   EXPECT_EQ(scale.values()[0], 1);
