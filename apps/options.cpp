@@ -215,6 +215,11 @@ std::vector<OptionRow> build_table() {
       real("--ema", method, &S::ema, kBelowOne,
            "decay of a moving average of the weights, like 0.999, which is then what is evaluated and saved; 0: none"),
       count("--epochs", length, &S::epochs, 1, 1'000'000, "passes over the training images"),
+      count(
+          "--patience", length, &S::patience, 0, 1'000'000,
+          "stop when the accuracy has not risen for N epochs, and end with the weights of the best one; it is that on "
+          "the validation set with --holdout, else on the test set, which then no longer tells what to expect of new "
+          "images; 0: train to the end, and keep the last weights"),
       count("--batch", length, &S::batch, 1, 1 << 24,
             "images per optimizer step; the last batch of an epoch takes what is left"),
       count("--steps", length, &S::steps, 1, kAnyCount,

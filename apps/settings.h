@@ -33,7 +33,8 @@ struct Settings {
   float step_factor = 0.1f;
 
   int64_t epochs = 5, batch = 64;
-  int64_t steps = 0;  // at most so many optimizer steps; 0: no such limit
+  int64_t patience = 0;  // epochs without a higher accuracy after which training ends; 0: it does not
+  int64_t steps = 0;     // at most so many optimizer steps; 0: no such limit
   int64_t seed = 1;
   std::string device = "cpu", precision = "fp32", conv_algo = "auto";
   bool graph = true;             // on a GPU: replay the training step from a recording

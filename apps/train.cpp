@@ -194,7 +194,9 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
     print_result(result, settings, log->folder());
     if (!settings.save.empty()) {
       save_weights(net, settings.save);
-      fmt::print("weights  {} (after step {})\n", settings.save.string(), result.steps);
+      const std::string when = result.best_epoch ? fmt::format("of epoch {}", *result.best_epoch)
+                                                 : fmt::format("after step {}", result.steps);
+      fmt::print("weights  {} ({})\n", settings.save.string(), when);
     }
     if (trace != nullptr) {
       write_file_atomically(settings.trace, trace_text);

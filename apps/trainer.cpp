@@ -65,6 +65,11 @@ EpochReport report_of(const TrainingState& state, const Evaluation& evaluation) 
           .times = epoch.times};
 }
 
+bool out_of_patience(const Settings& settings, const TrainingState& state) {
+  if (settings.patience == 0 || state.in_epoch() || !state.best_epoch) return false;
+  return state.epochs - *state.best_epoch >= settings.patience;
+}
+
 }  // namespace
 
 StepCount count_steps(const Settings& settings, int64_t samples) {
@@ -81,9 +86,11 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
   const Schedule& schedule = find_schedule(settings.schedule);
   const ScheduleOptions rates = schedule_options(settings, total);
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(trainable(net), settings);
-  std::optional<WeightCopy> average;
+  std::optional<WeightCopy> average, best;
   if (settings.ema > 0) average.emplace(net);
-  const TrainingParts parts{.optimizer = *optimizer, .training = average ? &*average : nullptr};
+  if (settings.patience > 0) best.emplace(net);
+  const TrainingParts parts{
+      .optimizer = *optimizer, .training = average ? &*average : nullptr, .best = best ? &*best : nullptr};
   if (events.on_resume) events.on_resume(parts);
   // The network gets the averaged weights, or its own back.
   const auto exchange = [&] {
@@ -103,7 +110,7 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
     }
     kept = state.steps;
   };
-  while (!stopped && (state.steps < total || state.in_epoch())) {
+  while (!stopped && !out_of_patience(settings, state) && (state.steps < total || state.in_epoch())) {
     if (!state.in_epoch()) ++state.epochs;
     const double seconds_before = state.seconds, epoch_seconds_before = state.epoch.seconds;
     Clock::time_point start = Clock::now();
@@ -132,6 +139,8 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
     exchange();
     const std::optional<Evaluation> evaluation =
         stopped ? std::nullopt : evaluate_after_step(net, data.test, settings, events, state.steps, parallel);
+    const bool better = evaluation && (!state.best || evaluation->accuracy > state.best->accuracy);
+    if (better && best) best->take();
     exchange();
     stopped = !evaluation;
     if (stopped) {
@@ -141,19 +150,24 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
     events.on_epoch(report_of(state, *evaluation));
     state.evaluation = evaluation;
     state.epoch = {};
-    if (!state.best || evaluation->accuracy > state.best->accuracy) {
+    if (better) {
       state.best = evaluation;
+      state.best_epoch = state.epochs;
       keep(CheckpointKind::best);
     }
     if (settings.checkpoint_every < 0) keep(CheckpointKind::latest);
   }
   exchange();
+  const bool best_is_left = best && !stopped;
+  if (best_is_left) best->give();
   return {.steps = state.steps,
           .epochs = state.epochs,
           .samples = state.samples,
           .seconds = state.seconds,
           .stopped = stopped,
-          .evaluation = state.evaluation.value_or(Evaluation{})};
+          .evaluation = (best_is_left ? state.best : state.evaluation).value_or(Evaluation{}),
+          .best_epoch = best_is_left ? state.best_epoch : std::nullopt,
+          .early = best_is_left && state.steps < total};
 }
 
 }  // namespace convoy

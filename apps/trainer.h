@@ -51,7 +51,9 @@ struct TrainingResult {
   int64_t samples = 0;
   double seconds = 0;     // spent in steps and waiting for batches; loading, evaluation and checkpoints are not counted
   bool stopped = false;   // by stop_requested, before its end
-  Evaluation evaluation;  // after the last step; meaningless when stopped
+  Evaluation evaluation;  // of the weights it ends with; meaningless when stopped
+  std::optional<int64_t> best_epoch = {};  // with settings.patience: these are the weights it ends with, unless stopped
+  bool early = false;                      // it ran out of patience before its last step
   double samples_per_second() const { return seconds > 0 ? static_cast<double>(samples) / seconds : 0; }
 };
 
@@ -63,7 +65,7 @@ struct StepCount {
 StepCount count_steps(const Settings& settings, int64_t samples);
 
 // Trains `net` in place on data.train and evaluates it on data.test after each epoch; with settings.ema what is evaluated,
-// and left in `net`, is the average. The losses are a
+// and left in `net`, is the average; with settings.patience `net` ends as it was after its best evaluation. The losses are a
 // function of weights, data and settings; threads and workers change nothing. Throws Error(numeric) naming
 // step and layer when a loss is not finite: that step's update is not made. `parallel`: who computes the shards of
 // `net`'s batches, on all ranks; null: this thread takes whole batches. `state`: from where it goes on, `net` being as it
