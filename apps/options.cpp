@@ -259,6 +259,9 @@ std::vector<OptionRow> build_table() {
            "size in MiB at which a bucket of gradients is full, and summed over replicas and ranks"),
       count("--accumulate", parallel, &S::accumulate, 1, 1 << 24,
             "micro-batches that each batch is worked through in, one after the other, to save memory"),
+      flag("--dry-run", output, &S::dry_run,
+           "train a few steps, evaluate one batch, and tell time, memory and files of the whole training; writes "
+           "nothing"),
       count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
       path("--run", "DIR", output, &S::run,
            "new folder for metrics.jsonl and config.json; without it runs/<model>-<dataset>-<time>"),

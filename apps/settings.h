@@ -48,6 +48,7 @@ struct Settings {
   // Whether a step is anything but one batch on one set of weights.
   bool parallel() const { return shards > 1 || accumulate > 1 || strategy != "serial"; }
 
+  bool dry_run = false;
   int64_t log_every = 50;        // steps
   std::filesystem::path config;  // read before all else (config_file.h)
   std::filesystem::path run, init, save, trace;

@@ -6,6 +6,7 @@
 #include "apps/checkpoint_folder.h"
 #include "apps/commands.h"
 #include "apps/device_options.h"
+#include "apps/dry_run.h"
 #include "apps/fitting_batch.h"
 #include "apps/interrupt.h"
 #include "apps/job.h"
@@ -17,8 +18,8 @@
 #include "apps/resume.h"
 #include "apps/run_log.h"
 #include "apps/trainer.h"
+#include "apps/training_material.h"
 #include "apps/training_text.h"
-#include "layers/models.h"
 #include "layers/weights.h"
 #include "parallel/agreement.h"
 #include "parallel/strategy.h"
@@ -28,31 +29,6 @@
 
 namespace convoy {
 namespace {
-
-ImageExtent extent_of(const Dataset& dataset) {
-  return {dataset.images.size(1), dataset.images.size(2), dataset.images.size(3)};
-}
-
-// Refuses what could not work or would fail in mid-training. Changes buffers of `net`.
-void check_steps(Module& net, const DatasetSplits& data, const Settings& settings) {
-  const int64_t size = data.train.size();
-  const StepCount steps = count_steps(settings, size);
-  CHECK(settings.warmup_steps < steps.total, "--warmup-steps: {} are not less than the {} steps of this training",
-        settings.warmup_steps, steps.total);
-  CHECK(settings.trace.empty() || steps.total >= Trace::kFirstStep,
-        "--trace: records steps {} to {}, this training has {}", Trace::kFirstStep, Trace::kLastStep, steps.total);
-  const bool single = settings.batch == 1 || (size % settings.batch == 1 && steps.total >= steps.per_epoch);
-  if (!single) return;
-  const ImageExtent extent = extent_of(data.train);
-  const NoGrad no_grad;
-  net.set_training(true);
-  try {
-    net(Variable(Tensor::zeros({1, extent.h, extent.w, extent.c})));
-  } catch (const Error& error) {
-    fail(error.kind(), "step {}: its batch has one image: {}; choose another --batch, or a --limit that leaves more",
-         settings.batch == 1 ? 1 : steps.per_epoch, error.what());
-  }
-}
 
 // Writes what a training goes on from: its state, and what else the run was at that moment.
 void write_checkpoint(CheckpointKind kind, const TrainingState& state, const TrainingParts& parts, const Module& net,
@@ -92,47 +68,6 @@ TrainingEvents events(const Settings& settings, const StepCount& steps, const In
   return events;
 }
 
-// What a training works on, the same on every rank.
-struct Material {
-  DatasetSplits data;
-  std::unique_ptr<Module> net;
-  std::optional<Checkpoint> from;  // which `net` is as at; none where the training begins
-};
-
-std::unique_ptr<Module> make_net(const Settings& settings, const Dataset& dataset) {
-  return make_model(settings.model, extent_of(dataset), static_cast<int64_t>(dataset.classes.size()));
-}
-
-// `resumed`: the run that goes on; null: one begins.
-Material prepare(const Settings& settings, const RunConfig* resumed, bool tell_warnings) {
-  const auto warn = [&](const std::string& warning) {
-    if (tell_warnings) fmt::print(stderr, "convoy: warning: {}\n", warning);
-  };
-  Material material{.data = load_dataset({.name = settings.dataset,
-                                          .data = settings.data,
-                                          .seed = static_cast<uint64_t>(settings.seed),
-                                          .holdout = settings.holdout,
-                                          .limit = settings.limit}),
-                    .net = nullptr,
-                    .from = {}};
-  DatasetSplits& data = material.data;
-  data.train = data.train.to(current_stream().device);
-  data.test = data.test.to(current_stream().device);
-  for (const std::string& warning : data.warnings) warn(warning);
-  material.net = make_net(settings, data.train);
-  check_steps(*material.net, data, settings);
-  initialise(*material.net, static_cast<uint64_t>(settings.seed));
-  if (resumed != nullptr) {
-    material.from = CheckpointFolder(settings.run, settings.keep).read_newest(warn);
-    check_fits(*material.from, *resumed);
-    check_images(*resumed, data.train.size(), data.test.size());
-    material.from->load(*material.net);
-  } else if (!settings.init.empty()) {
-    load_weights(*material.net, settings.init);
-  }
-  return material;
-}
-
 std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Material& material, Job& job,
                                             Trace* trace) {
   if (!settings.parallel()) return nullptr;
@@ -156,7 +91,8 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
   });
   agree(job.others(), [&] {
     material = prepare(settings, resumed, job.first());
-    if (job.first() && !log) log.emplace(settings, material.data.train.size(), material.data.test.size());
+    if (job.first() && !log && !settings.dry_run)
+      log.emplace(settings, material.data.train.size(), material.data.test.size());
   });
   const DatasetSplits& data = material.data;
   Module& net = *material.net;
@@ -175,13 +111,15 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
   });
   if (job.first()) {
     if (resumed == nullptr && !given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
-    print_header(settings, data, tabulate(net, extent_of(data.train)), *log, from);
+    print_header(settings, data, tabulate(net, extent_of(data.train)), log ? log->folder().string() : "", from);
   }
   const InterruptGuard interrupt(job.joined_by_mpi());
   try {
-    const auto trace = settings.trace.empty() ? nullptr : std::make_unique<Trace>(job.layout(), job.others());
+    const auto trace =
+        settings.trace.empty() || settings.dry_run ? nullptr : std::make_unique<Trace>(job.layout(), job.others());
     const std::unique_ptr<DataParallel> parallel = make_parallel(settings, material, job, trace.get());
     const StepCount steps = count_steps(settings, data.train.size());
+    if (settings.dry_run) return dry_run(net, data, settings, parallel.get(), interrupt, job.first());
     std::optional<Progress> progress(steps);
     const TrainingResult result =
         train(net, data, settings, events(settings, steps, interrupt, job, net, log ? &*log : nullptr, from, *progress),
@@ -213,7 +151,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
     const OutOfMemory told(fmt::format(
         "{}; {}", error.what(),
         fits > 0 ? fmt::format("--batch {} would fit", fits) : "no batch would fit, try a smaller --model"));
-    log->failed(told.what());
+    if (log) log->failed(told.what());
     throw told;
   } catch (const std::exception& error) {
     if (log) log->failed(error.what());

@@ -54,7 +54,7 @@ void print_how_to_get_mnist() {
       mnist.files);
 }
 
-void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log,
+void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const std::string& run,
                   const Checkpoint* from) {
   const Tensor& images = data.train.images;
   fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", one_line(settings.model),
@@ -69,7 +69,7 @@ void print_header(const Settings& settings, const DatasetSplits& data, const Lay
              steps.total, settings.batch, method_text(settings), settings.augment ? "on" : "off",
              settings.shuffle ? "on" : "off", settings.seed);
   if (settings.parallel()) fmt::print("parallel {}\n", parallel_text(settings));
-  fmt::print("run      {}\n", log.folder().string());
+  if (!run.empty()) fmt::print("run      {}\n", run);
   if (from != nullptr) fmt::print("resumed  {}\n", from->path.string());
   std::fflush(stdout);
 }
