@@ -7,10 +7,9 @@
 #include <map>
 #include <set>
 
-#include "apps/child_process.h"
 #include "apps/comparison_shares.h"
 #include "apps/comparison_table.h"
-#include "tensor/atomic_file.h"
+#include "apps/gnuplot.h"
 
 namespace convoy {
 namespace {
@@ -37,16 +36,6 @@ std::vector<Measured> measured(const Comparison& comparison, const ModelSummary&
     if (one.measured() && one.failed == 0) found.push_back({&comparison.plan.configurations[one.configuration], &one});
   }
   return found;
-}
-
-// Within gnuplot's double quotes.
-std::string quoted(const std::string& text) {
-  std::string safe;
-  for (const char letter : text) {
-    if (letter == '"' || letter == '\\') safe += '\\';
-    safe += letter;
-  }
-  return safe;
 }
 
 std::string label_of(const Measured& one) { return one.configuration->strategy + ", " + one.configuration->devices(); }
@@ -270,23 +259,8 @@ std::vector<Plot> comparison_plots(const Comparison& comparison) {
 
 std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals) {
   for (const Plot& plot : plots) {
-    const std::string script =
-        "# gnuplot " + plot.name +
-        ".gp\nset border 3\nset tics nomirror\nset grid ytics linetype 1 linewidth 0.6 linecolor rgb \"#d0d0d0\"\n" +
-        "set terminal svg noenhanced size 860,500 font \"DejaVu Sans,14\" background rgb \"white\"\nset output \"" +
-        plot.name + ".svg\"\n" + plot.script +
-        "set terminal pngcairo noenhanced size 1720,1000 font \"DejaVu Sans,14\" fontscale 2 linewidth 2 pointscale "
-        "2\nset output \"" +
-        plot.name + ".png\"\nreplot\n";
-    write_file_atomically(folder / (plot.name + ".gp"), script);
-    const ChildOutcome outcome =
-        run_child({"env", "--chdir=" + folder.string(), "gnuplot", plot.name + ".gp"}, signals);
-    if (outcome.exit_code == 127)
-      return "gnuplot is not installed (apt install gnuplot-nox); with it, draw the pictures from the .gp files in " +
-             folder.string();
-    if (outcome.exit_code != 0)
-      return fmt::format("gnuplot failed at {}: {}", (folder / (plot.name + ".gp")).string(),
-                         outcome.error.substr(0, outcome.error.find('\n')));
+    const std::string fault = draw(plot.name, plot.script, folder, signals);
+    if (!fault.empty()) return fault;
   }
   return "";
 }

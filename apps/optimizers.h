@@ -8,6 +8,7 @@
 
 #include "apps/settings.h"
 #include "autograd/optimizer.h"
+#include "layers/module.h"
 
 namespace convoy {
 
@@ -20,7 +21,7 @@ struct OptimizerRow {
 std::span<const OptimizerRow> optimizer_table();
 const OptimizerRow& find_optimizer(std::string_view name);  // throws unknown_name
 
-// As the settings want it, clipping included.
-std::unique_ptr<Optimizer> make_optimizer(std::vector<Variable> parameters, const Settings& settings);
+// Of all parameters of `net`, as the settings want it, clipping included.
+std::unique_ptr<Optimizer> make_optimizer(const Module& net, const Settings& settings);
 
 }  // namespace convoy

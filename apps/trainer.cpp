@@ -24,12 +24,6 @@ ScheduleOptions schedule_options(const Settings& settings, int64_t total) {
           .step_factor = settings.step_factor};
 }
 
-std::vector<Variable> trainable(const Module& net) {
-  std::vector<Variable> variables;
-  for (const NamedVariable& parameter : net.parameters()) variables.push_back(parameter.variable);
-  return variables;
-}
-
 // The evaluation after an epoch; when its loss is not finite, the update of the last step is to blame.
 std::optional<Evaluation> evaluate_after_step(Module& net, const Dataset& dataset, const Settings& settings,
                                               const TrainingEvents& events, int64_t step, DataParallel* parallel) {
@@ -85,7 +79,7 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
   const auto [per_epoch, total] = count_steps(settings, data.train.size());
   const Schedule& schedule = find_schedule(settings.schedule);
   const ScheduleOptions rates = schedule_options(settings, total);
-  const std::unique_ptr<Optimizer> optimizer = make_optimizer(trainable(net), settings);
+  const std::unique_ptr<Optimizer> optimizer = make_optimizer(net, settings);
   std::optional<WeightCopy> average, best;
   if (settings.ema > 0) average.emplace(net);
   if (settings.patience > 0) best.emplace(net);
