@@ -48,7 +48,7 @@ Entry entry_of(const std::string& path, const toml::key& key, const toml::node& 
   } else if (const auto* boolean = node.as_boolean()) {
     entry.text = boolean->get() ? "true" : "false";
   } else {
-    entry.fault = node.is_table() ? "sections have no meaning here, all settings stand in one list"
+    entry.fault = node.is_table() ? "is a section; all settings stand in one list, without any"
                                   : "is neither text nor a number nor true or false";
   }
   return entry;
@@ -107,7 +107,7 @@ std::string option_of(const Entry& entry, const std::vector<std::string>& known)
   if (std::ranges::find(known, name) == known.end()) {
     const std::string nearest = nearest_name(name, known);
     const std::string hint = nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest);
-    CHECK(entry.fault.empty(), "{}: '{}': {}{}", entry.where, entry.key, entry.fault, hint);
+    CHECK(entry.fault.empty(), "{}: '{}' {}{}", entry.where, entry.key, entry.fault, hint);
     fail(ErrorKind::usage, "{}: unknown setting '{}'{}", entry.where, entry.key, hint);
   }
   CHECK(entry.fault.empty(), "{}: '{}' {}", entry.where, entry.key, entry.fault);

@@ -61,9 +61,9 @@ TEST(config_file, mistakes_are_told_with_file_line_and_the_nearest_name) {
       {"batch = 64\n\nbacth = 3\n", "convoy: bad.toml:3: unknown setting 'bacth', did you mean 'batch'?"},
       {"zzzzzzzzzz = 1\n", "convoy: bad.toml:1: unknown setting 'zzzzzzzzzz'\n"},
       {"batch = 64\n[modle]\nname = 1\n",
-       "convoy: bad.toml:2: 'modle': sections have no meaning here, all settings stand in one list, did you mean "
+       "convoy: bad.toml:2: 'modle' is a section; all settings stand in one list, without any, did you mean "
        "'model'?"},
-      {"[batch]\nx = 1\n", "convoy: bad.toml:1: 'batch' sections have no meaning here"},
+      {"[batch]\nx = 1\n", "convoy: bad.toml:1: 'batch' is a section; "},
       {"# lr\n\nlr = 0\n", "convoy: bad.toml:3: --lr: 0 is not a finite number above 0"},
       {"batch = 6.5\n", "convoy: bad.toml:1: --batch: '6.5' is not a whole number"},
       {"batch = true\n", "convoy: bad.toml:1: --batch: 'true' is not a whole number"},

@@ -100,7 +100,9 @@ TEST(find_lr, suggests_a_rate_and_writes_the_curve_and_a_picture) {
     double tried = 0, loss = 0, smoothed = 0;
     ASSERT_EQ(std::sscanf(line.c_str(), "%*d,%lf,%lf,%lf", &tried, &loss, &smoothed), 3) << line;
     EXPECT_NEAR(tried, 1e-7 * std::pow(1e8, static_cast<double>(step) / 199), 1e-5 * tried);
-    if (step == 0) EXPECT_EQ(loss, smoothed);
+    if (step == 0) {
+      EXPECT_EQ(loss, smoothed);
+    }
     ++step;
   }
   EXPECT_GT(step, 100);
