@@ -131,18 +131,14 @@ std::optional<std::string> option_text(const Entry& entry, const OptionRow& row)
   return text;
 }
 
-std::vector<std::string> keys_of(const std::vector<std::string>& options) {
-  std::vector<std::string> keys;
-  for (const std::string& option : options) {
-    if (option != "--config" && option != "--resume") keys.push_back(option.substr(2));
+// What a file may set: the options of a training, whoever reads it, and those of the command.
+std::vector<std::string> known_keys(const std::vector<std::string>& options) {
+  std::vector<std::string> names = options, keys;
+  for (const OptionRow& row : option_table()) names.push_back(row.name);
+  for (const std::string& name : names) {
+    if (name != "--config" && name != "--resume") keys.push_back(name.substr(2));
   }
   return keys;
-}
-
-std::vector<std::string> training_options() {
-  std::vector<std::string> names;
-  for (const OptionRow& row : option_table()) names.push_back(row.name);
-  return names;
 }
 
 }  // namespace
@@ -161,7 +157,7 @@ GivenOptions with_config(const GivenOptions& given, const std::string& command,
   const std::string text = read(path);
   const std::vector<Entry> entries =
       earlier_run ? json_entries(path.string(), text, command) : toml_entries(path.string(), text);
-  const std::vector<std::string> known = keys_of(earlier_run ? training_options() : options);
+  const std::vector<std::string> known = known_keys(options);
 
   GivenOptions in_file;
   for (const Entry& entry : entries) {
@@ -169,11 +165,12 @@ GivenOptions with_config(const GivenOptions& given, const std::string& command,
     CHECK(!in_file.contains(option), "{}: {} is set twice", entry.where, entry.key);
     if (const std::optional<std::string> value = option_text(entry, find_option(option))) in_file[option] = *value;
   }
-  if (!earlier_run) {
-    typed.insert(in_file.begin(), in_file.end());
-    return typed;
+  GivenOptions all = typed;
+  if (earlier_run) {
+    all = with_earlier(typed, in_file);
+  } else {
+    all.insert(in_file.begin(), in_file.end());
   }
-  GivenOptions all = with_earlier(typed, in_file);
   std::erase_if(all, [&](const auto& one) {
     return !typed.contains(one.first) && std::ranges::find(options, one.first) == options.end();
   });

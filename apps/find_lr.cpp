@@ -54,10 +54,11 @@ std::string csv(const RateTest& test) {
 
 std::string script(const RateTest& test, const std::string& title) {
   std::string data;
-  double first = test.points().front().smoothed, least = first;
+  const double first = test.points().front().smoothed;
+  double least = first;
   for (const RatePoint& point : test.points()) {
     data += fmt::format("{} {} {}\n", point.rate, point.loss, point.smoothed);
-    least = std::min(least, point.smoothed);
+    least = std::min(least, point.loss);
   }
   std::string marks;
   if (const std::optional<double> rate = test.steepest())
@@ -67,10 +68,11 @@ std::string script(const RateTest& test, const std::string& title) {
         *rate);
   // What lies far above where the test began says nothing more.
   return fmt::format(
-      "$curve << EOD\n{}EOD\nset label 99 \"{}\" at screen 0.5, screen 0.96 center\nset tmargin 3\nset logscale x\n"
+      "$curve << EOD\n{}EOD\nset label 99 \"{}\" at screen 0.5, screen 0.96 center\nset tmargin 3\nset rmargin 4\nset "
+      "logscale x\n"
       "set format x \"%.0e\"\nset xlabel \"learning rate\"\nset ylabel \"training loss\"\nset yrange [{}:{}]\n{}"
       "set key bottom left reverse Left samplen 1.5\n"
-      "plot $curve using 1:2 with points pointtype 7 pointsize 0.3 linecolor rgb \"#b0b0b0\" title \"of a batch\", \\\n"
+      "plot $curve using 1:2 with points pointtype 7 pointsize 0.5 linecolor rgb \"#b0b0b0\" title \"of a batch\", \\\n"
       "  $curve using 1:3 with lines linewidth 2.5 linecolor rgb \"#0072b2\" title \"smoothed\"\n",
       data, quoted(title), 0.9 * least, std::max(1.6 * first, 1.1 * least), marks);
 }

@@ -153,8 +153,12 @@ TEST(config_file, eval_takes_the_model_and_the_data_of_a_run) {
   EXPECT_EQ(without.exit_code, 2) << "weights that the run began with are not those to evaluate";
   write(folder, "e.toml", "model = 'flatten; linear 10'\ndataset = 'synthetic'\nholdout = 300\ninit = 'w'\n");
   EXPECT_EQ(run_convoy(folder, {"eval", "--config", "e.toml"}).out, typed.out);
-  write(folder, "t.toml", "lr = 1\n");
-  EXPECT_NE(run_convoy(folder, {"eval", "--config", "t.toml"}).error.find("t.toml:1: unknown setting 'lr'"),
+  // A file for trainings serves; what is no option of train either is a mistake.
+  write(folder, "e.toml", read_text(folder / "e.toml") + "lr = 1\nmomentum = 0.5\n");
+  EXPECT_EQ(run_convoy(folder, {"eval", "--config", "e.toml"}).out, typed.out);
+  write(folder, "t.toml", "logit = 'x'\n");
+  EXPECT_NE(run_convoy(folder, {"eval", "--config", "t.toml"})
+                .error.find("t.toml:1: unknown setting 'logit', did you mean 'logits'?"),
             std::string::npos);
 }
 
