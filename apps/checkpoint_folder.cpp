@@ -52,11 +52,11 @@ CheckpointFolder::CheckpointFolder(const fs::path& run, int64_t keep)
 
 void CheckpointFolder::create() const { create_folder(folder_); }
 
-void CheckpointFolder::write_step(int64_t step, const Module& module, Optimizer& optimizer,
+void CheckpointFolder::write_step(int64_t step, const Module& module, const TrainingParts& parts,
                                   const CheckpointFacts& facts) const {
   create();
   const fs::path path = folder_ / fmt::format("{}{:08}{}", kStep, step, kEnd);
-  write_checkpoint(path, module, optimizer, facts);
+  write_checkpoint(path, module, parts, facts);
   size_t kept = 0;
   for (const StepFile& file : step_files(folder_)) {
     // One that claims a later step was found damaged when this training was resumed before it.
@@ -67,9 +67,10 @@ void CheckpointFolder::write_step(int64_t step, const Module& module, Optimizer&
   }
 }
 
-void CheckpointFolder::write_best(const Module& module, Optimizer& optimizer, const CheckpointFacts& facts) const {
+void CheckpointFolder::write_best(const Module& module, const TrainingParts& parts,
+                                  const CheckpointFacts& facts) const {
   create();
-  write_checkpoint(folder_ / kBest, module, optimizer, facts);
+  write_checkpoint(folder_ / kBest, module, parts, facts);
 }
 
 Checkpoint CheckpointFolder::read_newest(const std::function<void(const std::string&)>& warn) const {

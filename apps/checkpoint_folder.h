@@ -20,8 +20,8 @@ class CheckpointFolder {
   CheckpointFolder(const std::filesystem::path& run, int64_t keep);
 
   // Throw Error(io).
-  void write_step(int64_t step, const Module& module, Optimizer& optimizer, const CheckpointFacts& facts) const;
-  void write_best(const Module& module, Optimizer& optimizer, const CheckpointFacts& facts) const;
+  void write_step(int64_t step, const Module& module, const TrainingParts& parts, const CheckpointFacts& facts) const;
+  void write_best(const Module& module, const TrainingParts& parts, const CheckpointFacts& facts) const;
 
   // Of what it holds the newest that is whole; `warn` gets a line for each newer one that is not. Throws Error(data) when
   // there is none.

@@ -8,6 +8,7 @@ namespace convoy {
 // Each returns the exit code; errors are thrown.
 int run_train(const GivenOptions& given);
 int run_compare(const GivenOptions& given);
+int run_find_lr(const GivenOptions& given);
 int run_eval(const GivenOptions& given);
 int run_predict(const GivenOptions& given);
 int run_report(const GivenOptions& given);

@@ -25,7 +25,7 @@ void write_onnx(const fs::path& path, const ChosenModel& chosen) {
 
 void write_npz(const fs::path& path, const ChosenModel& chosen) {
   TensorFile file;
-  add_weights(*chosen.net, file);
+  add_weights(weights_of(*chosen.net), file);
   write_file_atomically(path, npz_bytes(file.tensors));
 }
 

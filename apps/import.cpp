@@ -17,7 +17,7 @@ int run_import(const GivenOptions& given) {
   const ChosenModel chosen = choose_model(given);
   TensorFile file = read_safetensors(settings.source);
   for (auto& [name, tensor] : file.tensors) tensor = widened(tensor);
-  load_weights(*chosen.net, file, settings.source.string());
+  load_weights(weights_of(*chosen.net), file, settings.source.string());
   fmt::print("weights      {} (fit {})\n", settings.source.string(), text_of(chosen));
   write_exported(find_export_format("safetensors"), settings.output, chosen);
   return 0;

@@ -26,7 +26,7 @@ std::string build_id() {
 // All that ranks must have in common: every option but those that change no result or name files.
 std::vector<std::pair<std::string, std::string>> facts(const Settings& settings) {
   static const std::set<std::string> own = {"--data", "--init", "--threads", "--workers", "--log-every",
-                                            "--run",  "--save", "--trace",   "--resume"};
+                                            "--run",  "--save", "--trace",   "--resume",  "--config"};
   std::vector<std::pair<std::string, std::string>> facts{{"build", build_id()},
                                                          {"kernels", kernels(current_stream().device).name}};
   // That there is one: ranks trace together, into rank 0's file.

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/config_file.h"
 #include "apps/export_formats.h"
 #include "apps/help_text.h"
 #include "apps/options.h"
@@ -64,7 +65,10 @@ std::vector<CommandOption> compare_options() {
   std::vector<CommandOption> options;
   for (const OptionRow& row : comparison_option_table()) options.push_back({row.name});
   options.insert(options.end(),
-                 {{"--reduce"},
+                 {{"--config",
+                   "take options from this file: a .toml with lines like batch = 128, or the config.json of "
+                   "a run, as far as they are options here; those that you give overrule it"},
+                  {"--reduce"},
                   {"--shards"},
                   {"--bucket-mb"},
                   {"--dataset", "for all models; without it the one that each is meant for (recipes of train)"},
@@ -89,7 +93,10 @@ const std::vector<Command>& command_table() {
        run_compare},
       {"eval",
        "loss and accuracy of saved weights, by class, too",
-       {{"--model"},
+       {{"--config",
+         "take options from this file: a .toml with lines like batch = 128, or the config.json of a run, as "
+         "far as they are options here; those that you give overrule it"},
+        {"--model"},
         {"--init",
          "required: the weights to evaluate (safetensors with PyTorch's names); or the folder of a run, whose "
          "settings are taken where no others are given"},
@@ -144,6 +151,38 @@ const std::vector<Command>& command_table() {
        {{"RUN"}, {"--output", "the page to write; without it report.html"}},
        no_footer,
        run_report},
+      {"find-lr",
+       "which learning rates are worth training with: a short range test, and a picture",
+       {{"--config"},
+        {"--model"},
+        {"--init"},
+        {"--dataset"},
+        {"--data"},
+        {"--image-size"},
+        {"--val-split"},
+        {"--skip-bad-images"},
+        {"--holdout", "the last N training images are left out"},
+        {"--limit"},
+        {"--augment"},
+        {"--shuffle"},
+        {"--optimizer"},
+        {"--momentum"},
+        {"--nesterov"},
+        {"--weight-decay"},
+        {"--clip-norm"},
+        {"--label-smoothing"},
+        {"--batch", "images per step"},
+        {"--steps", "steps over which the rate grows from 1e-7 to 10; without it 200"},
+        {"--seed"},
+        {"--device"},
+        {"--precision"},
+        {"--conv-algo"},
+        {"--graph"},
+        {"--threads"},
+        {"--workers"},
+        {"--run", "new folder for the curve and its picture; without it runs/find-lr-<time>"}},
+       train_footer,
+       run_find_lr},
       {"summary",
        "the layers of a model: shapes, parameters, multiply-adds",
        {{"--model"},
@@ -306,6 +345,14 @@ Error unexpected_argument(const CLI::App& app) {
                                              given, hint, full_name(app)));
 }
 
+// `given` and what the file of --config adds to it.
+GivenOptions all_given(const GivenOptions& given, const Command& command) {
+  if (!given.contains("--config")) return given;
+  std::vector<std::string> options;
+  for (const CommandOption& option : command.options) options.push_back(option.name);
+  return with_config(given, command.name, options);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Convoy trains convolutional networks.", "convoy");
   app.set_version_flag("--version", std::string("convoy ") + CONVOY_VERSION);
@@ -353,7 +400,7 @@ int run(int argc, char** argv) {
       for (const std::string& text : texts) given[name] += text + '\0';
     }
     kernels(Device{});  // a CONVOY_ISA that names none is told before anything else
-    return parsed.command->run(given);
+    return parsed.command->run(all_given(given, *parsed.command));
   }
   const CLI::App& where = innermost(app);
   fail(ErrorKind::usage, "a command is missing after '{}', one of: {}", full_name(where),

@@ -31,4 +31,12 @@ std::span<const OptimizerRow> optimizer_table() { return kOptimizers; }
 
 const OptimizerRow& find_optimizer(std::string_view name) { return find_row("optimizer", name, kOptimizers); }
 
+std::unique_ptr<Optimizer> make_optimizer(const Module& net, const Settings& settings) {
+  std::vector<Variable> parameters;
+  for (const NamedVariable& parameter : net.parameters()) parameters.push_back(parameter.variable);
+  std::unique_ptr<Optimizer> optimizer = find_optimizer(settings.optimizer).make(std::move(parameters), settings);
+  if (settings.clip_norm > 0) optimizer->clip_norm(settings.clip_norm);
+  return optimizer;
+}
+
 }  // namespace convoy

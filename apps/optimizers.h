@@ -8,6 +8,7 @@
 
 #include "apps/settings.h"
 #include "autograd/optimizer.h"
+#include "layers/module.h"
 
 namespace convoy {
 
@@ -19,5 +20,8 @@ struct OptimizerRow {
 
 std::span<const OptimizerRow> optimizer_table();
 const OptimizerRow& find_optimizer(std::string_view name);  // throws unknown_name
+
+// Of all parameters of `net`, as the settings want it, clipping included.
+std::unique_ptr<Optimizer> make_optimizer(const Module& net, const Settings& settings);
 
 }  // namespace convoy

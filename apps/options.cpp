@@ -203,6 +203,9 @@ std::vector<OptionRow> build_table() {
   const char* const output = "Output";
   using S = Settings;
   return {
+      path("--config", "FILE", "Settings", &S::config,
+           "take options from this file: a .toml with lines like batch = 128, or the config.json of an earlier run; "
+           "those that you give overrule the file, the file overrules recipes"),
       name_of(
           "--model", "NAME|TEXT|@FILE", model, &S::model, [](const std::string&) {},
           "a name, a description of layers, or a file that holds one (grammar below)" + choices(model_table())),
@@ -239,9 +242,18 @@ std::vector<OptionRow> build_table() {
       count("--step-every", method, &S::step_every, 1, kAnyCount,
             "of the schedule step, in steps; without it a third of the training"),
       real("--step-factor", method, &S::step_factor, kFactor, "of the schedule step: the rate is multiplied by this"),
+      real("--clip-norm", method, &S::clip_norm, kNotNegative,
+           "gradients are scaled down together where their L2 norm is above this; 0: never"),
       real("--label-smoothing", method, &S::label_smoothing, kBelowOne,
            "share of each target spread over all classes, in training"),
+      real("--ema", method, &S::ema, kBelowOne,
+           "decay of a moving average of the weights, like 0.999, which is then what is evaluated and saved; 0: none"),
       count("--epochs", length, &S::epochs, 1, 1'000'000, "passes over the training images"),
+      count(
+          "--patience", length, &S::patience, 0, 1'000'000,
+          "stop when the accuracy has not risen for N epochs, and end with the weights of the best one; it is that on "
+          "the validation set with --holdout, else on the test set, which then no longer tells what to expect of new "
+          "images; 0: train to the end, and keep the last weights"),
       count("--batch", length, &S::batch, 1, 1 << 24,
             "images per optimizer step; the last batch of an epoch takes what is left"),
       count("--steps", length, &S::steps, 1, kAnyCount,
@@ -282,6 +294,9 @@ std::vector<OptionRow> build_table() {
            "size in MiB at which a bucket of gradients is full, and summed over replicas and ranks"),
       count("--accumulate", parallel, &S::accumulate, 1, 1 << 24,
             "micro-batches that each batch is worked through in, one after the other, to save memory"),
+      flag("--dry-run", output, &S::dry_run,
+           "train a few steps, evaluate one batch, and tell time, memory and files of the whole training; writes "
+           "nothing"),
       count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
       toggle("--plots", output, &S::plots,
              "draw loss, accuracy and learning rate into DIR/plots at the end, where gnuplot is installed"),

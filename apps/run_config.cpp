@@ -26,8 +26,10 @@ std::string key_of(const OptionRow& row) {
   return key;
 }
 
-// The option is not a setting of the run, but names one to go on with.
-bool is_setting(const OptionRow& row) { return row.name != "--resume"; }
+// The others are no settings of the run, but tell where these come from, or that there is to be none.
+bool is_setting(const OptionRow& row) {
+  return row.name != "--resume" && row.name != "--config" && row.name != "--dry-run";
+}
 
 Json parse(const std::string& text, const std::string& where) {
   try {

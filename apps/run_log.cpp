@@ -162,9 +162,12 @@ void RunLog::epoch(const EpochReport& report) {
 }
 
 void RunLog::summary(const TrainingResult& result) {
+  const std::string best =
+      result.best_epoch ? fmt::format(R"(,"best_epoch":{},"stopped_early":{})", *result.best_epoch, result.early) : "";
   write_line(fmt::format(
-      R"({{"event":"summary","{0}_accuracy":{1},"{0}_loss":{2},"seconds":{3},"samples_per_second":{4}}})", evaluated_,
-      result.evaluation.accuracy, result.evaluation.loss, result.seconds, result.samples_per_second()));
+      R"({{"event":"summary","{0}_accuracy":{1},"{0}_loss":{2},"seconds":{3},"samples_per_second":{4}{5}}})",
+      evaluated_, result.evaluation.accuracy, result.evaluation.loss, result.seconds, result.samples_per_second(),
+      best));
 }
 
 void RunLog::interrupted(const TrainingResult& result) {

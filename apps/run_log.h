@@ -10,6 +10,8 @@
 //   {"event":"interrupted","step":…,"epoch":…,"seconds":…,"samples_per_second":…}                        by a signal
 //   {"event":"failed","message":"step 3 (epoch 1): the loss is nan: …"}                                  by an error
 //
+// With --patience the summary is of the best epoch and adds "best_epoch":4,"stopped_early":true.
+//
 // Trainings in parallel add to an epoch where its seconds went on rank 0, as StepTimes says (parallel/data_parallel.h):
 // copy_seconds, compute_seconds, exchange_seconds and reduce_seconds (parts of compute's), communicate_seconds,
 // update_seconds.

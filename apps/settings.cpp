@@ -26,33 +26,91 @@ void apply_recipe(const Recipe& recipe, Settings& settings) {
   for (std::string name, text; words >> name >> text;) find_option(name).set(settings, text);
 }
 
-// An option that would be ignored is a mistake worth telling.
-void check_used(const GivenOptions& given, const char* option, bool used, const std::string& where) {
-  CHECK(used || !given.contains(option), "{}: has no effect with {}", option, where);
+// The defaults, the recipe and what was given; unlike resolve() nothing that follows from it.
+Settings chosen(const GivenOptions& given) {
+  Settings settings;
+  settings.threads = current_stream().threads;
+
+  if (const auto name = given.find("--dataset"); name != given.end()) {
+    settings.dataset = name->second;
+  } else {
+    // With --data the user has data in mind: if MNIST is not there, loading says so.
+    const bool has_mnist = given.contains("--data") || !find_dataset_row("mnist").find({}).empty();
+    settings.dataset = has_mnist ? "mnist" : "synthetic";
+  }
+  const DatasetRow& dataset = find_dataset_row(settings.dataset);
+  settings.augment = dataset.augment_by_default;
+  if (dataset.takes_path) settings.image_size = kDefaultImageSize;
+
+  const auto model = given.find("--model");
+  settings.model = model == given.end() ? "" : model->second;
+  const Recipe* recipe = find_recipe(dataset.name, settings.model);
+  CHECK(recipe != nullptr || !settings.model.empty(), "data set {}: has no default model, name one with --model",
+        settings.dataset);
+  if (recipe != nullptr) apply_recipe(*recipe, settings);
+  for (const auto& [name, text] : given) find_option(name).set(settings, text);
+  if (on_gpu(settings) && find_strategy(settings.strategy).ranks && !given.contains("--reduce"))
+    settings.reduce = "nccl";
+  return settings;
+}
+
+struct Unheeded {
+  std::string option, where;  // "--momentum", "--optimizer adam"
+};
+
+// The options that these settings make no use of.
+std::vector<Unheeded> unheeded(const Settings& settings) {
+  std::vector<Unheeded> options;
+  const auto heed = [&](const char* option, bool used, const std::string& where) {
+    if (!used) options.push_back({option, where});
+  };
+  const bool gpu = on_gpu(settings);
+  const std::string device = "--device " + settings.device;
+  heed("--precision", gpu || settings.precision == "fp32", device);
+  heed("--conv-algo", gpu || settings.conv_algo == "auto", device);
+  heed("--conv-algo", settings.conv_algo != "tiled" || settings.precision != "bf16",
+       "--precision bf16, whose products run on tensor cores");
+  heed("--graph", gpu, device);
+  heed("--workers", !gpu, device + ", where batches are made on the GPU");
+  const std::string optimizer = "--optimizer " + settings.optimizer, schedule = "--schedule " + settings.schedule;
+  heed("--momentum", settings.optimizer == "sgd", optimizer);
+  heed("--nesterov", settings.optimizer == "sgd", optimizer);
+  const bool folder = find_dataset_row(settings.dataset).takes_path;
+  heed("--data", settings.dataset != "synthetic", "--dataset synthetic");
+  heed("--data", !folder, fmt::format("--dataset {}, which names the folder", settings.dataset));
+  for (const char* option : {"--image-size", "--val-split", "--skip-bad-images"})
+    heed(option, folder, fmt::format("--dataset {}; it is for folders of images", settings.dataset));
+  heed("--warmup-steps", settings.schedule != "one-cycle", schedule);
+  heed("--step-every", settings.schedule == "step", schedule);
+  heed("--step-factor", settings.schedule == "step", schedule);
+  heed("--keep", settings.checkpoint_every != 0, "--checkpoint-every 0");
+
+  const StrategyRow& strategy = find_strategy(settings.strategy);
+  const ReduceRow& reduce = find_reduce(settings.reduce);
+  const std::string where = "--strategy " + settings.strategy;
+  const bool many = strategy.ranks || strategy.replicas, summed = many || reduce.fixed_shards;
+  const bool parallel = many || settings.accumulate > 1 || (reduce.fixed_shards && settings.shards != 1);
+  heed("--ranks", strategy.ranks, where);
+  heed("--replicas", strategy.replicas, where);
+  heed("--reduce", summed, where + ", where nothing is summed");
+  heed("--reduce", strategy.ranks || settings.reduce == "ring" || reduce.fixed_shards,
+       where + ", which has one rank; choose ring or tree");
+  heed("--shards", reduce.fixed_shards, "--reduce " + settings.reduce);
+  heed("--bucket-mb", summed, where);
+  heed("--trace", parallel, where + ", which communicates with nobody");
+  heed("--graph", !gpu || !parallel || !settings.graph, many ? where : "--reduce tree or --accumulate");
+  return options;
 }
 
 // Who takes part: fills ranks, replicas, shards and threads.
 void resolve_parallel(const GivenOptions& given, Settings& settings) {
   const StrategyRow& strategy = find_strategy(settings.strategy);
   const bool gpu = on_gpu(settings);
-  if (gpu && strategy.ranks && !given.contains("--reduce")) settings.reduce = "nccl";
   const ReduceRow& reduce = find_reduce(settings.reduce);
   const std::string where = "--strategy " + settings.strategy;
-  const bool many = strategy.ranks || strategy.replicas;
-  check_used(given, "--ranks", strategy.ranks, where);
-  check_used(given, "--replicas", strategy.replicas, where);
-  check_used(given, "--reduce", many || reduce.fixed_shards, where + ", where nothing is summed");
-  check_used(given, "--shards", reduce.fixed_shards, "--reduce " + settings.reduce);
-  check_used(given, "--bucket-mb", many || reduce.fixed_shards, where);
-
-  if (strategy.ranks) {
-    CHECK(gpu ? reduce.between_gpus.has_value() : reduce.between_cpus != nullptr,
-          "--reduce {}: does not sum between {}; choose {} or tree", settings.reduce, gpu ? "GPUs" : "CPUs",
-          gpu ? "nccl" : "ring");
-  } else {
-    check_used(given, "--reduce", settings.reduce == "ring" || reduce.fixed_shards,
-               where + ", which has one rank; choose ring or tree");
-  }
+  CHECK(!strategy.ranks || (gpu ? reduce.between_gpus.has_value() : reduce.between_cpus != nullptr),
+        "--reduce {}: does not sum between {}; choose {} or tree", settings.reduce, gpu ? "GPUs" : "CPUs",
+        gpu ? "nccl" : "ring");
 
   const int started = started_ranks(), cores = available_cores();
   const int devices = gpu ? std::max(1, cuda::device_count()) : cores;
@@ -80,7 +138,6 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
   CHECK(settings.shards % workers == 0,
         "--shards: {} cannot be shared out evenly among {}; choose a power of two of each",
         counted(settings.shards, "shard"), who);
-  check_used(given, "--trace", settings.parallel(), where + ", which communicates with nobody");
   CHECK(settings.accumulate <= settings.batch,
         "--accumulate: {} micro-batches of a --batch of {}, at least one image each is needed", settings.accumulate,
         settings.batch);
@@ -94,64 +151,31 @@ void resolve_parallel(const GivenOptions& given, Settings& settings) {
       : !strategy.ranks   ? "--replicas"
       : strategy.replicas ? "--ranks or --replicas"
                           : "--ranks");
-  if (gpu) {
-    CHECK(workers == 1 || settings.device == "cuda",
-          "--device {}: names one GPU, {} wants {}; leave out the number, and let $CUDA_VISIBLE_DEVICES choose",
-          settings.device, where, workers);
-    check_used(given, "--graph", !settings.parallel() || !settings.graph,
-               settings.parallel() && !many ? "--reduce tree or --accumulate" : where);
-  }
+  CHECK(!gpu || workers == 1 || settings.device == "cuda",
+        "--device {}: names one GPU, {} wants {}; leave out the number, and let $CUDA_VISIBLE_DEVICES choose",
+        settings.device, where, workers);
 }
 
 }  // namespace
 
 Settings resolve(const GivenOptions& given) {
-  Settings settings;
-  settings.threads = current_stream().threads;
-
-  if (const auto name = given.find("--dataset"); name != given.end()) {
-    settings.dataset = name->second;
-  } else {
-    // With --data the user has data in mind: if MNIST is not there, loading says so.
-    const bool has_mnist = given.contains("--data") || !find_dataset_row("mnist").find({}).empty();
-    settings.dataset = has_mnist ? "mnist" : "synthetic";
-  }
-  const DatasetRow& dataset = find_dataset_row(settings.dataset);
-  settings.augment = dataset.augment_by_default;
-  if (dataset.takes_path) settings.image_size = kDefaultImageSize;
-
-  const auto model = given.find("--model");
-  settings.model = model == given.end() ? "" : model->second;
-  const Recipe* recipe = find_recipe(dataset.name, settings.model);
-  CHECK(recipe != nullptr || !settings.model.empty(), "data set {}: has no default model, name one with --model",
-        settings.dataset);
-  if (recipe != nullptr) apply_recipe(*recipe, settings);
-  for (const auto& [name, text] : given) find_option(name).set(settings, text);
-
-  const bool gpu = on_gpu(settings);
-  const std::string device = "--device " + settings.device;
-  check_used(given, "--precision", gpu || settings.precision == "fp32", device);
-  check_used(given, "--conv-algo", gpu || settings.conv_algo == "auto", device);
-  check_used(given, "--conv-algo", settings.conv_algo != "tiled" || settings.precision != "bf16",
-             "--precision bf16, whose products run on tensor cores");
-  check_used(given, "--graph", gpu, device);
-  check_used(given, "--workers", !gpu, device + ", where batches are made on the GPU");
-  const std::string optimizer = "--optimizer " + settings.optimizer, schedule = "--schedule " + settings.schedule;
-  check_used(given, "--momentum", settings.optimizer == "sgd", optimizer);
-  check_used(given, "--nesterov", settings.optimizer == "sgd", optimizer);
-  check_used(given, "--data", settings.dataset != "synthetic", "--dataset synthetic");
-  check_used(given, "--data", !dataset.takes_path, "--dataset " + settings.dataset + ", which names the folder");
-  for (const char* option : {"--image-size", "--val-split", "--skip-bad-images"})
-    check_used(given, option, dataset.takes_path,
-               fmt::format("--dataset {}; it is for folders of images", settings.dataset));
-  check_used(given, "--warmup-steps", settings.schedule != "one-cycle", schedule);
-  check_used(given, "--step-every", settings.schedule == "step", schedule);
-  check_used(given, "--step-factor", settings.schedule == "step", schedule);
-  check_used(given, "--keep", settings.checkpoint_every != 0, "--checkpoint-every 0");
+  Settings settings = chosen(given);
+  // An option that would be ignored is a mistake worth telling.
+  for (const auto& [option, where] : unheeded(settings))
+    CHECK(!given.contains(option), "{}: has no effect with {}", option, where);
   CHECK(settings.optimizer != "sgd" || !settings.nesterov || settings.momentum > 0,
         "--nesterov on: has no effect with --momentum 0");
   resolve_parallel(given, settings);
   return settings;
+}
+
+GivenOptions with_earlier(const GivenOptions& given, const GivenOptions& earlier) {
+  GivenOptions all = given;
+  all.insert(earlier.begin(), earlier.end());
+  for (const auto& [option, where] : unheeded(chosen(all))) {
+    if (!given.contains(option)) all.erase(option);
+  }
+  return all;
 }
 
 }  // namespace convoy

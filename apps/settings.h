@@ -28,13 +28,16 @@ struct Settings {
 
   std::string optimizer = "adam", schedule = "constant";
   float lr = 1e-3f, momentum = 0.9f, weight_decay = 0, label_smoothing = 0;
+  float ema = 0;        // decay of the weights' moving average; 0: none
+  float clip_norm = 0;  // of all gradients together; 0: no limit
   bool nesterov = false;
   int64_t warmup_steps = 0;
   int64_t step_every = 0;  // steps; 0: a third of the training
   float step_factor = 0.1f;
 
   int64_t epochs = 5, batch = 64;
-  int64_t steps = 0;  // at most so many optimizer steps; 0: no such limit
+  int64_t patience = 0;  // epochs without a higher accuracy after which training ends; 0: it does not
+  int64_t steps = 0;     // at most so many optimizer steps; 0: no such limit
   int64_t seed = 1;
   std::string device = "cpu", precision = "fp32", conv_algo = "auto";
   bool graph = true;             // on a GPU: replay the training step from a recording
@@ -48,7 +51,9 @@ struct Settings {
   // Whether a step is anything but one batch on one set of weights.
   bool parallel() const { return shards > 1 || accumulate > 1 || strategy != "serial"; }
 
-  int64_t log_every = 50;  // steps
+  bool dry_run = false;
+  int64_t log_every = 50;        // steps
+  std::filesystem::path config;  // read before all else (config_file.h)
   std::filesystem::path run, init, save, trace;
   bool plots = true;
   int64_t checkpoint_every = -1;  // steps; 0: no checkpoints; -1: after each epoch
@@ -84,5 +89,8 @@ struct Settings {
 // it can be found, else the synthetic digits. Throws Error(usage) for a value that makes no sense or an
 // option that the chosen method would ignore.
 Settings resolve(const GivenOptions& given);
+
+// `given`, and of `earlier`, the settings of another run, those that `given` has not and that have an effect beside it.
+GivenOptions with_earlier(const GivenOptions& given, const GivenOptions& earlier);
 
 }  // namespace convoy

@@ -7,6 +7,7 @@
 #include "apps/commands.h"
 #include "apps/data_request.h"
 #include "apps/device_options.h"
+#include "apps/dry_run.h"
 #include "apps/fitting_batch.h"
 #include "apps/interrupt.h"
 #include "apps/job.h"
@@ -19,8 +20,8 @@
 #include "apps/run_log.h"
 #include "apps/run_plots.h"
 #include "apps/trainer.h"
+#include "apps/training_material.h"
 #include "apps/training_text.h"
-#include "layers/models.h"
 #include "layers/weights.h"
 #include "parallel/agreement.h"
 #include "parallel/strategy.h"
@@ -31,39 +32,14 @@
 namespace convoy {
 namespace {
 
-ImageExtent extent_of(const Dataset& dataset) {
-  return {dataset.images.size(1), dataset.images.size(2), dataset.images.size(3)};
-}
-
-// Refuses what could not work or would fail in mid-training. Changes buffers of `net`.
-void check_steps(Module& net, const DatasetSplits& data, const Settings& settings) {
-  const int64_t size = data.train.size();
-  const StepCount steps = count_steps(settings, size);
-  CHECK(settings.warmup_steps < steps.total, "--warmup-steps: {} are not less than the {} steps of this training",
-        settings.warmup_steps, steps.total);
-  CHECK(settings.trace.empty() || steps.total >= Trace::kFirstStep,
-        "--trace: records steps {} to {}, this training has {}", Trace::kFirstStep, Trace::kLastStep, steps.total);
-  const bool single = settings.batch == 1 || (size % settings.batch == 1 && steps.total >= steps.per_epoch);
-  if (!single) return;
-  const ImageExtent extent = extent_of(data.train);
-  const NoGrad no_grad;
-  net.set_training(true);
-  try {
-    net(Variable(Tensor::zeros({1, extent.h, extent.w, extent.c})));
-  } catch (const Error& error) {
-    fail(error.kind(), "step {}: its batch has one image: {}; choose another --batch, or a --limit that leaves more",
-         settings.batch == 1 ? 1 : steps.per_epoch, error.what());
-  }
-}
-
 // Writes what a training goes on from: its state, and what else the run was at that moment.
-void write_checkpoint(CheckpointKind kind, const TrainingState& state, Optimizer& optimizer, const Module& net,
+void write_checkpoint(CheckpointKind kind, const TrainingState& state, const TrainingParts& parts, const Module& net,
                       const CheckpointFolder& checkpoints, RunLog& log) {
   CheckpointFacts facts = facts_of(state);
   facts["config"] = log.config();
   facts["log_bytes"] = std::to_string(log.sync());
-  if (kind == CheckpointKind::best) return checkpoints.write_best(net, optimizer, facts);
-  checkpoints.write_step(state.steps, net, optimizer, facts);
+  if (kind == CheckpointKind::best) return checkpoints.write_best(net, parts, facts);
+  checkpoints.write_step(state.steps, net, parts, facts);
 }
 
 // `log` is null on ranks that keep none, `from` where the training begins.
@@ -85,47 +61,13 @@ TrainingEvents events(const Settings& settings, const StepCount& steps, const In
                         .stop_requested = [&interrupt] { return interrupt.signal() != 0; },
                         .on_resume = {},
                         .on_checkpoint = {}};
-  if (from != nullptr) events.on_resume = [from](Optimizer& optimizer) { from->load(optimizer); };
+  if (from != nullptr) events.on_resume = [from](const TrainingParts& parts) { from->load(parts); };
   if (log != nullptr)
     events.on_checkpoint = [&settings, &net, log](CheckpointKind kind, const TrainingState& state,
-                                                  Optimizer& optimizer) {
-      write_checkpoint(kind, state, optimizer, net, CheckpointFolder(log->folder(), settings.keep), *log);
+                                                  const TrainingParts& parts) {
+      write_checkpoint(kind, state, parts, net, CheckpointFolder(log->folder(), settings.keep), *log);
     };
   return events;
-}
-
-// What a training works on, the same on every rank.
-struct Material {
-  DatasetSplits data;
-  std::unique_ptr<Module> net;
-  std::optional<Checkpoint> from;  // which `net` is as at; none where the training begins
-};
-
-std::unique_ptr<Module> make_net(const Settings& settings, const Dataset& dataset) {
-  return make_model(settings.model, extent_of(dataset), static_cast<int64_t>(dataset.classes.size()));
-}
-
-// `resumed`: the run that goes on; null: one begins.
-Material prepare(const Settings& settings, const RunConfig* resumed, bool tell_warnings) {
-  const auto warn = [&](const std::string& warning) {
-    if (tell_warnings) fmt::print(stderr, "convoy: warning: {}\n", warning);
-  };
-  Material material{.data = load_data(settings, tell_warnings), .net = nullptr, .from = {}};
-  DatasetSplits& data = material.data;
-  data.train = data.train.to(current_stream().device);
-  data.test = data.test.to(current_stream().device);
-  material.net = make_net(settings, data.train);
-  check_steps(*material.net, data, settings);
-  initialise(*material.net, static_cast<uint64_t>(settings.seed));
-  if (resumed != nullptr) {
-    material.from = CheckpointFolder(settings.run, settings.keep).read_newest(warn);
-    check_fits(*material.from, *resumed);
-    check_images(*resumed, data);
-    material.from->load(*material.net);
-  } else if (!settings.init.empty()) {
-    load_weights(*material.net, settings.init);
-  }
-  return material;
 }
 
 std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Material& material, Job& job,
@@ -163,7 +105,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
   });
   agree(job.others(), [&] {
     material = prepare(settings, resumed, job.first());
-    if (job.first() && !log)
+    if (job.first() && !log && !settings.dry_run)
       log.emplace(settings, RunFacts{.training_images = material.data.train.size(),
                                      .evaluated_images = material.data.test.size(),
                                      .parameters = count_of_parameters(*material.net),
@@ -186,13 +128,15 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
   });
   if (job.first()) {
     if (resumed == nullptr && !given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
-    print_header(settings, data, tabulate(net, extent_of(data.train)), *log, from);
+    print_header(settings, data, tabulate(net, extent_of(data.train)), log ? log->folder().string() : "", from);
   }
   const InterruptGuard interrupt(job.joined_by_mpi());
   try {
-    const auto trace = settings.trace.empty() ? nullptr : std::make_unique<Trace>(job.layout(), job.others());
+    const auto trace =
+        settings.trace.empty() || settings.dry_run ? nullptr : std::make_unique<Trace>(job.layout(), job.others());
     const std::unique_ptr<DataParallel> parallel = make_parallel(settings, material, job, trace.get());
     const StepCount steps = count_steps(settings, data.train.size());
+    if (settings.dry_run) return dry_run(net, data, settings, parallel.get(), interrupt, job.first());
     std::optional<Progress> progress(steps);
     const TrainingResult result =
         train(net, data, settings, events(settings, steps, interrupt, job, net, log ? &*log : nullptr, from, *progress),
@@ -205,7 +149,9 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
     print_result(result, settings, log->folder());
     if (!settings.save.empty()) {
       save_weights(net, settings.save);
-      fmt::print("weights  {} (after step {})\n", settings.save.string(), result.steps);
+      const std::string when = result.best_epoch ? fmt::format("of epoch {}", *result.best_epoch)
+                                                 : fmt::format("after step {}", result.steps);
+      fmt::print("weights  {} ({})\n", settings.save.string(), when);
     }
     if (trace != nullptr) {
       write_file_atomically(settings.trace, trace_text);

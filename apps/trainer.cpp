@@ -24,12 +24,6 @@ ScheduleOptions schedule_options(const Settings& settings, int64_t total) {
           .step_factor = settings.step_factor};
 }
 
-std::vector<Variable> trainable(const Module& net) {
-  std::vector<Variable> variables;
-  for (const NamedVariable& parameter : net.parameters()) variables.push_back(parameter.variable);
-  return variables;
-}
-
 // The evaluation after an epoch; when its loss is not finite, the update of the last step is to blame.
 std::optional<Evaluation> evaluate_after_step(Module& net, const Dataset& dataset, const Settings& settings,
                                               const TrainingEvents& events, int64_t step, DataParallel* parallel) {
@@ -66,6 +60,11 @@ EpochReport report_of(const TrainingState& state, float lr, const Evaluation& ev
           .times = epoch.times};
 }
 
+bool out_of_patience(const Settings& settings, const TrainingState& state) {
+  if (settings.patience == 0 || state.in_epoch() || !state.best_epoch) return false;
+  return state.epochs - *state.best_epoch >= settings.patience;
+}
+
 }  // namespace
 
 StepCount count_steps(const Settings& settings, int64_t samples) {
@@ -81,17 +80,32 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
   const auto [per_epoch, total] = count_steps(settings, data.train.size());
   const Schedule& schedule = find_schedule(settings.schedule);
   const ScheduleOptions rates = schedule_options(settings, total);
-  const std::unique_ptr<Optimizer> optimizer = find_optimizer(settings.optimizer).make(trainable(net), settings);
-  if (events.on_resume) events.on_resume(*optimizer);
+  const std::unique_ptr<Optimizer> optimizer = make_optimizer(net, settings);
+  std::optional<WeightCopy> average, best;
+  if (settings.ema > 0) average.emplace(net);
+  if (settings.patience > 0) best.emplace(net);
+  const TrainingParts parts{
+      .optimizer = *optimizer, .training = average ? &*average : nullptr, .best = best ? &*best : nullptr};
+  if (events.on_resume) events.on_resume(parts);
+  // The network gets the averaged weights, or its own back.
+  const auto exchange = [&] {
+    if (!average) return;
+    average->exchange();
+    if (parallel != nullptr) parallel->share_buffers();
+  };
   TrainingSteps steps(net, *optimizer, data.train, settings, events.stop_requested, parallel);
 
   bool stopped = false;
   int64_t kept = state.steps;  // after this step, in mid-epoch, there is a checkpoint already
   const auto keep = [&](CheckpointKind kind) {
-    if (events.on_checkpoint && settings.checkpoint_every != 0) events.on_checkpoint(kind, state, *optimizer);
+    if (events.on_checkpoint && settings.checkpoint_every != 0) {
+      exchange();
+      events.on_checkpoint(kind, state, parts);
+      exchange();
+    }
     kept = state.steps;
   };
-  while (!stopped && (state.steps < total || state.in_epoch())) {
+  while (!stopped && !out_of_patience(settings, state) && (state.steps < total || state.in_epoch())) {
     if (!state.in_epoch()) ++state.epochs;
     const double seconds_before = state.seconds, epoch_seconds_before = state.epoch.seconds;
     Clock::time_point start = Clock::now();
@@ -108,6 +122,7 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
       if (!steps.run({.step = state.steps + 1, .epoch = state.epochs, .lr = schedule.rate(rates, state.steps)}, done))
         break;
       ++state.steps;
+      if (average) average->approach(1 - average_decay(settings.ema, state.steps));
       stopped = steps.stop_requested();
       if (stopped || settings.checkpoint_every <= 0 || state.steps % settings.checkpoint_every != 0) continue;
       steps.finish(done);
@@ -116,8 +131,12 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
       start += Clock::now() - begin;
     }
     steps.finish(done);
+    exchange();
     const std::optional<Evaluation> evaluation =
         stopped ? std::nullopt : evaluate_after_step(net, data.test, settings, events, state.steps, parallel);
+    const bool better = evaluation && (!state.best || evaluation->accuracy > state.best->accuracy);
+    if (better && best) best->take();
+    exchange();
     stopped = !evaluation;
     if (stopped) {
       if (kept != state.steps) keep(CheckpointKind::latest);
@@ -126,18 +145,24 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
     events.on_epoch(report_of(state, schedule.rate(rates, state.steps - 1), *evaluation));
     state.evaluation = evaluation;
     state.epoch = {};
-    if (!state.best || evaluation->accuracy > state.best->accuracy) {
+    if (better) {
       state.best = evaluation;
+      state.best_epoch = state.epochs;
       keep(CheckpointKind::best);
     }
     if (settings.checkpoint_every < 0) keep(CheckpointKind::latest);
   }
+  exchange();
+  const bool best_is_left = best && !stopped;
+  if (best_is_left) best->give();
   return {.steps = state.steps,
           .epochs = state.epochs,
           .samples = state.samples,
           .seconds = state.seconds,
           .stopped = stopped,
-          .evaluation = state.evaluation.value_or(Evaluation{})};
+          .evaluation = (best_is_left ? state.best : state.evaluation).value_or(Evaluation{}),
+          .best_epoch = best_is_left ? state.best_epoch : std::nullopt,
+          .early = best_is_left && state.steps < total};
 }
 
 }  // namespace convoy

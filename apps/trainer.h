@@ -10,6 +10,7 @@
 #include "apps/training_state.h"
 #include "autograd/optimizer.h"
 #include "data/dataset.h"
+#include "layers/checkpoint.h"
 #include "layers/module.h"
 #include "parallel/data_parallel.h"
 
@@ -39,11 +40,11 @@ struct TrainingEvents {
   std::function<void(const StepReport&)> on_step;
   std::function<void(const EpochReport&)> on_epoch;
   std::function<bool()> stop_requested;  // asked after each step and between batches of an evaluation
-  // The next two may be empty. Fills the optimizer of a training that goes on, before its first step.
-  std::function<void(Optimizer&)> on_resume;
-  // Keeps weights, optimizer and state, between two steps: as settings.checkpoint_every asks for it, before an end by
-  // stop_requested, and of the best evaluation so far.
-  std::function<void(CheckpointKind, const TrainingState&, Optimizer&)> on_checkpoint;
+  // The next two may be empty. Fills the parts of a training that goes on, before its first step.
+  std::function<void(const TrainingParts&)> on_resume;
+  // Keeps weights, parts and state, between two steps: as settings.checkpoint_every asks for it, before an end by
+  // stop_requested, and of the best evaluation so far. With settings.ema the network then has the average.
+  std::function<void(CheckpointKind, const TrainingState&, const TrainingParts&)> on_checkpoint;
 };
 
 struct TrainingResult {
@@ -51,7 +52,9 @@ struct TrainingResult {
   int64_t samples = 0;
   double seconds = 0;     // spent in steps and waiting for batches; loading, evaluation and checkpoints are not counted
   bool stopped = false;   // by stop_requested, before its end
-  Evaluation evaluation;  // after the last step; meaningless when stopped
+  Evaluation evaluation;  // of the weights it ends with; meaningless when stopped
+  std::optional<int64_t> best_epoch = {};  // with settings.patience: these are the weights it ends with, unless stopped
+  bool early = false;                      // it ran out of patience before its last step
   double samples_per_second() const { return seconds > 0 ? static_cast<double>(samples) / seconds : 0; }
 };
 
@@ -62,7 +65,8 @@ struct StepCount {
 };
 StepCount count_steps(const Settings& settings, int64_t samples);
 
-// Trains `net` in place on data.train and evaluates it on data.test after each epoch. The losses are a
+// Trains `net` in place on data.train and evaluates it on data.test after each epoch; with settings.ema what is evaluated,
+// and left in `net`, is the average; with settings.patience `net` ends as it was after its best evaluation. The losses are a
 // function of weights, data and settings; threads and workers change nothing. Throws Error(numeric) naming
 // step and layer when a loss is not finite: that step's update is not made. `parallel`: who computes the shards of
 // `net`'s batches, on all ranks; null: this thread takes whole batches. `state`: from where it goes on, `net` being as it

@@ -37,6 +37,7 @@ void visit_numbers(State& state, const Visit& visit, const Has& has) {
     visit("best_loss", state.best->loss);
     visit("best_accuracy", state.best->accuracy);
   }
+  if (has("best_epoch", state.best_epoch)) visit("best_epoch", *state.best_epoch);
 }
 
 template <class Number>

@@ -25,6 +25,7 @@ struct TrainingState {
   double seconds = 0;                                    // as an epoch's
   EpochSums epoch = {};                                  // of the epoch begun; empty once that is evaluated
   std::optional<Evaluation> evaluation = {}, best = {};  // the last one, and the first of the highest accuracy
+  std::optional<int64_t> best_epoch = {};                // that of `best`, from 1
 
   bool in_epoch() const { return epoch.samples > 0; }  // steps are done that no evaluation has followed yet
 };

@@ -22,6 +22,8 @@ std::string method_text(const Settings& settings) {
   if (settings.optimizer == "sgd")
     text += fmt::format(", {}momentum {}", settings.nesterov ? "Nesterov " : "", settings.momentum);
   if (settings.weight_decay > 0) text += fmt::format(", weight decay {}", settings.weight_decay);
+  if (settings.clip_norm > 0) text += fmt::format(", gradients clipped to norm {}", settings.clip_norm);
+  if (settings.ema > 0) text += fmt::format(", weights averaged with decay {}", settings.ema);
   if (settings.label_smoothing > 0) text += fmt::format(", label smoothing {}", settings.label_smoothing);
   return text;
 }
@@ -52,7 +54,7 @@ void print_how_to_get_mnist() {
       mnist.files);
 }
 
-void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log,
+void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const std::string& run,
                   const Checkpoint* from) {
   const Tensor& images = data.train.images;
   fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", one_line(settings.model),
@@ -67,7 +69,7 @@ void print_header(const Settings& settings, const DatasetSplits& data, const Lay
              steps.total, settings.batch, method_text(settings), settings.augment ? "on" : "off",
              settings.shuffle ? "on" : "off", settings.seed);
   if (settings.parallel()) fmt::print("parallel {}\n", parallel_text(settings));
-  fmt::print("run      {}\n", log.folder().string());
+  if (!run.empty()) fmt::print("run      {}\n", run);
   if (from != nullptr) fmt::print("resumed  {}\n", from->path.string());
   std::fflush(stdout);
 }
@@ -85,6 +87,10 @@ void print_result(const TrainingResult& result, const Settings& settings, const 
     if (settings.checkpoint_every != 0) fmt::print("resume with: convoy train --resume {}\n", shell_word(run.string()));
   } else {
     const char* const evaluated = settings.evaluated();
+    if (result.early)
+      fmt::print("stopped early, after epoch {}: {} epochs without a higher {} accuracy\n", result.epochs,
+                 settings.patience, evaluated);
+    if (result.best_epoch) fmt::print("restored the weights of epoch {}, the best one\n", *result.best_epoch);
     fmt::print("trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n",
                result.seconds, result.samples_per_second(), evaluated, result.evaluation.loss, evaluated,
                result.evaluation.accuracy);

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "apps/layer_table.h"
-#include "apps/run_log.h"
 #include "apps/settings.h"
 #include "apps/trainer.h"
 #include "data/dataset.h"
@@ -15,8 +14,8 @@ namespace convoy {
 
 void print_how_to_get_mnist();
 
-// `from`: what the training goes on from; null: it begins.
-void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const RunLog& log,
+// `run`: its folder, not told when empty. `from`: what the training goes on from; null: it begins.
+void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const std::string& run,
                   const Checkpoint* from);
 
 std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated);

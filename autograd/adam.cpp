@@ -34,6 +34,7 @@ class Adam : public Optimizer {
 
   void apply(const StepScalars& scalars) override {
     const int32_t* steps = steps_.data<int32_t>();
+    const float* const gradient_scale = this->gradient_scale();
     // The corrections for the moments' start at 0 depend on how often a parameter was updated: usually the
     // same number for all, then this is one pass.
     for (size_t begin = 0, end = 0; begin < parameters_.size(); begin = end) {
@@ -47,7 +48,8 @@ class Adam : public Optimizer {
                           .weight_decay = options_.weight_decay,
                           .decoupled = options_.decoupled,
                           .correction1 = correction(options_.beta1, steps[begin]),
-                          .correction2 = correction(options_.beta2, steps[begin])};
+                          .correction2 = correction(options_.beta2, steps[begin]),
+                          .gradient_scale = gradient_scale};
       kernels(parameters_[begin].value().device()).adam_step(current_stream(), step, slices(begin, end));
     }
   }

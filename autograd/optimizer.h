@@ -34,6 +34,10 @@ class Optimizer {
   virtual void apply(const StepScalars& scalars) = 0;
   void clear_grad();
 
+  // From now on the gradients of an update are scaled down together where their L2 norm is above `max_norm`, to that
+  // (kernels.h, clip_scale). Throws Error(usage) unless it is above 0.
+  void clip_norm(float max_norm);
+
   // Moments and counters for checkpoints, named by the parameter's position ("3.momentum", "3.first",
   // "3.second") and "steps", the i32 counters [parameters]. In a fixed order; the tensors share storage with
   // the optimizer's own, so loading is copy_from().
@@ -43,10 +47,15 @@ class Optimizer {
   // The pieces of an update of parameters [begin, end); a parameter without a gradient gets no piece.
   std::span<const ParameterSlice> slices(size_t begin, size_t end);
 
+  // What all gradients of this update are to be multiplied by, [1] on the device; null: nothing.
+  const float* gradient_scale();
+
   std::vector<Variable> parameters_;
   std::vector<Tensor> first_, second_;  // moments, zero at first; empty where the method has none
 
  private:
+  float max_norm_ = 0;
+  Tensor gradient_scale_;               // f32 [1]; undefined without clipping
   std::vector<ParameterSlice> slices_;  // kept, so that a step allocates nothing
 };
 

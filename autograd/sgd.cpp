@@ -22,7 +22,8 @@ class Sgd : public Optimizer {
     const SgdStep step{.lr = scalars.lr,
                        .momentum = options_.momentum,
                        .weight_decay = options_.weight_decay,
-                       .nesterov = options_.nesterov};
+                       .nesterov = options_.nesterov,
+                       .gradient_scale = gradient_scale()};
     if (!parameters_.empty()) {
       kernels(parameters_[0].value().device()).sgd_step(current_stream(), step, slices(0, parameters_.size()));
     }

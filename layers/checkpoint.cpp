@@ -12,7 +12,7 @@ namespace convoy {
 namespace {
 
 constexpr std::string_view kFormat = "convoy-checkpoint";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "1", kVersionOfMore = "2";
 constexpr size_t kDigits = 64;  // of a SHA-256
 // How the entry begins in the header. Quotes within names and texts are escaped there, so it stands there once.
 constexpr std::string_view kEntry = R"("sha256":")";
@@ -44,14 +44,16 @@ void check_sum(const std::filesystem::path& path) {
 
 }  // namespace
 
-void write_checkpoint(const std::filesystem::path& path, const Module& module, Optimizer& optimizer,
+void write_checkpoint(const std::filesystem::path& path, const Module& module, const TrainingParts& parts,
                       const CheckpointFacts& facts) {
   TensorFile file{.tensors = {}, .metadata = facts};
   file.metadata.emplace("format", kFormat);
-  file.metadata.emplace("version", kVersion);
+  file.metadata.emplace("version", parts.training != nullptr || parts.best != nullptr ? kVersionOfMore : kVersion);
   file.metadata.emplace("sha256", zeros());
-  add_weights(module, file);
-  for (const NamedTensor& entry : optimizer.state())
+  add_weights(weights_of(module), file);
+  if (parts.training != nullptr) parts.training->add_to(file, std::string(kTrainingPrefix));
+  if (parts.best != nullptr) parts.best->add_to(file, std::string(kBestPrefix));
+  for (const NamedTensor& entry : parts.optimizer.state())
     file.tensors[std::string(kOptimizerPrefix) + entry.name] = entry.tensor;
   std::string bytes = safetensors_bytes(file);
   std::ranges::copy(sha256(bytes), bytes.begin() + static_cast<std::ptrdiff_t>(place_of_digits(bytes)));
@@ -64,7 +66,17 @@ const std::string& Checkpoint::fact(const std::string& name) const {
   return found->second;
 }
 
-void Checkpoint::load(Module& module) const { load_weights(module, file, path.string()); }
+void Checkpoint::load(Module& module) const {
+  const bool apart =
+      std::ranges::any_of(file.tensors, [](const auto& one) { return one.first.starts_with(kTrainingPrefix); });
+  load_weights(weights_of(module), file, path.string(), apart ? std::string(kTrainingPrefix) : "");
+}
+
+void Checkpoint::load(const TrainingParts& parts) const {
+  load(parts.optimizer);
+  if (parts.training != nullptr) parts.training->load(file, path.string(), "");
+  if (parts.best != nullptr) parts.best->load(file, path.string(), std::string(kBestPrefix));
+}
 
 void Checkpoint::load(Optimizer& optimizer) const {
   size_t there = 0;
@@ -90,8 +102,9 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
   const auto format = checkpoint.file.metadata.find("format");
   if (format == checkpoint.file.metadata.end() || format->second != kFormat)
     fail(ErrorKind::data, "{}: is not a checkpoint", path.string());
-  if (const std::string& version = checkpoint.fact("version"); version != kVersion)
-    fail(ErrorKind::data, "{}: has format version {}, this convoy reads version {}", path.string(), version, kVersion);
+  if (const std::string& version = checkpoint.fact("version"); version != kVersion && version != kVersionOfMore)
+    fail(ErrorKind::data, "{}: has format version {}, this convoy reads versions {} and {}", path.string(), version,
+         kVersion, kVersionOfMore);
   check_sum(path);
   return checkpoint;
 }

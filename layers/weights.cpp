@@ -11,12 +11,6 @@ namespace {
 
 constexpr std::string_view kBatchCounter = "num_batches_tracked";  // of PyTorch's BatchNorm; Convoy needs no such count
 
-std::vector<NamedVariable> state_of(const Module& module) {
-  std::vector<NamedVariable> state = module.parameters();
-  for (NamedVariable& buffer : module.buffers()) state.push_back(std::move(buffer));
-  return state;
-}
-
 // memory [K,R,S,C] <-> file [K,C,R,S]; after_flatten: memory [out, H*W*C] is [out,H,W,C], its file
 // [out,C,H,W]. So both are this one transposition of [rows, pixels, channels].
 struct Transposition {
@@ -55,6 +49,10 @@ bool is_batch_counter(const std::string& name, const std::map<std::string, const
   return known.contains(name.substr(0, name.size() - kBatchCounter.size()) + "running_mean");
 }
 
+bool is_of_checkpoint(const std::string& name) {
+  return name.starts_with(kOptimizerPrefix) || name.starts_with(kTrainingPrefix) || name.starts_with(kBestPrefix);
+}
+
 std::string suggestion(std::string_view name, std::span<const std::string> known) {
   const std::string nearest = nearest_name(name, known);
   return nearest.empty() ? "" : fmt::format("; the nearest name is '{}'", nearest);
@@ -90,24 +88,31 @@ Tensor from_file_layout(const Tensor& file, const FileLayout& layout, const Shap
   return memory;
 }
 
-void add_weights(const Module& module, TensorFile& file) {
-  for (const NamedVariable& entry : state_of(module))
-    file.tensors[entry.name] = to_file_layout(entry.variable.value(), entry.layout);
+std::vector<NamedVariable> weights_of(const Module& module) {
+  std::vector<NamedVariable> weights = module.parameters();
+  for (NamedVariable& buffer : module.buffers()) weights.push_back(std::move(buffer));
+  return weights;
+}
+
+void add_weights(const std::vector<NamedVariable>& weights, TensorFile& file, const std::string& prefix) {
+  for (const NamedVariable& entry : weights)
+    file.tensors[prefix + entry.name] = to_file_layout(entry.variable.value(), entry.layout);
 }
 
 void save_weights(const Module& module, const std::filesystem::path& path) {
   TensorFile file;
   file.metadata["format"] = "pt";  // readers of PyTorch weights ask for this entry
-  add_weights(module, file);
+  add_weights(weights_of(module), file);
   write_safetensors(path, file);
 }
 
 void load_weights(Module& module, const std::filesystem::path& path) {
-  load_weights(module, read_safetensors(path), path.string());
+  load_weights(weights_of(module), read_safetensors(path), path.string());
 }
 
-void load_weights(Module& module, const TensorFile& file, const std::string& where) {
-  std::vector<NamedVariable> state = state_of(module);
+void load_weights(std::vector<NamedVariable> state, const TensorFile& file, const std::string& where,
+                  const std::string& prefix) {
+  for (NamedVariable& entry : state) entry.name = prefix + entry.name;
   std::map<std::string, const NamedVariable*> known;
   std::vector<std::string> known_names, unknown_names;  // the latter only in the file
   for (const NamedVariable& entry : state) {
@@ -115,7 +120,7 @@ void load_weights(Module& module, const TensorFile& file, const std::string& whe
     known_names.push_back(entry.name);
   }
   for (const auto& [name, tensor] : file.tensors)
-    if (!known.contains(name) && !is_batch_counter(name, known) && !name.starts_with(kOptimizerPrefix))
+    if (!known.contains(name) && !is_batch_counter(name, known) && !is_of_checkpoint(name))
       unknown_names.push_back(name);
 
   for (const NamedVariable& entry : state) {
@@ -130,7 +135,7 @@ void load_weights(Module& module, const TensorFile& file, const std::string& whe
       fail(ErrorKind::data, "{}: '{}' holds {} values, the model expects f32", where, entry.name,
            name_of(tensor.dtype()));
   }
-  if (!unknown_names.empty())
+  if (prefix.empty() && !unknown_names.empty())
     fail(ErrorKind::data, "{}: '{}' is not part of the model{}", where, unknown_names.front(),
          suggestion(unknown_names.front(), known_names));
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "layers/module.h"
 #include "tensor/safetensors.h"
@@ -15,17 +16,22 @@ namespace convoy {
 void save_weights(const Module& module, const std::filesystem::path& path);
 
 // Fills parameters and buffers. Every one must be there with its file shape; superfluous tensors are refused,
-// except BatchNorm's num_batches_tracked and the optimizer's state in a checkpoint (checkpoint.h). Nothing is changed
+// except BatchNorm's num_batches_tracked and what else is in a checkpoint (checkpoint.h). Nothing is changed
 // unless all fits. Throws Error(data) naming the tensor, both shapes, and the nearest name: for a tensor that is missing,
 // of those that are superfluous.
 void load_weights(Module& module, const std::filesystem::path& path);
 
-// The same from and into a file in memory; `where` begins the errors' messages.
-void add_weights(const Module& module, TensorFile& file);
-void load_weights(Module& module, const TensorFile& file, const std::string& where);
+// What of a module is in a file: parameters, then buffers.
+std::vector<NamedVariable> weights_of(const Module& module);
 
-// What the names of an optimizer's tensors begin with, in files that hold more than weights.
-inline constexpr std::string_view kOptimizerPrefix = "optimizer.";
+// The same from and into a file in memory; `where` begins the errors' messages. With a prefix before the names other
+// tensors may be in the file.
+void add_weights(const std::vector<NamedVariable>& weights, TensorFile& file, const std::string& prefix = "");
+void load_weights(std::vector<NamedVariable> weights, const TensorFile& file, const std::string& where,
+                  const std::string& prefix = "");
+
+// What the names of tensors that are no weights of the network begin with, in files that hold more (checkpoint.h).
+inline constexpr std::string_view kOptimizerPrefix = "optimizer.", kTrainingPrefix = "training.", kBestPrefix = "best.";
 
 // One parameter between memory and file layout; both f32, same number of elements.
 Tensor to_file_layout(const Tensor& memory, const FileLayout& layout);

@@ -143,8 +143,15 @@ void DataParallel::share_weights() {
       const Tensor& before = weights[shard - 1][i].variable.value();
       first ? value.copy_from(before) : static_cast<void>(value = before);
     }
-    for (size_t i = 0; i < buffers[0].size(); ++i)
-      buffers[shard][i].variable.value().copy_from(buffers[0][i].variable.value());
+  }
+  share_buffers();
+}
+
+void DataParallel::share_buffers() {
+  const std::vector<NamedVariable> source = nets_[0]->buffers();
+  for (size_t shard = 1; shard < nets_.size(); ++shard) {
+    std::vector<NamedVariable> target = nets_[shard]->buffers();
+    for (size_t i = 0; i < source.size(); ++i) target[i].variable.value().copy_from(source[i].variable.value());
   }
 }
 

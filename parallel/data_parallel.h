@@ -77,6 +77,7 @@ class DataParallel {
   // Training mode, gradients cleared, weights copied to the replicas.
   void begin_step();
   void begin_evaluation();
+  void share_buffers();  // the network's to all shards, after the former were changed from outside
 
   // Runs `work` on every shard of this process; batch norm exchanges its statistics between all shards of all ranks. The
   // calling thread's step_randomness() is theirs, but for the position in the batch. images, labels: this process's part

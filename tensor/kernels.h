@@ -62,6 +62,7 @@ struct ParameterSlice {
 struct SgdStep {
   float lr = 0, momentum = 0, weight_decay = 0;
   bool nesterov = false;
+  const float* gradient_scale = nullptr;  // [1] on the device: every gradient is multiplied by it first; null: is not
 };
 
 // Adam (Kingma, Ba 2015) and, when decoupled, AdamW (Loshchilov, Hutter 2019). correction1 = 1 - beta1^t,
@@ -71,6 +72,7 @@ struct AdamStep {
   float lr = 0, epsilon = 1e-8f, weight_decay = 0;
   bool decoupled = false;
   float correction1 = 1, correction2 = 1;
+  const float* gradient_scale = nullptr;  // as in SgdStep
 };
 
 struct Kernels {
@@ -178,6 +180,12 @@ struct Kernels {
   // --- optimizers: all parameters in one pass ---------------------------------------------------------------------
   void (*sgd_step)(const Stream&, const SgdStep&, std::span<const ParameterSlice>);
   void (*adam_step)(const Stream&, const AdamStep&, std::span<const ParameterSlice>);
+  // scale [1] = min(1, max_norm / (norm + 1e-6)), norm being the L2 norm of all gradients together: PyTorch's
+  // clip_grad_norm_ (https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html). NaN where the
+  // norm is NaN.
+  void (*clip_scale)(const Stream&, float max_norm, std::span<const ParameterSlice>, float* scale);
+  // first += rate * (value - first): one step of an exponential moving average of the values. Nothing else is read.
+  void (*average_step)(const Stream&, float rate, std::span<const ParameterSlice>);
 
   // --- data -------------------------------------------------------------------------------------------------------
   // out [N,H,W,C] = augmented, normalised images (u8 [data set,H,W,C]) chosen by index [N] (i32).

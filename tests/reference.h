@@ -381,6 +381,13 @@ inline void adam_step(const AdamStep& step, Values& value, const Values& gradien
   }
 }
 
+// What brings gradients, all parameters' one after the other, to a norm of at most `max_norm`.
+inline double clip_scale(float max_norm, const Values& gradients) {
+  double squares = 0;
+  for (const double gradient : gradients) squares += gradient * gradient;
+  return std::min(1.0, static_cast<double>(max_norm) / (std::sqrt(squares) + 1e-6));
+}
+
 // --- data ---------------------------------------------------------------------------------------------------------
 
 inline Values image_batch(const ImageBatchShape& s, const std::vector<uint8_t>& images,

@@ -9,36 +9,45 @@ namespace {
 
 constexpr int64_t kChunk = 16384;  // elements
 
-// Calls update(slice, begin, end) for chunks that together cover every slice.
+int64_t chunks_of(const ParameterSlice& slice) { return (slice.count + kChunk - 1) / kChunk; }
+
+int64_t chunks_of(std::span<const ParameterSlice> slices) {
+  int64_t chunks = 0;
+  for (size_t i = 0; i < slices.size(); ++i) chunks += chunks_of(slices.data()[i]);
+  return chunks;
+}
+
+// Calls update(slice, begin, end, chunk) for chunks that together cover every slice.
 template <class Update>
 inline void for_slices(const Stream& stream, std::span<const ParameterSlice> slices, Update&& update) {
   const ParameterSlice* const first = slices.data();
-  const ParameterSlice* const last = first + slices.size();
-  int64_t chunks = 0;
-  for (const ParameterSlice* slice = first; slice != last; ++slice) chunks += (slice->count + kChunk - 1) / kChunk;
-  parallel_for(stream, chunks, 1, [=](int64_t chunk, int64_t) {
+  parallel_for(stream, chunks_of(slices), 1, [=](int64_t chunk, int64_t) {
     const ParameterSlice* slice = first;
-    for (int64_t here; chunk >= (here = (slice->count + kChunk - 1) / kChunk); ++slice) chunk -= here;
-    const int64_t begin = chunk * kChunk, end = begin + kChunk;
-    update(*slice, begin, end < slice->count ? end : slice->count);
+    int64_t in_slice = chunk;
+    for (int64_t here; in_slice >= (here = chunks_of(*slice)); ++slice) in_slice -= here;
+    const int64_t begin = in_slice * kChunk, end = begin + kChunk;
+    update(*slice, begin, end < slice->count ? end : slice->count, chunk);
   });
 }
+
+float scale_of(const float* gradient_scale) { return gradient_scale == nullptr ? 1.0f : *gradient_scale; }
 
 }  // namespace
 
 void sgd_step(const Stream& stream, const SgdStep& step, std::span<const ParameterSlice> slices) {
-  for_slices(stream, slices, [=](const ParameterSlice& slice, int64_t begin, int64_t end) {
+  const float scale = scale_of(step.gradient_scale);
+  for_slices(stream, slices, [=](const ParameterSlice& slice, int64_t begin, int64_t end, int64_t) {
     float* __restrict const value = slice.value;
     const float* __restrict const gradient = slice.gradient;
     float* __restrict const first = slice.first;
     if (first == nullptr) {
 #pragma omp simd
-      for (int64_t i = begin; i < end; ++i) value[i] -= step.lr * (gradient[i] + step.weight_decay * value[i]);
+      for (int64_t i = begin; i < end; ++i) value[i] -= step.lr * (gradient[i] * scale + step.weight_decay * value[i]);
       return;
     }
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
-      const float g = gradient[i] + step.weight_decay * value[i];
+      const float g = gradient[i] * scale + step.weight_decay * value[i];
       const float velocity = step.momentum * first[i] + g;
       first[i] = velocity;
       value[i] -= step.lr * (step.nesterov ? g + step.momentum * velocity : velocity);
@@ -52,20 +61,46 @@ void adam_step(const Stream& stream, const AdamStep& step, std::span<const Param
   const float rate = step.lr / step.correction1, inverse_root = 1.0f / sqrtf(step.correction2);
   const float coupled = step.decoupled ? 0.0f : step.weight_decay;
   const float shrink = step.decoupled ? 1.0f - step.lr * step.weight_decay : 1.0f;
-  for_slices(stream, slices, [=](const ParameterSlice& slice, int64_t begin, int64_t end) {
+  const float scale = scale_of(step.gradient_scale);
+  for_slices(stream, slices, [=](const ParameterSlice& slice, int64_t begin, int64_t end, int64_t) {
     float* __restrict const value = slice.value;
     const float* __restrict const gradient = slice.gradient;
     float* __restrict const first = slice.first;
     float* __restrict const second = slice.second;
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
-      const float g = gradient[i] + coupled * value[i];
+      const float g = gradient[i] * scale + coupled * value[i];
       const float m = beta1 * first[i] + new_first * g;
       const float v = beta2 * second[i] + new_second * g * g;
       first[i] = m;
       second[i] = v;
       value[i] = value[i] * shrink - rate * m / (sqrtf(v) * inverse_root + step.epsilon);
     }
+  });
+}
+
+void clip_scale(const Stream& stream, float max_norm, std::span<const ParameterSlice> slices, float* scale) {
+  const int64_t chunks = chunks_of(slices);
+  double* const partial = reinterpret_cast<double*>(thread_scratch(Scratch::partial, 2 * chunks));
+  for_slices(stream, slices, [=](const ParameterSlice& slice, int64_t begin, int64_t end, int64_t chunk) {
+    double squares = 0;
+#pragma omp simd reduction(+ : squares)
+    for (int64_t i = begin; i < end; ++i)
+      squares += static_cast<double>(slice.gradient[i]) * static_cast<double>(slice.gradient[i]);
+    partial[chunk] = squares;
+  });
+  double squares = 0;
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) squares += partial[chunk];
+  const double wanted = static_cast<double>(max_norm) / (sqrt(squares) + 1e-6);
+  *scale = static_cast<float>(wanted > 1 ? 1 : wanted);
+}
+
+void average_step(const Stream& stream, float rate, std::span<const ParameterSlice> slices) {
+  for_slices(stream, slices, [=](const ParameterSlice& slice, int64_t begin, int64_t end, int64_t) {
+    const float* __restrict const value = slice.value;
+    float* __restrict const average = slice.first;
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) average[i] += rate * (value[i] - average[i]);
   });
 }
 

@@ -50,6 +50,8 @@ ROW(softmax_cross_entropy_backward);
 // optimizer.cpp
 ROW(sgd_step);
 ROW(adam_step);
+ROW(clip_scale);
+ROW(average_step);
 // image_batch.cpp
 ROW(image_batch);
 

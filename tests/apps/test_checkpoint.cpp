@@ -2,6 +2,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstring>
+#include <fstream>
+
+#include "tensor/safetensors.h"
 #include "tests/apps/resumed_training.h"
 #include "tests/apps/with_mpi.h"
 
@@ -90,6 +95,121 @@ TEST(CheckpointRanks, resumes_ddp_and_hybrid) {
 
 TEST(EmulatedCheckpoint, resumes_recorded_steps_on_a_gpu) {
   expect_same_after_resuming({"--device", "cuda"}, kConvoyEmulated);
+}
+
+TEST(checkpoint, resumes_averaged_weights_and_clipping) {
+  expect_same_after_resuming({"--ema", "0.9", "--clip-norm", "0.5"});
+  expect_same_after_resuming({"--ema", "0.9", "--strategy", "replicated", "--replicas", "2"});
+}
+
+TEST(CheckpointRanks, resumes_averaged_weights) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
+  expect_same_after_resuming({"--ema", "0.9", "--strategy", "ddp", "--ranks", "2"});
+}
+
+TEST(EmulatedCheckpoint, resumes_averaged_weights_and_clipping_on_a_gpu) {
+  expect_same_after_resuming({"--device", "cuda", "--ema", "0.9", "--clip-norm", "0.5"}, kConvoyEmulated);
+}
+
+TEST(checkpoint, has_the_average_under_the_names_of_weights) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(
+      run_convoy(folder, training({"--ema", "0.6", "--run", "a", "--checkpoint-every", "1", "--keep", "99"})).exit_code,
+      0);
+  TensorFile before = read_safetensors(step_file(folder / "a", 1));
+  EXPECT_EQ(before.metadata.at("version"), "2");
+  for (int64_t step = 2; step <= kSteps; ++step) {
+    TensorFile now = read_safetensors(step_file(folder / "a", step));
+    const double decay = std::min(0.6, static_cast<double>(1 + step) / static_cast<double>(10 + step));
+    int compared = 0;
+    for (auto& [name, tensor] : now.tensors) {
+      if (name.find('.') == std::string::npos || !now.tensors.contains("training." + name)) continue;
+      for (int64_t i = 0; i < tensor.count(); ++i) {
+        const double old = before.tensors.at(name).data<float>()[i],
+                     trained = now.tensors.at("training." + name).data<float>()[i];
+        // Three roundings of values around 1, and of a decay rounded itself.
+        ASSERT_NEAR(tensor.data<float>()[i], decay * old + (1 - decay) * trained,
+                    4 * 0x1p-23 * std::max({1.0, std::fabs(old), std::fabs(trained)}))
+            << name << " in step " << step;
+      }
+      ++compared;
+    }
+    EXPECT_EQ(compared, 8) << "2 of each convolution and linear layer, 4 of batch norm";
+    before = std::move(now);
+  }
+  // And these are the weights saved and evaluated.
+  EXPECT_EQ(read_safetensors(folder / "w").tensors.size(), 8u);
+  for (auto& [name, tensor] : read_safetensors(folder / "w").tensors)
+    EXPECT_EQ(std::memcmp(tensor.raw(), before.tensors.at(name).raw(), static_cast<size_t>(tensor.bytes())), 0) << name;
+  const Outcome eval = run_convoy(
+      folder, {"eval", "--dataset", "synthetic", "--holdout", "50", "--batch", "20", "--model", kModel, "--init", "w"});
+  const nlohmann::json summary = read_events(folder / "a", "summary").at(0);
+  EXPECT_NE(eval.out.find(fmt::format("validation loss {:.4f}, validation accuracy {:.2f} %",
+                                      summary.at("validation_loss").get<double>(),
+                                      summary.at("validation_accuracy").get<double>())),
+            std::string::npos)
+      << eval.out << eval.error << summary;
+}
+
+TEST(checkpoint, resumes_with_patience) {
+  expect_same_after_resuming({"--patience", "1"});
+  expect_same_after_resuming({"--patience", "1", "--ema", "0.5"});
+}
+
+TEST(checkpoint, patience_ends_early_with_the_best_weights) {
+  const TemporaryFolder folder;
+  Arguments arguments = training({"--run", "a", "--patience", "2"}, "40");
+  arguments.insert(arguments.end(), {"--optimizer", "sgd"});
+  *(std::ranges::find(arguments, "--lr") + 1) = "0.3";
+  const Outcome outcome = run_convoy(folder, arguments);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  double best = -1;
+  int64_t best_epoch = 0;
+  const std::vector<nlohmann::json> epochs = read_events(folder / "a", "epoch");
+  for (size_t i = 0; i < epochs.size(); ++i) {
+    ASSERT_LT(static_cast<int64_t>(i) - best_epoch, 2) << "patience was over";
+    const double accuracy = epochs[i].at("validation_accuracy");
+    if (accuracy > best) {
+      best = accuracy;
+      best_epoch = static_cast<int64_t>(i) + 1;
+    }
+  }
+  ASSERT_LT(epochs.size(), 40u) << "this training never loses patience";
+  ASSERT_EQ(static_cast<int64_t>(epochs.size()), best_epoch + 2);
+  const nlohmann::json summary = read_events(folder / "a").back();
+  EXPECT_EQ(summary.at("best_epoch"), best_epoch);
+  EXPECT_EQ(summary.at("stopped_early"), true);
+  EXPECT_EQ(summary.at("validation_accuracy"), best);
+  for (const std::string& told :
+       {fmt::format("stopped early, after epoch {}: 2 epochs without a higher validation accuracy\n", best_epoch + 2),
+        fmt::format("restored the weights of epoch {}, the best one\n", best_epoch),
+        fmt::format("weights  w (of epoch {})\n", best_epoch)})
+    EXPECT_NE(outcome.out.find(told), std::string::npos) << outcome.out;
+  // The saved weights are those of the best checkpoint.
+  TensorFile file = read_safetensors(folder / "a/checkpoints/best.safetensors");
+  for (auto& [name, tensor] : read_safetensors(folder / "w").tensors)
+    EXPECT_EQ(std::memcmp(tensor.raw(), file.tensors.at(name).raw(), static_cast<size_t>(tensor.bytes())), 0) << name;
+  // Killed after the last epoch's checkpoint: nothing is trained any more.
+  const TrainingOutcome plain = outcome_of(folder, "a", "w");
+  fs::copy(folder / "a", folder / "b", fs::copy_options::recursive);
+  std::string log = read_text(folder / "a/metrics.jsonl");
+  log.resize(log.rfind("{\"event\":\"summary\""));
+  std::ofstream(folder / "b/metrics.jsonl", std::ios::binary) << log;
+  ASSERT_EQ(run_convoy(folder, {"train", "--resume", "b", "--save", "v"}).exit_code, 0);
+  EXPECT_TRUE(outcome_of(folder, "b", "v") == plain);
+}
+
+TEST(checkpoint, patience_that_is_never_lost_still_restores_the_best) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_convoy(folder, training({"--run", "a", "--patience", "30"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_EQ(outcome.out.find("stopped early"), std::string::npos) << outcome.out;
+  double best = 0;
+  for (const nlohmann::json& epoch : read_events(folder / "a", "epoch"))
+    best = std::max(best, epoch.at("validation_accuracy").get<double>());
+  const nlohmann::json summary = read_events(folder / "a").back();
+  EXPECT_EQ(summary.at("validation_accuracy"), best);
+  EXPECT_EQ(summary.at("stopped_early"), false);
 }
 
 TEST(checkpoint, resumes_with_other_threads_and_workers) {

@@ -55,7 +55,15 @@ TEST_F(EmulatedCuda, trains_like_the_cpu) {
 }
 
 TEST_F(EmulatedCuda, replayed_steps_give_the_bits_of_single_launches) {
-  EXPECT_EQ(losses({{"--device", "cuda"}, {"--graph", "on"}}), losses({{"--device", "cuda"}, {"--graph", "off"}}));
+  const auto with_graph = [&](const char* graph, Options more) {
+    more.insert({{"--device", "cuda"}, {"--graph", graph}});
+    return losses(more);
+  };
+  EXPECT_EQ(with_graph("on", {}), with_graph("off", {}));
+  EXPECT_EQ(with_graph("on", {{"--clip-norm", "0.5"}}), with_graph("off", {{"--clip-norm", "0.5"}}));
+  EXPECT_EQ(with_graph("on", {{"--ema", "0.5"}}), with_graph("off", {{"--ema", "0.5"}}));
+  EXPECT_NE(with_graph("on", {{"--clip-norm", "0.5"}, {"--optimizer", "sgd"}}),
+            with_graph("on", {{"--optimizer", "sgd"}}));
 }
 
 TEST_F(EmulatedCuda, gives_the_same_bits_under_any_schedule_of_threads) {

@@ -101,6 +101,40 @@ TEST(strategies, micro_batches_without_batch_norm_are_serial_up_to_rounding) {
   EXPECT_NEAR(with({"--accumulate", "5"}), whole, 2 * 64 * std::numeric_limits<float>::epsilon() * whole);
 }
 
+// A training along the tree with `options` has other bits than one without, and the same ones whoever takes part.
+void expect_same_for(const Arguments& options, const std::vector<Arguments>& strategies) {
+  Arguments tree{"--reduce", "tree", "--shards", "4", "--optimizer", "sgd", "--lr", "0.1"};
+  const std::string without = train(tree).weights;
+  tree.insert(tree.end(), options.begin(), options.end());
+  const Result serial = train(tree);
+  EXPECT_FALSE(serial.weights == without);
+  for (const Arguments& strategy : strategies) {
+    SCOPED_TRACE(nlohmann::json(strategy).dump());
+    Arguments all = tree;
+    all.insert(all.end(), strategy.begin(), strategy.end());
+    EXPECT_EQ(train(all), serial);
+  }
+}
+
+const std::vector<Arguments> kOfOneProcess{{"--threads", "3"}, {"--strategy", "replicated", "--replicas", "4"}};
+const std::vector<Arguments> kOfRanks{{"--strategy", "ddp", "--ranks", "2"},
+                                      {"--strategy", "hybrid", "--ranks", "2", "--replicas", "2"}};
+
+// The norm is that of the gradients of the whole batch, whoever computes its parts.
+TEST(strategies, clipping_gives_the_same_bits_for_any_threads_and_replicas) {
+  expect_same_for({"--clip-norm", "0.25"}, kOfOneProcess);
+}
+
+// Running statistics of batch norm are averaged, too, and all shards evaluate with the average.
+TEST(strategies, averages_of_weights_have_the_same_bits_for_any_threads_and_replicas) {
+  expect_same_for({"--ema", "0.7"}, kOfOneProcess);
+}
+
+TEST(StrategiesRanks, clipping_and_averages_give_the_same_bits_on_ranks) {
+  if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
+  expect_same_for({"--clip-norm", "0.25", "--ema", "0.7"}, kOfRanks);
+}
+
 TEST(StrategiesRanks, tree_gives_the_same_bits_for_ddp_and_hybrid) {
   if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
   for (const char* ranks : {"2", "4"}) expect_same_bits({"--strategy", "ddp", "--ranks", ranks});

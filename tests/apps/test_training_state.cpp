@@ -29,6 +29,10 @@ TEST(training_state, keeps_every_bit) {
   EXPECT_EQ(back.evaluation->loss, 1e300);
   EXPECT_EQ(back.evaluation->accuracy, 100.0 / 3);
   EXPECT_FALSE(back.best.has_value());
+  EXPECT_FALSE(back.best_epoch.has_value());
+  state.best = state.evaluation;
+  state.best_epoch = 3;
+  EXPECT_EQ(state_of(with(facts_of(state))).best_epoch, 3);
 }
 
 TEST(training_state, refuses_what_is_no_number) {

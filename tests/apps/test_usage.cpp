@@ -147,6 +147,7 @@ TEST(usage, numbers_that_make_no_sense_are_refused) {
            {{"train", "--batch", ""}, 2, "--batch: '' is not a whole number"},
            {{"train", "--batch", "99999999999999999999"}, 2, "out of range"},
            {{"train", "--epochs", "0"}, 2, "--epochs: 0 is too small"},
+           {{"train", "--patience", "-1"}, 2, "--patience: -1 is too small, the least is 0"},
            {{"train", "--steps", "0"}, 2, "--steps: 0 is too small"},
            {{"train", "--limit", "0"}, 2, "--limit: 0 is too small"},
            {{"train", "--log-every", "0"}, 2, "--log-every: 0 is too small"},
@@ -161,6 +162,8 @@ TEST(usage, numbers_that_make_no_sense_are_refused) {
            {{"train", "--lr", "1e99"}, 2, "--lr: 1e99 is out of range"},
            {{"train", "--momentum", "1"}, 2, "--momentum: 1 is not in [0, 1)"},
            {{"train", "--label-smoothing", "-0.1"}, 2, "--label-smoothing: -0.1 is not in [0, 1)"},
+           {{"train", "--ema", "1"}, 2, "--ema: 1 is not in [0, 1)"},
+           {{"train", "--clip-norm", "-1"}, 2, "--clip-norm: -1 is not a finite number, at least 0"},
            {{"train", "--weight-decay", "-1"}, 2, "--weight-decay: -1 is not"},
            {{"train", "--bucket-mb", "1e30"}, 2, "--bucket-mb: 1e30 is not from 0.001 to 65536"},
            {{"train", "--step-factor", "0"}, 2, "--step-factor: 0 is not"},
@@ -300,7 +303,8 @@ TEST(usage, help_lists_every_option_with_the_choices_and_the_exit_codes) {
                            "--schedule", "--warmup-steps", "--step-every", "--step-factor", "--label-smoothing",
                            "--seed",     "--threads",      "--workers",    "--augment",     "--shuffle",
                            "--holdout",  "--limit",        "--steps",      "--log-every",   "--run",
-                           "--init",     "--save",         "resnet18",     "cifar10",       "one-cycle",
+                           "--init",     "--save",         "--config",     "--clip-norm",   "--ema",
+                           "--patience", "--dry-run",      "resnet18",     "cifar10",       "one-cycle",
                            "adamw",      "maxpool"}) {
     EXPECT_NE(train.out.find(word), std::string::npos) << word;
   }
@@ -309,7 +313,7 @@ TEST(usage, help_lists_every_option_with_the_choices_and_the_exit_codes) {
 TEST(usage, help_fits_80_columns_when_piped) {
   const TemporaryFolder folder;
   for (const Arguments& command : std::vector<Arguments>{
-           {}, {"train"}, {"compare"}, {"eval"}, {"summary"}, {"info"}, {"data"}, {"data", "list"}}) {
+           {}, {"train"}, {"compare"}, {"eval"}, {"find-lr"}, {"summary"}, {"info"}, {"data"}, {"data", "list"}}) {
     Arguments arguments = command;
     arguments.push_back("--help");
     std::istringstream lines(run_convoy(folder, arguments).out);

@@ -119,6 +119,55 @@ TEST_P(OptimizerOnEveryIsa, adam_and_adamw_follow_the_formula_over_many_steps) {
   }
 }
 
+// Adam does not care for the scale of gradients but through epsilon, SGD does.
+TEST_P(OptimizerOnEveryIsa, clipped_gradients_are_scaled_together_by_the_naive_norm) {
+  for (const bool adam : {false, true}) {
+    for (const float max_norm : {0.5f, 1000.0f}) {
+      SCOPED_TRACE(fmt::format("{}, norm {}", adam ? "adam" : "sgd", max_norm));
+      std::vector<Twin> twins = make_twins();
+      const std::unique_ptr<Optimizer> optimizer =
+          adam ? make_adam(variables_of(twins), {.epsilon = 1}) : make_sgd(variables_of(twins), {});
+      optimizer->clip_norm(max_norm);
+      Draw draw(98);
+      for (int step = 1; step <= 10; ++step) {
+        optimizer->clear_grad();
+        Values all;
+        std::vector<Values> gradients;
+        for (size_t i = 0; i < twins.size(); ++i) {
+          gradients.emplace_back();
+          if (i == 1 && step % 3 == 0) continue;  // which the norm then does not see
+          const std::vector<float> gradient = draw.reals(static_cast<int64_t>(twins[i].value.size()));
+          give_gradient(twins[i], gradient);
+          gradients.back() = widen(gradient);
+          all.insert(all.end(), gradients.back().begin(), gradients.back().end());
+        }
+        optimizer->step(0.1f);
+        const double scale = reference::clip_scale(max_norm, all);
+        EXPECT_EQ(scale < 1, max_norm < 1);
+        for (size_t i = 0; i < twins.size(); ++i) {
+          if (gradients[i].empty()) continue;
+          for (double& gradient : gradients[i]) gradient *= scale;
+          Twin& twin = twins[i];
+          Values none;
+          if (adam) {
+            const int updates = i == 1 ? step - step / 3 : step;
+            reference::adam_step({.lr = 0.1f,
+                                  .epsilon = 1,
+                                  .correction1 = static_cast<float>(1 - std::pow(0.9, updates)),
+                                  .correction2 = static_cast<float>(1 - std::pow(0.999, updates))},
+                                 twin.value, gradients[i], twin.first, twin.second);
+          } else {
+            reference::sgd_step({.lr = 0.1f}, twin.value, gradients[i], none);
+          }
+        }
+      }
+      // Ten steps, each of a few roundings of values below 2 and of updates below 0.1.
+      for (const Twin& twin : twins)
+        expect_within(values_of(twin.variable.value()), twin.value, Values(twin.value.size(), 10 * 8 * kRoundoff));
+    }
+  }
+}
+
 TEST(Optimizer, a_parameter_without_a_gradient_is_left_alone) {
   for (const bool adam : {false, true}) {
     const Variable x(Tensor::full({3}, 1), true);
@@ -179,6 +228,7 @@ TEST(Optimizer, gradients_placed_elsewhere_after_its_creation_are_used) {
 
 TEST(Optimizer, options_out_of_range_are_refused) {
   const Variable x(Tensor::zeros({1}), true);
+  EXPECT_USAGE_ERROR(make_sgd({x}, {})->clip_norm(0), "optimizer: gradients clipped to a norm of 0");
   EXPECT_USAGE_ERROR(make_sgd({x}, {.momentum = -1}), "sgd: momentum -1");
   EXPECT_USAGE_ERROR(make_sgd({x}, {.weight_decay = -1}), "sgd: weight decay -1");
   EXPECT_USAGE_ERROR(make_sgd({x}, {.nesterov = true}), "sgd: Nesterov's variant needs a momentum");

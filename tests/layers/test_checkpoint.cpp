@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 class CheckpointFile : public testing::Test {
  protected:
   void SetUp() override {
-    write_checkpoint(path_, *net_, *optimizer_, {{"step", "7"}, {"config", "{\"sha256\":\"x\"}"}});
+    write_checkpoint(path_, *net_, {*optimizer_}, {{"step", "7"}, {"config", "{\"sha256\":\"x\"}"}});
   }
   void TearDown() override { fs::remove(path_); }
 
@@ -104,11 +104,37 @@ TEST_F(CheckpointFile, tells_what_is_wrong) {
   EXPECT_EQ(refusal().find(path_.string() + ": damaged: its SHA-256 is "), 0u) << refusal();
   changed = bytes();
   const std::string version = "\"version\":\"";
-  changed[changed.find(version) + version.size()] = '2';
+  changed[changed.find(version) + version.size()] = '3';
   std::ofstream(path_, std::ios::binary) << changed;
-  EXPECT_EQ(refusal(), path_.string() + ": has format version 2, this convoy reads version 1");
+  EXPECT_EQ(refusal(), path_.string() + ": has format version 3, this convoy reads versions 1 and 2");
   save_weights(*net_, path_);
   EXPECT_EQ(refusal(), path_.string() + ": is not a checkpoint");
+}
+
+TEST_F(CheckpointFile, keeps_averaged_trained_and_best_weights_apart) {
+  const auto first_weight = [](const Module& net) { return net.parameters()[0].variable.value().data<float>()[0]; };
+  const auto set = [](Module& net, float value) { net.parameters()[0].variable.value().data<float>()[0] = value; };
+  EXPECT_EQ(read_checkpoint(path_).fact("version"), "1");
+  set(*net_, 2);
+  WeightCopy training(*net_);
+  set(*net_, 3);
+  WeightCopy best(*net_);
+  set(*net_, 1);  // the average
+  write_checkpoint(path_, *net_, {.optimizer = *optimizer_, .training = &training, .best = &best}, {});
+  const Checkpoint checkpoint = read_checkpoint(path_);
+  EXPECT_EQ(checkpoint.fact("version"), "2");
+  const std::unique_ptr<Module> net = make_net();
+  load_weights(*net, path_);
+  EXPECT_EQ(first_weight(*net), 1);
+  checkpoint.load(*net);
+  EXPECT_EQ(first_weight(*net), 2);
+  WeightCopy average(*net), kept(*net);
+  const std::unique_ptr<Optimizer> optimizer = make_optimizer(*net);
+  checkpoint.load(TrainingParts{.optimizer = *optimizer, .training = &average, .best = &kept});
+  average.give();
+  EXPECT_EQ(first_weight(*net), 1);
+  kept.give();
+  EXPECT_EQ(first_weight(*net), 3);
 }
 
 TEST_F(CheckpointFile, another_optimizer_is_refused) {

@@ -93,7 +93,7 @@ TEST(Onnx, every_network_has_all_weights_as_files_have_them) {
     EXPECT_EQ(graph.input.extents, (std::vector<int64_t>{3, 32, 33}));
     EXPECT_EQ(graph.output.extents, std::vector<int64_t>{10});
     TensorFile file;
-    add_weights(*net, file);
+    add_weights(weights_of(*net), file);
     EXPECT_EQ(graph.parameters.size(), file.tensors.size());
     for (const auto& [name, tensor] : graph.parameters) {
       const Tensor& expected = file.tensors.at(name);

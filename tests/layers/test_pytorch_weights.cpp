@@ -43,7 +43,7 @@ TEST(PytorchWeights, of_cifar_cnn_give_the_logits_of_pytorch) {
   const nlohmann::json reference = nlohmann::json::parse(in);
   const auto net = make_model("cifar-cnn", {32, 32, 3}, 10);
   TensorFile file;
-  add_weights(*net, file);  // for the names and shapes
+  add_weights(weights_of(*net), file);  // for the names and shapes
   uint64_t seed = 1000;
   std::string bytes;
   for (auto& [name, tensor] : file.tensors) {

@@ -110,13 +110,95 @@ TEST_P(OptimizerKernels, adam_step_matches_reference_in_every_variant) {
   }
 }
 
+TEST_P(OptimizerKernels, clip_scale_matches_reference) {
+  Draw draw(74);
+  Parameters p(draw, false, false);
+  Values all;
+  for (const std::vector<float>& gradient : p.start_gradient) all.insert(all.end(), gradient.begin(), gradient.end());
+  for (const float max_norm : {1e-3f, 1.0f, 100.0f, 1e6f}) {
+    SCOPED_TRACE(max_norm);
+    Guarded<float> scale(1);
+    kernels().clip_scale(stream, max_norm, p.slices, scale.data());
+    const double expected = reference::clip_scale(max_norm, all);
+    EXPECT_EQ(expected == 1, max_norm == 1e6f);
+    // Taken in double, and rounded once.
+    expect_within(scale.values(), {expected}, {expected * (kRoundoff + static_cast<double>(2 * all.size()) * 0x1p-53)});
+    EXPECT_TRUE(scale.intact() && p.intact());
+  }
+}
+
+TEST_P(OptimizerKernels, clip_scale_keeps_what_is_not_finite) {
+  const std::vector<float> before(5, 1.0f);
+  for (const float spoilt : {NAN, INFINITY}) {
+    std::vector<float> after(20'001, 1.0f);
+    after[17'003] = spoilt;
+    Guarded<float> scale(1);
+    const std::vector<ParameterSlice> slices{
+        {.count = 5, .gradient = in(before)}, {.count = 0}, {.count = 20'001, .gradient = in(after)}};
+    kernels().clip_scale(stream, 1, slices, scale.data());
+    const float found = scale.values()[0];
+    EXPECT_TRUE(std::isnan(spoilt) ? std::isnan(found) : found == 0) << spoilt << " gives " << found;
+  }
+}
+
+TEST_P(OptimizerKernels, steps_multiply_gradients_by_the_scale) {
+  Draw draw(75);
+  const std::vector<float> scale{0.3f};
+  const SgdStep sgd{.lr = 0.1f, .momentum = 0.9f, .weight_decay = 0.01f, .gradient_scale = in(scale)};
+  const SgdStep plain{.lr = 0.1f, .weight_decay = 0.01f, .gradient_scale = in(scale)};
+  const AdamStep adam{.lr = 1e-2f, .weight_decay = 0.01f, .gradient_scale = in(scale)};
+  Parameters p(draw, true, false), without_momentum(draw, false, false), q(draw, true, true);
+  kernels().sgd_step(stream, sgd, p.slices);
+  kernels().sgd_step(stream, plain, without_momentum.slices);
+  kernels().adam_step(stream, adam, q.slices);
+  const auto scaled = [&](const std::vector<float>& gradient) {
+    Values values = widen(gradient);
+    for (double& value : values) value *= static_cast<double>(scale[0]);
+    return values;
+  };
+  for (size_t i = 0; i < p.value.size(); ++i) {
+    // One rounding more than without a scale.
+    Values value = widen(p.start_value[i]), buffer = widen(p.start_first[i]), none;
+    reference::sgd_step(sgd, value, scaled(p.start_gradient[i]), buffer);
+    expect_within(p.first[i].values(), buffer, roundoff(9, Values(buffer.size(), 3)));
+    expect_within(p.value[i].values(), value, roundoff(9, Values(value.size(), 3)));
+    value = widen(without_momentum.start_value[i]);
+    reference::sgd_step(plain, value, scaled(without_momentum.start_gradient[i]), none);
+    expect_within(without_momentum.value[i].values(), value, roundoff(9, Values(value.size(), 3)));
+    Values weight = widen(q.start_value[i]), first = widen(q.start_first[i]), second = widen(q.start_second[i]);
+    reference::adam_step(adam, weight, scaled(q.start_gradient[i]), first, second);
+    expect_within(q.first[i].values(), first, roundoff(7, Values(first.size(), 1)));
+    expect_within(q.second[i].values(), second, roundoff(7, Values(second.size(), 1)));
+  }
+  EXPECT_TRUE(p.intact() && without_momentum.intact() && q.intact());
+}
+
+TEST_P(OptimizerKernels, average_step_matches_reference) {
+  Draw draw(76);
+  Parameters p(draw, true, false);
+  for (ParameterSlice& slice : p.slices) slice.gradient = nullptr;  // not read
+  kernels().average_step(stream, 0.3f, p.slices);
+  for (size_t i = 0; i < p.value.size(); ++i) {
+    Values average = widen(p.start_first[i]);
+    for (size_t j = 0; j < average.size(); ++j)
+      average[j] += static_cast<double>(0.3f) * (static_cast<double>(p.start_value[i][j]) - average[j]);
+    expect_within(p.first[i].values(), average, roundoff(3, Values(average.size(), 2)));
+    EXPECT_EQ(p.value[i].values(), p.start_value[i]);
+  }
+  EXPECT_TRUE(p.intact());
+}
+
 TEST_P(OptimizerKernels, no_parameters_are_no_work) {
   kernels().adam_step(stream, {}, {});
   kernels().sgd_step(stream, {}, {});
+  kernels().average_step(stream, 0.5f, {});
+  Guarded<float> scale(1);
+  kernels().clip_scale(stream, 1, {}, scale.data());
+  EXPECT_EQ(scale.values()[0], 1);
 }
 
 TEST_P(OptimizerKernels, gives_the_same_bits_on_every_run) {
-  std::vector<float> first_sgd, first_adam;
+  std::vector<float> first_sgd, first_adam, first_scale;
   for (int run = 0; run < GetParam().runs; ++run) {
     Stream on = stream;
     GetParam().vary(run, on);
@@ -125,10 +207,14 @@ TEST_P(OptimizerKernels, gives_the_same_bits_on_every_run) {
     Parameters sgd(draw, true, false), adam(draw, true, true);
     kernels().sgd_step(on, {.lr = 0.1f, .momentum = 0.9f, .weight_decay = 0.1f, .nesterov = true}, sgd.slices);
     kernels().adam_step(on, {.lr = 0.1f, .weight_decay = 0.1f, .correction1 = 0.3f, .correction2 = 0.2f}, adam.slices);
+    Guarded<float> scale(1);
+    kernels().clip_scale(on, 1, adam.slices, scale.data());
     if (run == 0) {
+      first_scale = scale.values();
       first_sgd = sgd.all();
       first_adam = adam.all();
     }
+    EXPECT_EQ(scale.values(), first_scale) << "run " << run;
     EXPECT_EQ(sgd.all(), first_sgd) << "run " << run;
     EXPECT_EQ(adam.all(), first_adam) << "run " << run;
   }
