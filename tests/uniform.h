@@ -1,6 +1,7 @@
 // Numbers that look random and are a formula, so that a test and a script in another language make the same ones.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

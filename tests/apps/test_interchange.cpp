@@ -44,11 +44,12 @@ void write_noise(const fs::path& path, int records) {
 
 // Trains two steps on noise, so that running statistics have moved, into the run `run` and the weights `w.safetensors`; their
 // logits of the 7 test images go to `logits.npy`.
-void make_weights(const TemporaryFolder& folder, const std::string& model) {
+void make_weights(const TemporaryFolder& folder, const std::string& model, const Arguments& more = {}) {
   write_noise(folder / "data_batch_1.bin", 8);
   write_noise(folder / "test_batch.bin", 7);
   const Arguments on{"--model", model, "--dataset", "cifar10", "--data", "."};
-  expect_done(folder, with({"train", "--steps", "2", "--batch", "4", "--run", "run", "--save", "w.safetensors"}, on));
+  expect_done(folder, with({"train", "--steps", "2", "--batch", "4", "--run", "run", "--save", "w.safetensors"},
+                           with(more, on)));
   expect_done(folder, with({"eval", "--init", "w.safetensors", "--logits", "logits.npy"}, on));
 }
 
@@ -64,12 +65,17 @@ void check_with_python(const TemporaryFolder& folder, const char* variable, cons
   EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.error;
 }
 
-class ExportedNetwork : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+struct NetworkCase {
+  const char *name, *model;
+};
+std::ostream& operator<<(std::ostream& out, const NetworkCase& network) { return out << network.name; }
+
+class ExportedNetwork : public testing::TestWithParam<NetworkCase> {};
 
 TEST_P(ExportedNetwork, gives_onnx_runtime_the_logits_of_convoy) {
   const TemporaryFolder folder;
-  const char* const model = GetParam().second;
-  make_weights(folder, model);
+  const char* const model = GetParam().model;
+  make_weights(folder, model, {"--checkpoint-every", "0"});
   expect_done(folder, {"export", "w.safetensors", "--model", model, "--dataset", "cifar10", "--output", "net.onnx"});
   check_with_python(folder, "CONVOY_PYTHON_ONNX",
                     {"onnx", "--file", "net.onnx", "--images", "test_batch.bin", "--logits", "logits.npy"});
@@ -77,16 +83,16 @@ TEST_P(ExportedNetwork, gives_onnx_runtime_the_logits_of_convoy) {
 
 INSTANTIATE_TEST_SUITE_P(
     , ExportedNetwork,
-    testing::Values(std::pair{"mnist_cnn", "mnist-cnn"}, std::pair{"cifar_cnn", "cifar-cnn"},
-                    std::pair{"lenet5", "lenet5"}, std::pair{"resnet18", "resnet18"},
-                    std::pair{
+    testing::Values(NetworkCase{"mnist_cnn", "mnist-cnn"}, NetworkCase{"cifar_cnn", "cifar-cnn"},
+                    NetworkCase{"lenet5", "lenet5"}, NetworkCase{"resnet18", "resnet18"},
+                    NetworkCase{
                         "all_layers",
                         "conv 6 5x3 stride 2x1 pad 2x0; gelu; maxpool 3x2 stride 2x1 pad 1; bn; avgpool 3 stride 2 "
                         "pad 1; residual { conv 8 3x3 pad 1 stride 2 nobias; bn } shortcut { conv 8 1x1 stride 2; "
                         "sigmoid }; relu; dropout 0.3; flatten; linear 30; bn; tanh; residual { linear 30; relu }; "
                         "linear 10 nobias"},
-                    std::pair{"without_linear", "conv 10 3x3; relu; globalavgpool; flatten"}),
-    [](const auto& info) { return info.param.first; });
+                    NetworkCase{"without_linear", "conv 10 3x3; relu; globalavgpool; flatten"}),
+    [](const auto& info) { return info.param.name; });
 
 TEST(interchange, exported_weights_give_pytorch_the_logits_of_convoy) {
   const TemporaryFolder folder;
@@ -172,7 +178,7 @@ TEST(interchange, imported_weights_of_every_type_become_f32) {
         expect_done(folder, {"import", "theirs", "--model", "flatten; linear 10", "--output", "ours"});
     EXPECT_EQ(
         outcome.out,
-        "weights      theirs (fit flatten; linear 10 for mnist, 7,850 parameters)\nsafetensors  ours (31,624 bytes)\n");
+        "weights      theirs (fit flatten; linear 10 for mnist, 7,850 parameters)\nsafetensors  ours (31,576 bytes)\n");
     const Tensor imported = read_safetensors(folder / "ours").tensors.at("1.bias");
     ASSERT_EQ(imported.dtype(), DType::f32);
     EXPECT_EQ(imported.data<float>()[0], 1);
