@@ -17,10 +17,13 @@ const Json& evaluated(const Json& object, const std::string& ending) {
   return test != object.end() ? *test : object.at("validation_" + ending);
 }
 
+// A count; throws Json::type_error for a number with a sign, a fraction or an exponent.
+int64_t whole(const Json& number) { return static_cast<int64_t>(number.get_ref<const Json::number_unsigned_t&>()); }
+
 void read_event(const Json& event, RunResult& result) {
   const std::string kind = event.at("event");
   if (kind == "step") {
-    result.losses.push_back({event.at("step"), event.at("loss")});
+    result.losses.push_back({whole(event.at("step")), event.at("loss")});
   } else if (kind == "epoch" && event.contains("compute_seconds")) {
     result.times = result.times.value_or(StepTimes{}) += {.copy = event.at("copy_seconds"),
                                                           .compute = event.at("compute_seconds"),
@@ -47,10 +50,10 @@ void read_run(const std::filesystem::path& folder, RunResult& result) {
     path = folder / "config.json";
     std::ifstream file(path);
     const Json config = Json::parse(file);
-    result.training_images = config.at("training_images");
-    result.evaluated_images = evaluated(config, "images");
+    result.training_images = whole(config.at("training_images"));
+    result.evaluated_images = whole(evaluated(config, "images"));
   } catch (const Json::exception& error) {
-    fail(ErrorKind::data, "{}: is not what convoy train writes: {}", path.string(), error.what());
+    fail(ErrorKind::data, "{}: is not what convoy train writes: {}", path.string(), printable(error.what()));
   }
 }
 

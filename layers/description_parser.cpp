@@ -108,9 +108,10 @@ std::unique_ptr<Sequential> Parser::block(Flow& flow) {
 
 void Parser::take_weights(int64_t count) {
   if (count > weights_left_)
-    fail_at_layer(fmt::format("the {} weights of this {} are too many: beside those before it, this machine's memory has "
-                              "room for training {} more",
-                              count, layer_.text, weights_left_));
+    fail_at_layer(
+        fmt::format("the {} weights of this {} are too many: beside those before it, this machine's memory has "
+                    "room for training {} more",
+                    count, layer_.text, weights_left_));
   weights_left_ -= count;
 }
 

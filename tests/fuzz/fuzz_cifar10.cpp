@@ -12,7 +12,8 @@ void fuzz_cifar10(std::string_view input) {
   const std::filesystem::path file = write_input("cifar10/data_batch_1.bin", input);
   const std::filesystem::path test = file.parent_path() / "test_batch.bin";
   // For as long as the process lives; it is there already after the first input.
-  if (symlink("data_batch_1.bin", test.c_str()) == 0) require(std::filesystem::exists(test), "the link can be followed");
+  if (symlink("data_batch_1.bin", test.c_str()) == 0)
+    require(std::filesystem::exists(test), "the link can be followed");
   const DatasetSplits splits = load_cifar10(file.parent_path(), 0);
   const Dataset& set = splits.train;
   const int64_t count = set.images.size(0);

@@ -12,7 +12,7 @@
 namespace convoy::fuzz {
 namespace {
 
-constexpr std::string_view kLabels("\0\0\x08\x01\0\0\0\x02\x09\0", 10);                           // two
+constexpr std::string_view kLabels("\0\0\x08\x01\0\0\0\x02\x09\0", 10);                                // two
 constexpr std::string_view kImages("\0\0\x08\x03\0\0\0\x02\0\0\0\x01\0\0\0\x02\x00\x7F\xFF\x01", 20);  // two of 1x2
 
 // Of both splits.

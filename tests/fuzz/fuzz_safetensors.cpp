@@ -22,9 +22,10 @@ void fuzz_safetensors(std::string_view input) {
   const std::string bytes = safetensors_bytes(file);
   const TensorFile again = read_safetensors(write_input("output.safetensors", bytes));
   require(again.metadata == file.metadata, "metadata are read back");
-  require(std::ranges::equal(again.tensors, file.tensors,
-                             [](const auto& a, const auto& b) { return a.first == b.first && same(a.second, b.second); }),
-          "tensors are read back");
+  require(
+      std::ranges::equal(again.tensors, file.tensors,
+                         [](const auto& a, const auto& b) { return a.first == b.first && same(a.second, b.second); }),
+      "tensors are read back");
   require(safetensors_bytes(again) == bytes, "what is read back is written as before");
 }
 

@@ -17,7 +17,8 @@ int replay(const Target& target, const fs::path& path) {
     return inputs;
   }
   const std::string input = read_output(path);
-  std::fprintf(stderr, "%s: %s, %zu bytes\n", target.name, path.c_str(), input.size());  // the last line names the culprit
+  std::fprintf(stderr, "%s: %s, %zu bytes\n", target.name, path.c_str(),
+               input.size());  // the last line names the culprit
   check_input(target, input);
   return 1;
 }
