@@ -1,6 +1,7 @@
 // Gives files to a target, each once: fuzz_replay <target> <file or folder>…
 #include <cstdio>
 #include <filesystem>
+#include <string>
 
 #include "tests/fuzz/input_file.h"
 #include "tests/fuzz/target.h"
@@ -17,9 +18,10 @@ int replay(const Target& target, const fs::path& path) {
     return inputs;
   }
   const std::string input = read_output(path);
-  std::fprintf(stderr, "%s: %s, %zu bytes\n", target.name, path.c_str(),
-               input.size());  // the last line names the culprit
-  check_input(target, input);
+  std::printf("%s: %s, %zu bytes: ", target.name, path.c_str(), input.size());
+  std::fflush(stdout);  // so that it is told which input was the last
+  const std::string refusal = check_input(target, input);
+  std::printf("%s\n", refusal.empty() ? "taken" : refusal.c_str());
   return 1;
 }
 

@@ -56,16 +56,19 @@ void check_message(const Target& target, const Error& error) {
 
 const Target& find_target(std::string_view name) { return find_row("target", name, target_table()); }
 
-void check_input(const Target& target, std::string_view input) {
+std::string check_input(const Target& target, std::string_view input) {
   const AllocationLimit limit(kAllowance + std::max(2 * input.size(), 3 * inflated_bytes(input)));
+  std::string message;
   try {
     target.run(input);
   } catch (const Error& error) {
     check_message(target, error);
+    message = error.what();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "fuzz: %s: an exception that is no convoy::Error: %s\n", target.name, error.what());
     std::abort();
   }
+  return message;
 }
 
 void require(bool condition, const char* what) {
