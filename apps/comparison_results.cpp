@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apps/json_count.h"
 #include "apps/log_line.h"
 #include "apps/run_config.h"
 #include "tensor/error.h"
@@ -38,10 +39,10 @@ void read_run(const std::filesystem::path& folder, RunResult& result) {
   try {
     std::ifstream file(path);
     const Json config = Json::parse(file);
-    result.training_images = config.at("training_images");
-    result.evaluated_images = config.at(config.contains("test_images") ? "test_images" : "validation_images");
+    result.training_images = whole(config.at("training_images"));
+    result.evaluated_images = whole(config.at(config.contains("test_images") ? "test_images" : "validation_images"));
   } catch (const Json::exception& error) {
-    fail(ErrorKind::data, "{}: is not what convoy train writes: {}", path.string(), error.what());
+    fail(ErrorKind::data, "{}: is not what convoy train writes: {}", path.string(), printable(error.what()));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/json_count.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -17,8 +18,8 @@ Evaluation evaluation_in(const Json& event, const std::string& evaluated) {
 std::string evaluated_in(const Json& event) { return event.contains("test_loss") ? "test" : "validation"; }
 
 LoggedEpoch epoch_in(const Json& event) {
-  LoggedEpoch epoch{.epoch = event.at("epoch"),
-                    .step = event.at("step"),
+  LoggedEpoch epoch{.epoch = whole(event.at("epoch")),
+                    .step = whole(event.at("step")),
                     .lr = {},
                     .train_loss = event.at("train_loss"),
                     .train_accuracy = event.at("train_accuracy"),
@@ -40,8 +41,10 @@ LoggedEpoch epoch_in(const Json& event) {
 LogLine line_in(const Json& event) {
   const std::string kind = event.at("event");
   if (kind == "step")
-    return LoggedStep{
-        .step = event.at("step"), .epoch = event.at("epoch"), .loss = event.at("loss"), .lr = event.at("lr")};
+    return LoggedStep{.step = whole(event.at("step")),
+                      .epoch = whole(event.at("epoch")),
+                      .loss = event.at("loss"),
+                      .lr = event.at("lr")};
   if (kind == "epoch") return epoch_in(event);
   LoggedEnd end;
   if (kind == "failed") {
@@ -67,7 +70,8 @@ LogLine parse_log_line(const std::string& line, const std::string& where) {
   } catch (const Json::exception& error) {
     // "[json.exception.out_of_range.403] key 'lr' not found": what stands behind the bracket is meant for people.
     const std::string text = error.what();
-    fail(ErrorKind::data, "{}: is not what convoy train writes: {}", where, text.substr(text.find("] ") + 2));
+    fail(ErrorKind::data, "{}: is not what convoy train writes: {}", where,
+         printable(text.substr(text.find("] ") + 2)));
   }
 }
 

@@ -19,6 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
+constexpr int kDeepest = 4;  // of values in values; settings are all at depth 1
+
 // "--label-smoothing" is "label_smoothing".
 std::string key_of(const OptionRow& row) {
   std::string key = row.name.substr(2);
@@ -32,10 +34,17 @@ bool is_setting(const OptionRow& row) {
 }
 
 Json parse(const std::string& text, const std::string& where) {
+  // What is nested deeper than any setting would take the stack when it is shown.
+  const auto shallow = [&](int depth, Json::parse_event_t event, Json&) {
+    using Event = Json::parse_event_t;
+    if ((event == Event::object_start || event == Event::array_start) && depth > kDeepest)
+      fail(ErrorKind::data, "{}: is nested more than {} deep", where, kDeepest);
+    return true;
+  };
   try {
-    Json config = Json::parse(text);
+    Json config = Json::parse(text, shallow);
     if (config.is_object()) return config;
-  } catch (const Json::parse_error&) {
+  } catch (const Json::exception&) {
   }
   fail(ErrorKind::data, "{}: is not a JSON object", where);
 }
@@ -44,10 +53,13 @@ Json parse(const std::string& text, const std::string& where) {
 template <class T>
 T member(const Json& config, const std::string& key, const std::string& where) {
   try {
-    return config.at(key).get<T>();
+    const Json& value = config.at(key);
+    // Else a fraction, or what 64 bits do not hold with a sign, would become some whole number.
+    const bool fits = !std::is_same_v<T, int64_t> || (value.is_number_integer() && value.get<int64_t>() >= 0);
+    if (fits) return value.get<T>();
   } catch (const Json::exception&) {
-    fail(ErrorKind::data, "{}: '{}' is missing, or no value of its kind", where, key);
   }
+  fail(ErrorKind::data, "{}: '{}' is missing, or no value of its kind", where, key);
 }
 
 }  // namespace
@@ -91,7 +103,7 @@ RunConfig parse_config(std::string text, const std::string& where) {
       if (value->is_structured()) fail(ErrorKind::usage, "{}: is {}", row.name, value->dump());
       row.set(result.settings, value->is_string() ? value->get<std::string>() : value->dump());
     } catch (const Error& error) {
-      fail(ErrorKind::data, "{}: {}", where, error.what());
+      fail(ErrorKind::data, "{}: {}", where, printable(error.what()));
     }
   }
   result.version = member<std::string>(config, "version", where);

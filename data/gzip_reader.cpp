@@ -53,10 +53,15 @@ int64_t GzipReader::read(uint8_t* out, int64_t bytes) {
 }
 
 std::vector<uint8_t> GzipReader::read_up_to(int64_t limit) {
+  // A plain file has no more than its size, which is taken at once.
+  std::error_code error;
+  const auto file_bytes = static_cast<int64_t>(std::filesystem::file_size(path_, error));
+  const bool plain = !error && gzdirect(static_cast<gzFile>(file_.get())) == 1;
+  if (plain) limit = std::min(limit, file_bytes);
   std::vector<uint8_t> bytes;
   int64_t have = 0;
   while (have < limit) {
-    const int64_t room = std::min(limit, std::max(kFirstBlock, 2 * have));
+    const int64_t room = plain ? limit : std::min(limit, std::max(kFirstBlock, 2 * have));
     bytes.resize(static_cast<size_t>(room));
     have += read(bytes.data() + have, room - have);
     if (have < room) break;

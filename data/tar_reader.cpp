@@ -22,10 +22,7 @@ constexpr size_t kTypeOffset = 156, kMagicOffset = 257;
 // Names go into one-line messages, so control characters are replaced.
 std::string text_field(const Block& block, Field field) {
   const char* begin = reinterpret_cast<const char*>(block.data()) + field.offset;
-  std::string text(begin, strnlen(begin, field.length));
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char byte) { return byte < ' '; }, '?');
-  return text;
+  return printable({begin, strnlen(begin, field.length)});
 }
 
 // An octal number, padded with spaces and ended by a space, a zero or the end of the field; -1 for anything

@@ -33,10 +33,11 @@ ImageExtent slide(const Parser& parser, const ImageExtent& in, Window size, Wind
   return out;
 }
 
-void check_weight(const Parser& parser, int64_t in, int64_t out) {
+void check_weight(Parser& parser, int64_t in, int64_t out, bool bias) {
   if (in > kLargestWeight / out)
     parser.fail_at_layer(
         fmt::format("{} inputs times {} outputs are more weights than the {} supported", in, out, kLargestWeight));
+  parser.take_weights(in * out + (bias ? out : 0));
 }
 
 Built build_conv(Parser& parser, Flow& flow) {
@@ -49,7 +50,7 @@ Built build_conv(Parser& parser, Flow& flow) {
     if (option == "pad") options.pad = parser.window("the padding", 0);
     if (option == "nobias") options.bias = false;
   }
-  check_weight(parser, options.in * options.kernel.h * options.kernel.w, options.out);
+  check_weight(parser, options.in * options.kernel.h * options.kernel.w, options.out, options.bias);
   flow.extent = slide(parser, flow.extent, options.kernel, options.stride, options.pad, options.out);
   return std::make_unique<Conv2d>(options);
 }
@@ -61,7 +62,7 @@ Built build_linear(Parser& parser, Flow& flow) {
   const int64_t out = parser.number("the number of features", 1);
   bool bias = true;
   while (parser.more_arguments()) bias = parser.option({"nobias"}) != "nobias";
-  check_weight(parser, flow.features(), out);
+  check_weight(parser, flow.features(), out, bias);
   auto layer = std::make_unique<Linear>(flow.features(), out, flow.extent, bias);
   flow.extent = {1, 1, out};
   return layer;
@@ -70,6 +71,7 @@ Built build_linear(Parser& parser, Flow& flow) {
 Built build_batch_norm(Parser& parser, Flow& flow) {
   if (!flow.images && flow.extent.h * flow.extent.w > 1)
     parser.fail_at_layer("bn works on images or behind a linear; put it before 'flatten'");
+  parser.take_weights(4 * flow.extent.c);  // scale, shift, mean and variance
   return std::make_unique<BatchNorm2d>(flow.extent.c);
 }
 
@@ -155,8 +157,8 @@ std::string usage_of(const LayerKeyword& row) {
 }
 
 std::unique_ptr<Sequential> parse_description(std::string_view text, ImageExtent input, int64_t classes,
-                                              std::string_view source) {
-  Parser parser(text, source);
+                                              std::string_view source, int64_t most_weights) {
+  Parser parser(text, source, most_weights);
   Flow flow{.images = true, .extent = input};
   auto model = parser.layers(flow, false);
   const Token& last = parser.layer();

@@ -106,6 +106,15 @@ std::unique_ptr<Sequential> Parser::block(Flow& flow) {
   return sequence;
 }
 
+void Parser::take_weights(int64_t count) {
+  if (count > weights_left_)
+    fail_at_layer(
+        fmt::format("the {} weights of this {} are too many: beside those before it, this machine's memory has "
+                    "room for training {} more",
+                    count, layer_.text, weights_left_));
+  weights_left_ -= count;
+}
+
 bool Parser::accept_after_separators(std::string_view word) {
   size_t ahead = next_;
   while (tokens_[ahead].kind == Token::Kind::separator) ++ahead;

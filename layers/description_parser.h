@@ -37,7 +37,9 @@ struct Flow {
 
 class Parser {
  public:
-  Parser(std::string_view text, std::string_view source) : text_(text), source_(source), tokens_(tokenize(text)) {}
+  // A model of more weights than `most_weights` is refused before they take memory.
+  Parser(std::string_view text, std::string_view source, int64_t most_weights)
+      : text_(text), source_(source), tokens_(tokenize(text)), weights_left_(most_weights) {}
 
   // The layers up to '}' (when nested) or the end of the text. Updates `flow` to what they give.
   std::unique_ptr<Sequential> layers(Flow& flow, bool nested);
@@ -50,6 +52,7 @@ class Parser {
   std::string option(const std::vector<std::string>& known);
   std::unique_ptr<Sequential> block(Flow& flow);  // `{ … }`
   bool accept_after_separators(std::string_view word);
+  void take_weights(int64_t count);  // that the layer is about to have
 
   // Errors that point at the keyword of the current layer, at its last argument, or at any place.
   [[noreturn]] void fail_at_layer(const std::string& message) const { fail_at(layer_.offset, message); }
@@ -69,6 +72,7 @@ class Parser {
   std::vector<Token> tokens_;
   size_t next_ = 0;
   int depth_ = 0;
+  int64_t weights_left_;
   Token layer_, argument_;
   std::set<std::string> options_seen_;
 };

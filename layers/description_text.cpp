@@ -57,8 +57,8 @@ Error error_at(std::string_view source, std::string_view text, size_t offset, st
   std::string shown(text.substr(from, to - from));
   std::replace_if(shown.begin(), shown.end(), is_control, ' ');
   const std::string indent(characters(before) + characters(text.substr(from, offset - from)), ' ');
-  return Error(ErrorKind::usage, fmt::format("{}:{}:{}: {}\n  {}{}{}\n  {}^", source, line + 1, column + 1, message,
-                                             before, shown, after, indent));
+  return Error(ErrorKind::usage, fmt::format("{}:{}:{}: {}\n  {}{}{}\n  {}^", source, line + 1, column + 1,
+                                             printable(message), before, shown, after, indent));
 }
 
 }  // namespace convoy

@@ -1,5 +1,7 @@
 #include "layers/models.h"
 
+#include <unistd.h>
+
 #include <array>
 #include <fstream>
 
@@ -35,6 +37,12 @@ std::string read_description(const std::string& path) {
 }  // namespace
 
 std::span<const ModelRow> model_table() { return kModels; }
+
+int64_t weights_that_fit() {
+  constexpr int64_t kBytes = 4 * sizeof(float);  // weight, gradient, two moments
+  const int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0 ? pages * page / kBytes : INT64_MAX;
+}
 
 std::unique_ptr<Module> make_model(std::string_view model, ImageExtent input, int64_t classes) {
   CHECK(input.h > 0 && input.w > 0 && input.c > 0, "model: images of {}x{}x{} are empty", input.h, input.w, input.c);

@@ -28,13 +28,18 @@ std::span<const ModelRow> model_table();
 // does not end in [N, classes].
 std::unique_ptr<Module> make_model(std::string_view model, ImageExtent input, int64_t classes);
 
+// How many f32 weights a training on this machine has room for: with their gradients and Adam's two moments they fill its memory.
+int64_t weights_that_fit();
+
 // Parses a description (grammar in description_help()) into a Sequential. Errors begin with `source`, line
 // and column:
 //   model description:1:14: unknown layer 'rellu', did you mean 'relu'? Known: …
 //     conv 32 3x3; rellu; flatten; linear 10
 //                  ^
+// A model of more than `most_weights` is refused before it takes that memory.
 std::unique_ptr<Sequential> parse_description(std::string_view text, ImageExtent input, int64_t classes,
-                                              std::string_view source = "model description");
+                                              std::string_view source = "model description",
+                                              int64_t most_weights = weights_that_fit());
 
 // The grammar, one line per layer keyword, generated from the parser's own table.
 std::string description_help();

@@ -27,6 +27,13 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+std::string printable(std::string_view text) {
+  std::string line(text);
+  std::ranges::replace_if(
+      line, [](unsigned char byte) { return byte < ' ' || byte == 0x7F; }, '?');
+  return line;
+}
+
 std::string nearest_name(std::string_view given, std::span<const std::string> known) {
   std::string best;
   size_t best_distance = std::max<size_t>(2, given.size() / 2) + 1;

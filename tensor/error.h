@@ -47,6 +47,9 @@ template <class... Args>
   throw Error(kind, fmt::format(format, std::forward<Args>(args)...));
 }
 
+// A text from outside as a message may quote it: control characters, line breaks among them, become '?'.
+std::string printable(std::string_view text);
+
 // The known name closest to `given` by edit distance, or "" when none is near enough to be a typing error.
 std::string nearest_name(std::string_view given, std::span<const std::string> known);
 

@@ -92,6 +92,8 @@ Json Reader::read_header(uint64_t length) {
     header = Json::parse(text, check);
   } catch (const Json::parse_error& error) {
     fail("not a safetensors file: its header is not JSON at byte {}", error.byte);
+  } catch (const Json::out_of_range&) {
+    fail("not a safetensors file: its header has a number that 64 bits do not hold");
   }
   if (!header.is_object()) fail("not a safetensors file: the header is not a JSON object");
   return header;

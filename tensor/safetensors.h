@@ -18,7 +18,7 @@ struct TensorFile {
 };
 
 // Reads the whole file. Every field is checked before use: lengths, coverage, dtype, shape against bytes;
-// allocation never exceeds the file's size. F32, BF16, F16, I32, U8 are taken as they are; F64 becomes f32
+// nothing is allocated for what the file declares but does not hold. F32, BF16, F16, I32, U8 are taken as they are; F64 becomes f32
 // and I64 becomes i32 when its values fit. Throws Error(data) naming file and fault.
 TensorFile read_safetensors(const std::filesystem::path& path);
 

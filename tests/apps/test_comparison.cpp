@@ -316,8 +316,11 @@ TEST(comparison_results, metrics_are_read_and_those_of_half_a_run_are_refused) {
   write(epoch);
   RunResult half;
   EXPECT_THROW(read_run(folder.path(), half), Error);
-  write("nonsense\n");
-  EXPECT_THROW(read_run(folder.path(), half), Error);
+  for (const char* line :
+       {"nonsense\x7F", R"({"event":"step","step":1e300,"loss":1})", R"({"event":"step","step":1,"loss":1e999})"}) {
+    write(std::string(line) + "\n");
+    EXPECT_THROW(read_run(folder.path(), half), Error) << line;
+  }
 }
 
 }  // namespace

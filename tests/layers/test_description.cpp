@@ -141,6 +141,9 @@ TEST(Description, every_mistake_has_its_message) {
       {"conv 2 3x3; flatten; bn", "1:22: bn works on images or behind a linear; put it before 'flatten'"},
       {"conv 1000 1; flatten; linear 100000",
        "1:23: 784000 inputs times 100000 outputs are more weights than the 2147483648 supported"},
+      {"re\x1blu",
+       "1:1: unknown layer 're?lu', did you mean 'relu'? Known: conv, linear, bn, relu, gelu, sigmoid, tanh, "
+       "maxpool, avgpool, globalavgpool, flatten, dropout, residual"},
       {"flatten; linear 100", "1:10: the last layer gives 100 features, the data set has 10 classes"},
       {"conv 10 28",
        "1:1: the last layer gives images of 1x1x10, not 10 numbers per image; end with 'flatten; linear 10'"},
@@ -168,6 +171,30 @@ TEST(Description, every_mistake_has_its_message) {
     const std::string message = refusal_of(text);
     EXPECT_EQ(message.substr(0, message.find('\n')), std::string("model description:") + expected) << text;
   }
+}
+
+TEST(Description, a_model_with_too_many_weights_is_refused_before_it_takes_their_memory) {
+  const auto refusal = [](const char* text, int64_t most_weights) {
+    try {
+      parse_description(text, {28, 28, 1}, 10, "model", most_weights);
+    } catch (const Error& error) {
+      const std::string message = error.what();
+      return message.substr(0, message.find('\n'));
+    }
+    return std::string("accepted");
+  };
+  const char* const net = "conv 2 3; bn; flatten; linear 10";  // 20 + 8 + 13530 weights
+  EXPECT_EQ(refusal(net, 13558), "accepted");
+  EXPECT_EQ(
+      refusal(net, 13557),
+      "model:1:24: the 13530 weights of this linear are too many: beside those before it, this machine's memory has "
+      "room for training 13529 more");
+  EXPECT_NE(refusal(net, 27).find("the 8 weights of this bn"), std::string::npos);
+  EXPECT_NE(refusal(net, 19).find("the 20 weights of this conv"), std::string::npos);
+
+  // What may be without being told otherwise: four times four bytes each fit this machine's memory.
+  EXPECT_LE(weights_that_fit(), sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 16);
+  EXPECT_GT(weights_that_fit(), 10'000'000);
 }
 
 TEST(Description, deep_nesting_is_refused_before_the_stack_is_gone) {

@@ -175,6 +175,7 @@ TEST_F(Safetensors, each_fault_of_a_header_has_its_own_message) {
       {"[]", "not a safetensors file: the header is not a JSON object"},
       {"{\"x\":", "not a safetensors file: its header is not JSON at byte 6"},
       {std::string(1000, '['), "the header is nested too deep"},
+      {R"({"x":1e999})", "not a safetensors file: its header has a number that 64 bits do not hold"},
       {R"({"x":1})", "\"x\" has not exactly the fields dtype, shape and data_offsets"},
       {R"({"x":{"dtype":"F32","shape":[1]}})", "\"x\" has not exactly the fields dtype, shape and data_offsets"},
       {R"({"x":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}})", "\"x\": dtype \"C64\" is not supported"},
