@@ -25,7 +25,7 @@ const std::vector<Command>& command_table();
 
 // What a group of commands is about: "data" -> "what there is to train on".
 const char* help_of_group(const std::string& name);
-// "mnist-cnn [default]" of the help's "--model NAME [default]": the default, empty where none is shown.
+// The default as the help shows it; empty where it shows none.
 std::string default_text(const OptionRow& row);
 std::string help_of(const CommandOption& option);
 

@@ -1,4 +1,4 @@
-// The subcommands of `convoy`, one file each, in one explicit table (main.cpp).
+// The subcommands of `convoy`, one file each, in one explicit table (command_table.cpp).
 #pragma once
 
 #include "apps/settings.h"
@@ -17,6 +17,8 @@ int run_summary(const GivenOptions& given);
 int run_export(const GivenOptions& given);
 int run_import(const GivenOptions& given);
 int run_info(const GivenOptions& given);
+int run_completion(const GivenOptions& given);
+int run_manual(const GivenOptions& given);
 int run_data_fetch(const GivenOptions& given);
 int run_data_list(const GivenOptions& given);
 int run_data_verify(const GivenOptions& given);

@@ -1,5 +1,7 @@
 // `convoy completion`: what makes bash or zsh complete commands, options and their values. Written from the tables, so that it knows
 // every option of this build. Interfaces: "Programmable Completion" in bash's manual, zshcompsys(1).
+#include "apps/completion.h"
+
 #include <fmt/format.h>
 
 #include <map>
@@ -8,6 +10,7 @@
 #include "apps/command_table.h"
 #include "apps/commands.h"
 #include "tensor/error.h"
+#include "tensor/find_row.h"
 
 namespace convoy {
 namespace {
@@ -208,11 +211,19 @@ std::string zsh() {
          "convoy; fi\n";
 }
 
+constexpr ShellRow kShells[] = {
+    {"bash", "source <(convoy completion bash)", bash},
+    {"zsh", "convoy completion zsh > _convoy, in a folder of $fpath", zsh},
+};
+
 }  // namespace
+
+std::span<const ShellRow> shell_table() { return kShells; }
+const ShellRow& find_shell(std::string_view name) { return find_row("shell", name, kShells); }
 
 int run_completion(const GivenOptions& given) {
   CHECK(given.contains("SHELL"), "completion: name the shell, bash or zsh");
-  fmt::print("{}", given.at("SHELL") == "zsh" ? zsh() : bash());
+  fmt::print("{}", find_shell(as_given(given).shell).script());
   return 0;
 }
 

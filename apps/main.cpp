@@ -1,5 +1,4 @@
-// The `convoy` command: the table of subcommands, the command line, and the one place where errors become a
-// line and an exit code.
+// The `convoy` command: the command line, and the one place where errors become a line and an exit code.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
@@ -13,249 +12,18 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <vector>
 
-#include "apps/commands.h"
+#include "apps/command_table.h"
 #include "apps/config_file.h"
-#include "apps/export_formats.h"
 #include "apps/help_text.h"
-#include "apps/options.h"
-#include "apps/recipes.h"
-#include "data/dataset.h"
-#include "data/write_dataset.h"
-#include "layers/models.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
 
 namespace convoy {
 namespace {
-
-constexpr const char* kExitCodes =
-    "Exit codes: 0 done, 1 defect in Convoy, 2 wrong usage, 3 bad or missing data or weights, 4 loss not finite, "
-    "5 file cannot be written, 6 device missing or out of memory, 7 a rank has died or differs, 130 Ctrl-C, "
-    "143 terminated, 138 SIGUSR1\n";
-
-std::string train_footer() { return recipe_help() + "\n" + description_help(); }
-std::string no_footer() { return ""; }
-
-struct CommandOption {
-  std::string name;       // of a row of the option table
-  std::string help = {};  // what it means here, where that is not what the row says
-};
-
-struct Command {
-  std::string name;  // "data list" is the command list of the group data
-  const char* help;
-  std::vector<CommandOption> options;
-  std::string (*footer)();
-  int (*run)(const GivenOptions&);
-};
-
-std::vector<CommandOption> all_options() {
-  std::vector<CommandOption> options;
-  for (const OptionRow& row : option_table()) options.push_back({row.name});
-  return options;
-}
-
-// Its own, and those of train that it hands on.
-std::vector<CommandOption> compare_options() {
-  std::vector<CommandOption> options;
-  for (const OptionRow& row : comparison_option_table()) options.push_back({row.name});
-  options.insert(options.end(),
-                 {{"--config",
-                   "take options from this file: a .toml with lines like batch = 128, or the config.json of "
-                   "a run, as far as they are options here; those that you give overrule it"},
-                  {"--reduce"},
-                  {"--shards"},
-                  {"--bucket-mb"},
-                  {"--dataset", "for all models; without it the one that each is meant for (recipes of train)"},
-                  {"--data"},
-                  {"--holdout"},
-                  {"--limit"},
-                  {"--image-size"},
-                  {"--val-split"},
-                  {"--skip-bad-images"},
-                  {"--workers", "threads of each process that prepare batches ahead"},
-                  {"--epochs"},
-                  {"--batch", "global: images per optimizer step of all workers together"},
-                  {"--seed"},
-                  {"--run", "new folder for the report and the runs; without it runs/compare-<time>"}});
-  return options;
-}
-
-const std::vector<Command>& command_table() {
-  static const std::vector<Command> table = {
-      {"train", "train a model", all_options(), train_footer, run_train},
-      {"compare", "train under every parallel strategy, and report speed-up and equality", compare_options(), no_footer,
-       run_compare},
-      {"eval",
-       "loss and accuracy of saved weights, by class, too",
-       {{"--config",
-         "take options from this file: a .toml with lines like batch = 128, or the config.json of a run, as "
-         "far as they are options here; those that you give overrule it"},
-        {"--model"},
-        {"--init",
-         "required: the weights to evaluate (safetensors with PyTorch's names); or the folder of a run, whose "
-         "settings are taken where no others are given"},
-        {"--dataset"},
-        {"--data"},
-        {"--image-size"},
-        {"--val-split"},
-        {"--skip-bad-images"},
-        {"--holdout", "evaluate the last N training images instead of the test set"},
-        {"--batch", "images evaluated at a time; changes the speed only"},
-        {"--seed", "of synthetic data and the split of folders"},
-        {"--device"},
-        {"--precision"},
-        {"--conv-algo"},
-        {"--threads"},
-        {"--workers"},
-        {"--logits"},
-        {"--confusion"},
-        {"--mistakes"},
-        {"--count"}},
-       description_help,
-       run_eval},
-      {"predict",
-       "what a network takes pictures for",
-       {{"IMAGE"},
-        {"--init",
-         "required: the folder of the run that trained it, or one of its checkpoints; or weights alone "
-         "(safetensors), with --model and --dataset"},
-        {"--top"},
-        {"--json", R"(an object a line: {"image":"cat.jpg","predictions":[{"class":"cat","probability":0.98},...]})"},
-        {"--model"},
-        {"--dataset", "what it was trained on, where --init does not tell" + choices(dataset_table())},
-        {"--data"},
-        {"--image-size"},
-        {"--val-split"},
-        {"--skip-bad-images"},
-        {"--seed", "of the split of folders"},
-        {"--batch", "images at a time; changes the speed only"},
-        {"--device"},
-        {"--precision"},
-        {"--conv-algo"},
-        {"--threads"}},
-       description_help,
-       run_predict},
-      {"runs",
-       "list trainings: how far they came, their accuracy, and the best on each data set",
-       {{"FOLDER"}, {"--json", "print a JSON array for programs"}},
-       no_footer,
-       run_runs},
-      {"report",
-       "one HTML page of trainings: curves over each other, results, and the settings in which they differ",
-       {{"RUN"}, {"--output", "the page to write; without it report.html"}},
-       no_footer,
-       run_report},
-      {"find-lr",
-       "which learning rates are worth training with: a short range test, and a picture",
-       {{"--config"},
-        {"--model"},
-        {"--init"},
-        {"--dataset"},
-        {"--data"},
-        {"--image-size"},
-        {"--val-split"},
-        {"--skip-bad-images"},
-        {"--holdout", "the last N training images are left out"},
-        {"--limit"},
-        {"--augment"},
-        {"--shuffle"},
-        {"--optimizer"},
-        {"--momentum"},
-        {"--nesterov"},
-        {"--weight-decay"},
-        {"--clip-norm"},
-        {"--label-smoothing"},
-        {"--batch", "images per step"},
-        {"--steps", "steps over which the rate grows from 1e-7 to 10; without it 200"},
-        {"--seed"},
-        {"--device"},
-        {"--precision"},
-        {"--conv-algo"},
-        {"--graph"},
-        {"--threads"},
-        {"--workers"},
-        {"--run", "new folder for the curve and its picture; without it runs/find-lr-<time>"}},
-       train_footer,
-       run_find_lr},
-      {"summary",
-       "the layers of a model: shapes, parameters, multiply-adds",
-       {{"--model"},
-        {"--image-size"},
-        {"--dataset", "whose images the model gets; without it the first with a recipe for the model, else mnist" +
-                          choices(dataset_table())}},
-       description_help,
-       run_summary},
-      {"export",
-       "weights or a network for PyTorch, numpy, ONNX Runtime (docs/interchange.md)",
-       {{"SOURCE"},
-        {"--model", "with a file of weights: the model they belong to, a name, a description of layers or @FILE" +
-                        choices(model_table())},
-        {"--dataset", "whose images the model gets, as in summary" + choices(dataset_table())},
-        {"--image-size"},
-        {"--format", "what to write; without it FILE's ending says" + choices(export_format_table())},
-        {"--output"}},
-       description_help,
-       run_export},
-      {"import",
-       "check weights from elsewhere against a model, and make Convoy's of them (docs/interchange.md)",
-       {{"SOURCE", "a file of weights (safetensors with PyTorch's names; F32, F16, BF16 or F64)"},
-        {"--model"},
-        {"--dataset", "whose images the model gets, as in summary" + choices(dataset_table())},
-        {"--image-size"},
-        {"--output"}},
-       description_help,
-       run_import},
-      {"info", "this machine and this build", {}, no_footer, run_info},
-      {"data list",
-       "the data sets, where they are, and whether they are the official files",
-       {{"--data"}},
-       no_footer,
-       run_data_list},
-      {"data fetch",
-       "download a data set, or go on where that was interrupted",
-       {{"NAME"},
-        {"--mirror"},
-        {"--data", "folder to put it into, in a folder of its own; else $CONVOY_DATA, then the user cache"}},
-       no_footer,
-       run_data_fetch},
-      {"data verify",
-       "are these the official files? By their SHA-256; without a name all data sets that are here",
-       {{"NAME"}, {"--data"}},
-       no_footer,
-       run_data_verify},
-      {"data show",
-       "training images with the names of their classes, as a picture",
-       {{"NAME", "the data set; without it mnist if it is found, else synthetic" + choices(dataset_table())},
-        {"--count", "images on the sheet, as many of each class; without it 100"},
-        {"--output", "the picture (PNG); without it <data set>.png"},
-        {"--data"},
-        {"--image-size"},
-        {"--val-split"},
-        {"--skip-bad-images"},
-        {"--seed", "of synthetic data and the split of folders"}},
-       no_footer,
-       run_data_show},
-      {"data convert",
-       "a data set as files that others read, too",
-       {{"NAME", "the data set" + choices(dataset_table())},
-        {"OUT"},
-        {"--format", "required: of the files" + choices(dataset_format_table())},
-        {"--data"},
-        {"--image-size"},
-        {"--val-split"},
-        {"--skip-bad-images"},
-        {"--seed", "of synthetic data and the split of folders"}},
-       no_footer,
-       run_data_convert},
-  };
-  return table;
-}
 
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -275,9 +43,7 @@ struct ParsedCommand {
 
 void add_option(ParsedCommand& parsed, const CommandOption& wanted) {
   const OptionRow& row = find_option(wanted.name);
-  const nlohmann::ordered_json value = row.default_shown ? row.get(Settings{}) : nullptr;
-  const std::string text = value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
-  const std::string& help = wanted.help.empty() ? row.help : wanted.help;
+  const std::string text = default_text(row), help = help_of(wanted);
   const auto add = [&]() -> CLI::Option* {
     if (row.many) return parsed.app->add_option(row.name, parsed.lists[row.name], help);
     std::string& given = parsed.texts[row.name];
@@ -370,7 +136,7 @@ int run(int argc, char** argv) {
     if (space != std::string::npos) {
       const std::string group = name.substr(0, space);
       const auto groups = app.get_subcommands([&](const CLI::App* child) { return child->get_name() == group; });
-      parent = groups.empty() ? app.add_subcommand(group, "what there is to train on") : groups.front();
+      parent = groups.empty() ? app.add_subcommand(group, help_of_group(group)) : groups.front();
       parent->require_subcommand(0, 1);
     }
     parsed.app = parent->add_subcommand(name.substr(space + 1), parsed.command->help);

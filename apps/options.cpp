@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/compared_strategies.h"
+#include "apps/completion.h"
 #include "apps/device_options.h"
 #include "apps/optimizers.h"
 #include "autograd/schedule.h"
@@ -377,6 +378,9 @@ std::vector<OptionRow> build_data_table() {
       name_of(
           "NAME", "DATASET", "Positionals", &S::dataset, [](const std::string& name) { find_dataset_row(name); },
           "mnist, cifar10 or fashion-mnist"),
+      name_of(
+          "SHELL", "NAME", "Positionals", &S::shell, [](const std::string& name) { find_shell(name); },
+          "whose completion is printed" + choices(shell_table())),
       path("OUT", "FOLDER", "Positionals", &S::output, "new folder for the files"),
       name_of("--mirror", "URL", "Data", &S::mirror, check_mirror,
               "the only folder to download from, where the files have their usual names; else the mirrors that Convoy "

@@ -81,6 +81,7 @@ struct Settings {
   std::filesystem::path folder;             // of `convoy runs` alone
 
   std::string mirror;  // of `convoy data fetch` alone
+  std::string shell;   // of `convoy completion` alone
 
   int64_t count = 0;  // images on a sheet; 0: not given
 };

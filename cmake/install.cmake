@@ -5,6 +5,21 @@ set(CONVOY_HEADERS ${CMAKE_INSTALL_INCLUDEDIR}/convoy)        # #include "tensor
 set(CONVOY_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/convoy)
 
 install(TARGETS convoy RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+if(TARGET convoy-image-decoder)  # which the command looks for beside itself
+  install(TARGETS convoy-image-decoder RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+endif()
+
+# What the command writes about itself.
+install(CODE "
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/written)
+  foreach(words \"manual convoy.1\" \"completion bash convoy\" \"completion zsh _convoy\")
+    separate_arguments(words)
+    list(POP_BACK words file)
+    execute_process(COMMAND $<TARGET_FILE:convoy> \${words} OUTPUT_FILE ${PROJECT_BINARY_DIR}/written/\${file} COMMAND_ERROR_IS_FATAL ANY)
+  endforeach()" COMPONENT program)
+install(FILES ${PROJECT_BINARY_DIR}/written/convoy.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+install(FILES ${PROJECT_BINARY_DIR}/written/convoy DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT program)
+install(FILES ${PROJECT_BINARY_DIR}/written/_convoy DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions COMPONENT program)
 
 install(TARGETS convoy_settings convoy_tensor convoy_autograd convoy_layers convoy_parallel convoy_data convoy_cuda convoy_nccl
         EXPORT convoy
