@@ -102,11 +102,12 @@ TEST(manual, tells_every_command_and_option) {
   for (std::string line; std::getline(lines, line);) {
     opened += line == ".nf";
     closed += line == ".fi";
-    if (line.starts_with(".") || line.starts_with("'"))
+    if (line.starts_with(".") || line.starts_with("'")) {
       EXPECT_TRUE(line.starts_with(".T") || line.starts_with(".S") || line.starts_with(".B") ||
                   line.starts_with(".br") || line.starts_with(".RS") || line.starts_with(".RE") || line == ".nf" ||
                   line == ".fi" || line == ".sp" || line == ".PP")
           << line;
+    }
   }
   EXPECT_EQ(opened, closed);
   EXPECT_GT(opened, 5u);
