@@ -30,24 +30,29 @@ inline void for_slices(const Stream& stream, std::span<const ParameterSlice> sli
   });
 }
 
-float scale_of(const float* gradient_scale) { return gradient_scale == nullptr ? 1.0f : *gradient_scale; }
+// A gradient as an optimizer takes it. Where there is no scale it is not multiplied by 1 either: a fused multiply-add
+// would then round other terms than without.
+template <bool kScaled>
+float scaled(float gradient, float scale) {
+  return kScaled ? gradient * scale : gradient;
+}
 
-}  // namespace
-
-void sgd_step(const Stream& stream, const SgdStep& step, std::span<const ParameterSlice> slices) {
-  const float scale = scale_of(step.gradient_scale);
+template <bool kScaled>
+void sgd_steps(const Stream& stream, const SgdStep& step, std::span<const ParameterSlice> slices) {
+  const float scale = kScaled ? *step.gradient_scale : 1.0f;
   for_slices(stream, slices, [=](const ParameterSlice& slice, int64_t begin, int64_t end, int64_t) {
     float* __restrict const value = slice.value;
     const float* __restrict const gradient = slice.gradient;
     float* __restrict const first = slice.first;
     if (first == nullptr) {
 #pragma omp simd
-      for (int64_t i = begin; i < end; ++i) value[i] -= step.lr * (gradient[i] * scale + step.weight_decay * value[i]);
+      for (int64_t i = begin; i < end; ++i)
+        value[i] -= step.lr * (scaled<kScaled>(gradient[i], scale) + step.weight_decay * value[i]);
       return;
     }
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
-      const float g = gradient[i] * scale + step.weight_decay * value[i];
+      const float g = scaled<kScaled>(gradient[i], scale) + step.weight_decay * value[i];
       const float velocity = step.momentum * first[i] + g;
       first[i] = velocity;
       value[i] -= step.lr * (step.nesterov ? g + step.momentum * velocity : velocity);
@@ -55,13 +60,14 @@ void sgd_step(const Stream& stream, const SgdStep& step, std::span<const Paramet
   });
 }
 
-void adam_step(const Stream& stream, const AdamStep& step, std::span<const ParameterSlice> slices) {
+template <bool kScaled>
+void adam_steps(const Stream& stream, const AdamStep& step, std::span<const ParameterSlice> slices) {
   const float beta1 = static_cast<float>(step.beta1), new_first = static_cast<float>(1 - step.beta1);
   const float beta2 = static_cast<float>(step.beta2), new_second = static_cast<float>(1 - step.beta2);
   const float rate = step.lr / step.correction1, inverse_root = 1.0f / sqrtf(step.correction2);
   const float coupled = step.decoupled ? 0.0f : step.weight_decay;
   const float shrink = step.decoupled ? 1.0f - step.lr * step.weight_decay : 1.0f;
-  const float scale = scale_of(step.gradient_scale);
+  const float scale = kScaled ? *step.gradient_scale : 1.0f;
   for_slices(stream, slices, [=](const ParameterSlice& slice, int64_t begin, int64_t end, int64_t) {
     float* __restrict const value = slice.value;
     const float* __restrict const gradient = slice.gradient;
@@ -69,7 +75,7 @@ void adam_step(const Stream& stream, const AdamStep& step, std::span<const Param
     float* __restrict const second = slice.second;
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
-      const float g = gradient[i] * scale + coupled * value[i];
+      const float g = scaled<kScaled>(gradient[i], scale) + coupled * value[i];
       const float m = beta1 * first[i] + new_first * g;
       const float v = beta2 * second[i] + new_second * g * g;
       first[i] = m;
@@ -77,6 +83,16 @@ void adam_step(const Stream& stream, const AdamStep& step, std::span<const Param
       value[i] = value[i] * shrink - rate * m / (sqrtf(v) * inverse_root + step.epsilon);
     }
   });
+}
+
+}  // namespace
+
+void sgd_step(const Stream& stream, const SgdStep& step, std::span<const ParameterSlice> slices) {
+  step.gradient_scale == nullptr ? sgd_steps<false>(stream, step, slices) : sgd_steps<true>(stream, step, slices);
+}
+
+void adam_step(const Stream& stream, const AdamStep& step, std::span<const ParameterSlice> slices) {
+  step.gradient_scale == nullptr ? adam_steps<false>(stream, step, slices) : adam_steps<true>(stream, step, slices);
 }
 
 void clip_scale(const Stream& stream, float max_norm, std::span<const ParameterSlice> slices, float* scale) {

@@ -19,19 +19,26 @@ struct SliceTable {
   int count = 0;
 };
 
+// A gradient as an optimizer takes it. Where there is no scale it is not multiplied by 1 either: a fused multiply-add
+// would then round other terms than without.
+template <bool kScaled>
+__device__ inline float scaled(float gradient, float scale) {
+  return kScaled ? gradient * scale : gradient;
+}
+
 // SGD without momentum has no `first`, and with it no `second`.
 struct Sgd {
   SgdStep step;
 
   __device__ void adopt(const StepScalars& scalars) { step.lr = scalars.lr; }
 
-  template <int W>
+  template <int W, bool kScaled>
   __device__ void update(const ParameterSlice& slice, int64_t i, float scale) const {
     Vector<W> value = load<W>(slice.value + i), first;
     const Vector<W> gradient = load<W>(slice.gradient + i);
     if (slice.first != nullptr) first = load<W>(slice.first + i);
     for (int j = 0; j < W; ++j) {
-      const float g = gradient[j] * scale + step.weight_decay * value[j];
+      const float g = scaled<kScaled>(gradient[j], scale) + step.weight_decay * value[j];
       float direction = g;
       if (slice.first != nullptr) {
         first[j] = step.momentum * first[j] + g;
@@ -56,13 +63,13 @@ struct Adam {
     if (decoupled) shrink = 1.0f - scalars.lr * weight_decay;
   }
 
-  template <int W>
+  template <int W, bool kScaled>
   __device__ void update(const ParameterSlice& slice, int64_t i, float scale) const {
     Vector<W> value = load<W>(slice.value + i), first = load<W>(slice.first + i), second = load<W>(slice.second + i);
     const Vector<W> gradient = load<W>(slice.gradient + i);
     const float coupled = decoupled ? 0.0f : weight_decay;
     for (int j = 0; j < W; ++j) {
-      const float g = gradient[j] * scale + coupled * value[j];
+      const float g = scaled<kScaled>(gradient[j], scale) + coupled * value[j];
       first[j] = beta1 * first[j] + new_first * g;
       second[j] = beta2 * second[j] + new_second * g * g;
       value[j] = value[j] * shrink - rate * first[j] / (sqrtf(second[j]) * inverse_root + epsilon);
@@ -79,7 +86,7 @@ struct Average {
 
   __device__ void adopt(const StepScalars&) {}
 
-  template <int W>
+  template <int W, bool kScaled>
   __device__ void update(const ParameterSlice& slice, int64_t i, float) const {
     const Vector<W> value = load<W>(slice.value + i);
     Vector<W> average = load<W>(slice.first + i);
@@ -116,20 +123,21 @@ struct OnDevice {
 
 // A block per chunk; its threads lie side by side. Moves 12 (SGD, averages), 20 (with momentum) or 28 (Adam) bytes an
 // element.
-template <class Rule>
+template <class Rule, bool kScaled>
 __global__ void __launch_bounds__(kThreads) step_kernel(SliceTable table, Rule rule, OnDevice from) {
   if (from.finite != nullptr && *from.finite - *from.finite != 0.0f) return;  // infinite or NaN
   if (from.scalars != nullptr) rule.adopt(*from.scalars);
-  const float scale = from.gradient_scale == nullptr ? 1.0f : *from.gradient_scale;
+  const float scale = kScaled ? *from.gradient_scale : 1.0f;
   const auto [slice, begin, end] = chunk_of_block(table);
   int64_t done = begin;
   if (aligned_to_16(slice.value) && aligned_to_16(slice.gradient) && aligned_to_16(slice.first) &&
       aligned_to_16(slice.second)) {
     done = end - (end - begin) % 4;
 #pragma unroll 2
-    for (int64_t i = begin + 4 * threadIdx.x; i < done; i += 4 * kThreads) rule.template update<4>(slice, i, scale);
+    for (int64_t i = begin + 4 * threadIdx.x; i < done; i += 4 * kThreads)
+      rule.template update<4, kScaled>(slice, i, scale);
   }
-  for (int64_t i = done + threadIdx.x; i < end; i += kThreads) rule.template update<1>(slice, i, scale);
+  for (int64_t i = done + threadIdx.x; i < end; i += kThreads) rule.template update<1, kScaled>(slice, i, scale);
 }
 
 // partial [chunks] = the sum of the squares of each chunk's gradients. A block per chunk; reads 4 bytes an element.
@@ -180,7 +188,8 @@ template <class Rule>
 void step_all(const char* name, const Stream& stream, std::span<const ParameterSlice> slices, const Rule& rule,
               const float* gradient_scale) {
   for_tables(slices, [&](const SliceTable& table, unsigned chunks) {
-    launch(name, stream, {.blocks = dim3(chunks), .threads = kThreads}, step_kernel<Rule>, table, rule,
+    const auto kernel = gradient_scale == nullptr ? step_kernel<Rule, false> : step_kernel<Rule, true>;
+    launch(name, stream, {.blocks = dim3(chunks), .threads = kThreads}, kernel, table, rule,
            OnDevice{stream.scalars, stream.finite, gradient_scale});
   });
 }
