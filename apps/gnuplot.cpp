@@ -11,7 +11,8 @@
 
 namespace convoy {
 
-std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals) {
+std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals,
+                 Scripts scripts) {
   std::vector<std::string> words{"env", "--chdir=" + folder.string(), "gnuplot"};
   for (const Plot& plot : plots) {
     const std::string script =
@@ -27,12 +28,10 @@ std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& fo
     words.push_back(plot.name + ".gp");
   }
   const ChildOutcome outcome = run_child(words, signals);
-  if (outcome.exit_code == 127)
-    return "gnuplot is not installed (apt install gnuplot-nox); with it, draw the pictures from the .gp files in " +
-           folder.string();
-  if (outcome.exit_code != 0)  // "line 3: …" behind the name of the script
-    return fmt::format("gnuplot failed in {}: {}", folder.string(),
-                       outcome.error.substr(0, outcome.error.find('\n', outcome.error.find_first_not_of(" \n^"))));
+  const std::string where =
+      scripts == Scripts::stay ? "; with it, draw the pictures from the .gp files in " + folder.string() : "";
+  if (outcome.exit_code == 127) return "gnuplot is not installed (apt install gnuplot-nox)" + where;
+  if (outcome.exit_code != 0) return "gnuplot failed: " + last_line(outcome.error);
   return "";
 }
 

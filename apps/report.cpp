@@ -34,10 +34,13 @@ std::vector<RunRecord> read_runs(const std::vector<fs::path>& folders) {
 class ScratchFolder {
  public:
   ScratchFolder() {
-    std::string pattern = (fs::temp_directory_path() / "convoy-report-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr)
-      fail(ErrorKind::io, "{}: cannot create a folder there", fs::temp_directory_path().string());
-    path_ = pattern;
+    std::error_code error;
+    const fs::path temporary = fs::temp_directory_path(error);
+    path_ = temporary / "convoy-report-XXXXXX";
+    std::string name = path_.string();
+    if (error || mkdtemp(name.data()) == nullptr)
+      fail(ErrorKind::io, "$TMPDIR: cannot create the folder {}", path_.string());
+    path_ = name;
   }
   ~ScratchFolder() {
     std::error_code ignored;
@@ -66,7 +69,7 @@ int run_report(const GivenOptions& given) {
   if (!plots.empty()) {
     const ScratchFolder scratch;
     const SignalFile signals;
-    no_pictures = draw(plots, scratch.path(), signals);
+    no_pictures = draw(plots, scratch.path(), signals, Scripts::vanish);
     if (no_pictures.empty()) pictures = read_pictures(plots, scratch.path());
   }
   write_file_atomically(settings.output, training_report_page(runs, pictures, no_pictures));
