@@ -88,4 +88,12 @@ ChildOutcome run_child(const std::vector<std::string>& words, const SignalFile& 
   return outcome;
 }
 
+std::string last_line(const std::string& text) {
+  const size_t end = text.find_last_not_of('\n');
+  if (end == std::string::npos) return "";
+  const size_t before = text.rfind('\n', end);
+  return text.substr(before == std::string::npos ? 0 : before + 1,
+                     end - (before == std::string::npos ? 0 : before + 1) + 1);
+}
+
 }  // namespace convoy

@@ -22,4 +22,7 @@ struct ChildOutcome {
 ChildOutcome run_child(const std::vector<std::string>& words, const SignalFile& signals,
                        const std::function<void(const ChildOutcome& until_now)>& tick = {});
 
+// The last line that is not empty, which tells most of a program that failed.
+std::string last_line(const std::string& text);
+
 }  // namespace convoy

@@ -50,14 +50,6 @@ std::vector<std::string> training_words(const ComparisonPlan& plan, const Planne
   return words;
 }
 
-std::string last_line(const std::string& text) {
-  const size_t end = text.find_last_not_of('\n');
-  if (end == std::string::npos) return "";
-  const size_t before = text.rfind('\n', end);
-  return text.substr(before == std::string::npos ? 0 : before + 1,
-                     end - (before == std::string::npos ? 0 : before + 1) + 1);
-}
-
 // Runs one training and reads what it left. Nothing when it was interrupted; `interrupted` is then the signal.
 std::optional<RunResult> run_training(const ComparisonPlan& plan, const PlannedRun& run, const fs::path& root,
                                       const SignalFile& signals, int& interrupted,
@@ -158,7 +150,7 @@ void write_report(const Comparison& comparison, const fs::path& root, const Sign
   write_file_atomically(root / "report.md", report_markdown(comparison));
   const std::vector<Plot> plots = comparison_plots(comparison);
   create_folder(root / "plots");
-  const std::string no_pictures = draw(plots, root / "plots", signals);
+  const std::string no_pictures = draw(plots, root / "plots", signals, Scripts::stay);
   const std::vector<Picture> pictures =
       no_pictures.empty() ? read_pictures(plots, root / "plots") : std::vector<Picture>{};
   write_file_atomically(root / "report.html", report_page(comparison, pictures, no_pictures));

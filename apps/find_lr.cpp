@@ -123,7 +123,7 @@ int run_find_lr(const GivenOptions& given) {
   fmt::print("curve    {}\n", (folder / "find-lr.csv").string());
   std::fflush(stdout);
   const std::string no_picture =
-      draw({{.name = "find-lr", .caption = {}, .script = script(*test, what)}}, folder, SignalFile());
+      draw({{.name = "find-lr", .caption = {}, .script = script(*test, what)}}, folder, SignalFile(), Scripts::stay);
   fmt::print("{} {}\n", no_picture.empty() ? "picture " : "no picture:",
              no_picture.empty() ? (folder / "find-lr.png").string() : no_picture);
   return 0;

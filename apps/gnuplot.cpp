@@ -16,9 +16,7 @@ std::string run_gnuplot(const fs::path& folder, const std::string& file, const S
   const ChildOutcome outcome = run_child({"env", "--chdir=" + folder.string(), "gnuplot", file}, signals);
   if (outcome.exit_code == 127) return "gnuplot is not installed (apt install gnuplot-nox)";
   if (outcome.exit_code == 0) return "";
-  const size_t begin = outcome.error.find_first_not_of("\n ");
-  const std::string told = begin == std::string::npos ? "" : outcome.error.substr(begin);
-  return fmt::format("gnuplot failed at {}: {}", (folder / file).string(), told.substr(0, told.find('\n')));
+  return "gnuplot failed: " + last_line(outcome.error);
 }
 
 std::string in_quotes(const std::string& text) {

@@ -192,8 +192,10 @@ void fill_closed_descriptors() {
 
 // What was printed has to have arrived.
 void check_output() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    fail(ErrorKind::io, "standard output: cannot be written: {}", std::strerror(errno));
+  const bool lost = std::ferror(stdout) != 0;
+  if (lost) std::fputc('\n', stdout);  // to be told once more why
+  if (std::fflush(stdout) != 0) fail(ErrorKind::io, "standard output: cannot be written: {}", std::strerror(errno));
+  if (lost) fail(ErrorKind::io, "standard output: could not be written");
 }
 
 }  // namespace

@@ -11,7 +11,8 @@
 
 namespace convoy {
 
-std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals) {
+std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals,
+                 Scripts scripts) {
   for (const Plot& plot : plots) {
     const std::string script =
         "# gnuplot " + plot.name +
@@ -23,7 +24,7 @@ std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& fo
         plot.name + ".png\"\nreplot\n";
     write_file_atomically(folder / (plot.name + ".gp"), script);
     const std::string fault = run_gnuplot(folder, plot.name + ".gp", signals);
-    if (fault.starts_with("gnuplot is not installed"))
+    if (scripts == Scripts::stay && fault.starts_with("gnuplot is not installed"))
       return fault + "; with it, draw the pictures from the .gp files in " + folder.string();
     if (!fault.empty()) return fault;
   }

@@ -22,8 +22,11 @@ struct Picture {
   std::string svg;  // the content of the file
 };
 
+enum class Scripts { stay, vanish };  // whether the folder is there for people, or only until the pictures are read
+
 // Writes the scripts into `folder` and has gnuplot draw them there. Returns "", or in a line why there are no pictures.
-std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals);
+std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals,
+                 Scripts scripts);
 
 // What draw() has drawn there.
 std::vector<Picture> read_pictures(const std::vector<Plot>& plots, const std::filesystem::path& folder);

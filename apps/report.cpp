@@ -45,7 +45,7 @@ int run_report(const GivenOptions& given) {
   if (!plots.empty()) {
     const ScratchFolder scratch;
     const SignalFile signals;
-    no_pictures = draw(plots, scratch.path(), signals);
+    no_pictures = draw(plots, scratch.path(), signals, Scripts::vanish);
     if (no_pictures.empty()) pictures = read_pictures(plots, scratch.path());
   }
   write_file_atomically(settings.output, training_report_page(runs, pictures, no_pictures));

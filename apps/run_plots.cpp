@@ -161,7 +161,7 @@ std::string draw_run(const std::filesystem::path& run) {
     if (plots.empty()) return "nothing is logged yet";
     create_folder(run / kPlotsFolder);
     const SignalFile signals;
-    return draw(plots, run / kPlotsFolder, signals);
+    return draw(plots, run / kPlotsFolder, signals, Scripts::stay);
   } catch (const std::exception& error) {
     return error.what();
   }

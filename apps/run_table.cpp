@@ -107,7 +107,8 @@ std::string line_of(const std::vector<Column>& columns, const std::function<cons
 
 std::vector<ListedRun> list_runs(const fs::path& folder) {
   std::vector<ListedRun> runs;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
     if (!is_run_folder(entry.path())) continue;
     ListedRun run{.name = entry.path().filename().string(), .folder = entry.path(), .record = {}, .damage = {}};
     try {
@@ -117,6 +118,7 @@ std::vector<ListedRun> list_runs(const fs::path& folder) {
     }
     runs.push_back(std::move(run));
   }
+  if (error) fail(ErrorKind::data, "{}: cannot be read: {}", folder.string(), error.message());
   std::ranges::sort(runs, {}, [](const ListedRun& run) {
     return std::pair(run.record ? run.record->config.began : std::string(), run.name);
   });

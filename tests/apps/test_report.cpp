@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 
+#include "apps/run_table.h"
 #include "tests/apps/run_convoy.h"
 #include "tests/apps/run_folders.h"
 
@@ -117,8 +119,19 @@ TEST(report, without_gnuplot_says_how_to_get_pictures) {
   write_run(folder / "a", 90);
   const Outcome outcome = run_convoy(folder, {"report", "a"}, {{"PATH", "/nowhere"}});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
-  EXPECT_TRUE(has(outcome.out, "no pictures: gnuplot is not installed (apt install gnuplot-nox)")) << outcome.out;
+  EXPECT_TRUE(has(outcome.out, "no pictures: gnuplot is not installed (apt install gnuplot-nox)\n")) << outcome.out;
   EXPECT_TRUE(has(read_text(folder / "report.html"), "apt install gnuplot-nox"));
+}
+
+TEST(report, a_gnuplot_that_fails_is_told_with_its_last_words) {
+  const TemporaryFolder folder, programs;
+  write_run(folder / "a", 90);
+  std::ofstream(programs / "gnuplot")
+      << "#!/bin/sh\necho 'plot $x'>&2; echo '    ^'>&2; echo line 3: no such thing>&2; echo>&2; exit 1\n";
+  fs::permissions(programs / "gnuplot", fs::perms::owner_all);
+  const Outcome outcome = run_convoy(folder, {"report", "a"}, {{"PATH", programs.path().string() + ":/usr/bin:/bin"}});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_TRUE(has(outcome.out, "no pictures: gnuplot failed: line 3: no such thing\n")) << outcome.out;
 }
 
 TEST(report, wrong_use_is_one_line_and_leaves_nothing_behind) {
@@ -184,6 +197,25 @@ TEST(runs, lists_them_with_the_best_of_each_data_set) {
   EXPECT_EQ(list[4].at("best"), false);
   EXPECT_EQ(list[3].at("best"), true);
   EXPECT_EQ(list[3].at("folder"), "runs/b-good");
+}
+
+TEST(runs, columns_are_left_out_on_a_narrow_terminal) {
+  const TemporaryFolder folder;
+  write_run(folder / "lenet5-synthetic-20261124-093000", 90);
+  write_run(folder / "b", 91);
+  const std::vector<ListedRun> runs = list_runs(folder.path());
+  const auto widest = [](const std::string& table) {
+    size_t most = 0;
+    std::istringstream lines(table);
+    for (std::string line; std::getline(lines, line);) most = std::max(most, line.size());
+    return most;
+  };
+  for (const size_t columns : {40, 50, 60, 70, 80, 100}) EXPECT_LE(widest(run_table(runs, columns)), columns);
+  EXPECT_TRUE(has(run_table(runs, 100), "began (UTC)"));
+  EXPECT_TRUE(has(run_table(runs, 60), "lenet5-synthetic-20261124-093000  90.00 %"));
+  const std::string narrow = run_table(runs, 40);
+  EXPECT_TRUE(has(narrow, "lenet5-synthetic-202..  90.00 %    done")) << narrow;
+  EXPECT_TRUE(has(narrow, "b                       91.00 % *  done")) << narrow;
 }
 
 TEST(runs, nothing_to_list_is_no_mistake) {
