@@ -57,7 +57,7 @@ bool is_batch_counter(const std::string& name, const std::map<std::string, const
 
 std::string suggestion(std::string_view name, std::span<const std::string> known) {
   const std::string nearest = nearest_name(name, known);
-  return nearest.empty() ? "" : fmt::format("; the nearest name is '{}'", nearest);
+  return nearest.empty() ? "" : fmt::format("; the nearest name is '{}'", printable(nearest));
 }
 
 }  // namespace
@@ -130,7 +130,8 @@ void load_weights(Module& module, const TensorFile& file, const std::string& whe
   }
   for (const std::string& name : file_names)
     if (!known.contains(name) && !is_batch_counter(name, known) && !name.starts_with(kOptimizerPrefix))
-      fail(ErrorKind::data, "{}: '{}' is not part of the model{}", where, name, suggestion(name, known_names));
+      fail(ErrorKind::data, "{}: '{}' is not part of the model{}", where, printable(name),
+           suggestion(name, known_names));
 
   for (NamedVariable& entry : state)
     entry.variable.value().copy_from(

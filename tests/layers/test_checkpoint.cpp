@@ -111,6 +111,20 @@ TEST_F(CheckpointFile, tells_what_is_wrong) {
   EXPECT_EQ(refusal(), path_.string() + ": is not a checkpoint");
 }
 
+TEST_F(CheckpointFile, quotes_what_it_finds_on_one_line) {
+  TensorFile file{.tensors = {}, .metadata = {{"format", "convoy-checkpoint"}, {"version", "1\n2"}}};
+  write_safetensors(path_, file);
+  EXPECT_EQ(refusal(), path_.string() + ": has format version 1?2, this convoy reads version 1");
+  add_weights(*net_, file);
+  file.tensors["extra\nname"] = Tensor::zeros({1});
+  try {
+    load_weights(*net_, file, "file");
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find("file: 'extra?name' is not part of the model"), 0u) << error.what();
+  }
+}
+
 TEST_F(CheckpointFile, another_optimizer_is_refused) {
   const Checkpoint checkpoint = read_checkpoint(path_);
   const auto refusal_by = [&](Optimizer& optimizer) {
