@@ -46,7 +46,7 @@ void parse(const Checkpoint& checkpoint, const char* name, Number& number) {
   const char* const end = text.data() + text.size();
   const auto [stopped, error] = std::from_chars(text.data(), end, number);
   if (error != std::errc() || stopped != end || !(number >= 0) || !std::isfinite(static_cast<double>(number)))
-    fail(ErrorKind::data, "{}: '{}' is '{}', which is no such number", checkpoint.path.string(), name, text);
+    fail(ErrorKind::data, "{}: '{}' is '{}', which is no such number", checkpoint.path.string(), name, printable(text));
 }
 
 }  // namespace

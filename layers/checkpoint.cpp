@@ -39,7 +39,7 @@ void check_sum(const std::filesystem::path& path) {
   std::ranges::copy(zeros(), bytes.begin() + static_cast<std::ptrdiff_t>(place));
   if (const std::string actual = sha256(bytes); actual != told)
     fail(ErrorKind::data, "{}: damaged: its SHA-256 is {}..., it says {}...", path.string(), actual.substr(0, 12),
-         told.substr(0, 12));
+         printable(told.substr(0, 12)));
 }
 
 }  // namespace
@@ -103,8 +103,8 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
   if (format == checkpoint.file.metadata.end() || format->second != kFormat)
     fail(ErrorKind::data, "{}: is not a checkpoint", path.string());
   if (const std::string& version = checkpoint.fact("version"); version != kVersion && version != kVersionOfMore)
-    fail(ErrorKind::data, "{}: has format version {}, this convoy reads versions {} and {}", path.string(), version,
-         kVersion, kVersionOfMore);
+    fail(ErrorKind::data, "{}: has format version {}, this convoy reads versions {} and {}", path.string(),
+         printable(version), kVersion, kVersionOfMore);
   check_sum(path);
   return checkpoint;
 }

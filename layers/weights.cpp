@@ -55,7 +55,7 @@ bool is_of_checkpoint(const std::string& name) {
 
 std::string suggestion(std::string_view name, std::span<const std::string> known) {
   const std::string nearest = nearest_name(name, known);
-  return nearest.empty() ? "" : fmt::format("; the nearest name is '{}'", nearest);
+  return nearest.empty() ? "" : fmt::format("; the nearest name is '{}'", printable(nearest));
 }
 
 }  // namespace
@@ -136,7 +136,7 @@ void load_weights(std::vector<NamedVariable> state, const TensorFile& file, cons
            name_of(tensor.dtype()));
   }
   if (prefix.empty() && !unknown_names.empty())
-    fail(ErrorKind::data, "{}: '{}' is not part of the model{}", where, unknown_names.front(),
+    fail(ErrorKind::data, "{}: '{}' is not part of the model{}", where, printable(unknown_names.front()),
          suggestion(unknown_names.front(), known_names));
 
   for (NamedVariable& entry : state)

@@ -55,7 +55,8 @@ class Reader {
  private:
   template <class... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    throw Error(ErrorKind::data, fmt::format("{}: {}", path_, fmt::format(format, std::forward<Args>(args)...)));
+    throw Error(ErrorKind::data,
+                fmt::format("{}: {}", path_, printable(fmt::format(format, std::forward<Args>(args)...))));
   }
   void read_bytes(void* out, uint64_t count);
   Json read_header(uint64_t length);

@@ -47,12 +47,12 @@ void read_array(std::string_view input, int axes) {
 }  // namespace
 
 void fuzz_idx(std::string_view input) {
-  // The type says what to expect; either reader has to refuse the other's files.
-  const bool images = input.size() > 3 && input[3] == 3;
+  bool images = false;
   try {
-    read_array(input, images ? 3 : 1);
+    read_array(input, 1);
   } catch (const Error&) {
-    read_array(input, images ? 1 : 3);
+    read_array(input, 3);
+    images = true;
   }
   const std::string folder = images ? "images" : "labels";
   write_mnist(folder, images ? kLabels : input, images ? input : kImages);

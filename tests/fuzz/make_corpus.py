@@ -71,7 +71,7 @@ def checkpoint(facts):
 
 
 def idx_seeds():
-    labels, images = idx([4], [0, 9, 5, 1]), idx([2, 2, 3], range(12))
+    labels, images = idx([2], [0, 9]), idx([2, 2, 3], range(12))
     for name, content in {"labels": labels, "images": images}.items():
         put("idx", name, content)
         put("idx", name + "_gz", gz(content))

@@ -137,6 +137,20 @@ TEST_F(CheckpointFile, keeps_averaged_trained_and_best_weights_apart) {
   EXPECT_EQ(first_weight(*net), 3);
 }
 
+TEST_F(CheckpointFile, quotes_what_it_finds_on_one_line) {
+  TensorFile file{.tensors = {}, .metadata = {{"format", "convoy-checkpoint"}, {"version", "1\n2"}}};
+  write_safetensors(path_, file);
+  EXPECT_EQ(refusal(), path_.string() + ": has format version 1?2, this convoy reads versions 1 and 2");
+  add_weights(weights_of(*net_), file);
+  file.tensors["extra\nname"] = Tensor::zeros({1});
+  try {
+    load_weights(weights_of(*net_), file, "file");
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find("file: 'extra?name' is not part of the model"), 0u) << error.what();
+  }
+}
+
 TEST_F(CheckpointFile, another_optimizer_is_refused) {
   const Checkpoint checkpoint = read_checkpoint(path_);
   const auto refusal_by = [&](Optimizer& optimizer) {

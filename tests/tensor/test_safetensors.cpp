@@ -179,6 +179,7 @@ TEST_F(Safetensors, each_fault_of_a_header_has_its_own_message) {
       {R"({"x":1})", "\"x\" has not exactly the fields dtype, shape and data_offsets"},
       {R"({"x":{"dtype":"F32","shape":[1]}})", "\"x\" has not exactly the fields dtype, shape and data_offsets"},
       {R"({"x":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}})", "\"x\": dtype \"C64\" is not supported"},
+      {"{\"x\":{\"dtype\":\"F\x7F\",\"shape\":[1],\"data_offsets\":[0,8]}}", "\"x\": dtype \"F?\" is not supported"},
       {R"({"x":{"dtype":7,"shape":[1],"data_offsets":[0,8]}})", "\"x\": dtype 7 is not supported"},
       {R"({"x":{"dtype":"F32","shape":4,"data_offsets":[0,4]}})",
        "\"x\": the shape is not a list of at most 6 extents"},
