@@ -64,8 +64,8 @@ TEST(completion, of_bash_offers_every_command) {
     words.push_back("--");
     const Words options = completions(words);
     for (const CommandOption& option : command.options) {
-      if (option.name.starts_with("-"))
-        EXPECT_TRUE(options.contains(option.name)) << command.name << " " << option.name;
+      if (!option.name.starts_with("-")) continue;
+      EXPECT_TRUE(options.contains(option.name)) << command.name << " " << option.name;
     }
   }
 }

@@ -7,8 +7,11 @@
 namespace convoy::fuzz {
 namespace {
 
+// Without the line that tells the time.
 std::string text_of(const RunConfig& config) {
-  return config_text(config.settings, "run", config.training_images, config.evaluated_images);
+  std::string text = config_text(config.settings, "run", config.facts);
+  const size_t began = text.find("  \"began\"");
+  return text.erase(began, text.find('\n', began) + 1 - began);
 }
 
 }  // namespace
