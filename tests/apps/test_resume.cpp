@@ -166,13 +166,28 @@ TEST_F(Resume, an_edited_configuration_is_told_by_its_setting) {
   refuses("\"optimizer\": \"adam\"", "\"optimizer\": \"sgd\"", "'optimizer' is \"sgd\", but \"adam\"");
   refuses("\"ranks\": 1", "\"rank\": 1", "convoy: run/config.json: 'ranks' is missing");
   refuses("{", "", "convoy: run/config.json: is not a JSON object");
-  refuses("\"batch\": 20", "\"batch\": \"1\\n2\"", "convoy: run/config.json: --batch: '1?2' is not a whole number");
-  refuses("\"batch\": 20", "\"batch\": 1e999", "convoy: run/config.json: is not a JSON object");
-  refuses("\"ranks\": 1", "\"ranks\": 1, \"training_images\": 1e300",
-          "convoy: run/config.json: 'training_images' is missing, or no value of its kind");
-  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
-  refuses("\"ranks\": 1", ("\"ranks\": 1, \"notes\": " + deep).c_str(),
-          "convoy: run/config.json: is nested more than 4 deep");
+}
+
+TEST_F(Resume, a_configuration_of_nonsense_is_refused_with_one_line) {
+  kill_after(7);
+  const fs::path path = folder_ / "run/config.json";
+  const std::string config = read_text(path), deep = std::string(200'000, '[') + std::string(200'000, ']');
+  const struct {
+    std::string from, to, what;
+  } cases[] = {
+      {"\"batch\": 20", R"("batch": "1\n2")", "--batch: '1?2' is not a whole number"},
+      {"\"batch\": 20", "\"batch\": 1e999", "is not a JSON object"},
+      {"\"training_images\": ", "\"training_images\": 1e300, \"was\": ",
+       "'training_images' is missing, or no value of its kind"},
+      {"\"training_images\": ", "\"training_images\": -1, \"was\": ",
+       "'training_images' is missing, or no value of its kind"},
+      {"\"ranks\": 1", "\"ranks\": 1, \"notes\": " + deep, "is nested more than 4 deep"},
+  };
+  for (const auto& [from, to, what] : cases) {
+    std::ofstream(path, std::ios::binary) << config;
+    edit(path, from, to);
+    expect_refusal(3, "convoy: run/config.json: " + what);
+  }
 }
 
 TEST_F(Resume, other_kernels_are_refused) {
