@@ -71,8 +71,14 @@ std::vector<Entry> toml_entries(const std::string& path, const std::string& text
 
 // What a run has met, or what was its own.
 bool left_out(const std::string& key, const std::string& command) {
-  constexpr std::array facts = {"version", "kernels", "training_images", "test_images", "validation_images",
-                                "run",     "save",    "trace",           "threads"};
+  constexpr std::array facts = {"version",     "kernels",
+                                "began",       "training_images",
+                                "test_images", "validation_images",
+                                "parameters",  "image",
+                                "mean",        "std",
+                                "classes",     "run",
+                                "save",        "trace",
+                                "threads"};
   // An evaluation is of the weights that came out of the run, not of those that it began with.
   return std::ranges::find(facts, key) != facts.end() || (key == "init" && command == "eval");
 }

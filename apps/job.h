@@ -51,9 +51,10 @@ class Job {
 
   Layout layout_;
   int64_t last_step_ = 0;
+  std::unique_ptr<SignsOfLife>
+      life_;  // null when alone; outlives the session, which waits for rank 0's last deeds as it ends
   std::unique_ptr<mpi::Session> mpi_;  // one of these two, or none when alone
   std::unique_ptr<tcp::Session> tcp_;
-  std::unique_ptr<SignsOfLife> life_;  // null when alone
   std::unique_ptr<Communicator> communicator_;
 };
 

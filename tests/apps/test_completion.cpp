@@ -31,7 +31,7 @@ std::set<std::string> completions(const std::vector<std::string>& words) {
   std::string list;
   for (const std::string& word : words) list += "'" + word + "' ";
   const std::string command = "cd '" + folder.path().string() +
-                              "' && mkdir -p runs && bash -c \"source script; COMP_WORDS=(" + list +
+                              "' && mkdir -p runs && bash -c \"source ./script; COMP_WORDS=(" + list +
                               "); COMP_CWORD=" + std::to_string(words.size() - 1) +
                               "; compopt() { :; }; _convoy; printf '%s\\n' \\\"\\${COMPREPLY[@]}\\\"\" 2>&1";
   std::set<std::string> offered;
@@ -80,9 +80,9 @@ TEST(completion, of_zsh_is_a_script_that_zsh_reads) {
 TEST(completion, wants_a_shell_that_it_knows) {
   const TemporaryFolder folder;
   EXPECT_EQ(run_convoy(folder, {"completion"}).error, "convoy: completion: name the shell, bash or zsh\n");
-  const Outcome outcome = run_convoy(folder, {"completion", "fish"});
+  const Outcome outcome = run_convoy(folder, {"completion", "powershell"});
   EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_EQ(outcome.error, "convoy: unknown shell 'fish'. Known: bash, zsh\n");
+  EXPECT_EQ(outcome.error, "convoy: unknown shell 'powershell'. Known: bash, zsh\n");
 }
 
 TEST(manual, tells_every_command_and_option) {

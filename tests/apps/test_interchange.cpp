@@ -254,7 +254,7 @@ TEST(interchange, what_makes_no_sense_is_refused) {
            {{"export", "run"}, 2, "export: name the file to write with --output FILE"},
            {{"export", "run", "--output", "out"}, 2, "'out' ends in the name of no format"},
            {{"export", "run", "--output", "out", "--format", "onx"}, 2, "did you mean 'onnx'?"},
-           {with({"export", "nowhere"}, to), 3, "nowhere: no such file or folder"},
+           {with({"export", "nowhere"}, to), 3, "nowhere: no such file"},
            {with({"export", "empty"}, to), 3, "is empty the folder of a run?"},
            {with({"export", "bare"}, to), 3, "the run has no checkpoint"},
            {with({"export", "run", "--model", model}, to), 2, "--model: has no effect with a run or its checkpoint"},
