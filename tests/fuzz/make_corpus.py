@@ -78,6 +78,8 @@ def idx_seeds():
         put("idx", name + "_cut", content[:-1])
     put("idx", "empty_axis", idx([0], []))
     put("idx", "huge", idx([2**32 - 1] * 3, []))
+    put("idx", "declares_a_gibibyte", idx([1024] * 3, [1]))
+    put("idx", "declares_a_gibibyte_gz", gz(idx([2**30], [1])))
     put("idx", "two_members_gz", gz(labels[:6]) + gz(labels[6:]))
 
 
@@ -96,6 +98,9 @@ def tar_seeds():
     put("tar", "long_names", tar({"p" * 90 + "/" + "n" * 90: b"1", "abc.txt": b"abc"}))
     put("tar", "pax", tar({"n" * 300: b"1", "ü/abc.txt": b"abc"}, tarfile.PAX_FORMAT))
     put("tar", "gnu", tar({"n" * 300: b"1", "abc.txt": b"abc"}, tarfile.GNU_FORMAT))
+    entry = tarfile.TarInfo("abc.txt")
+    entry.size = 2**30
+    put("tar", "declares_a_gibibyte", entry.tobuf(tarfile.USTAR_FORMAT) + bytes(512))
 
 
 def safetensors_seeds():
