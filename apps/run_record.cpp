@@ -73,7 +73,10 @@ int64_t RunRecord::planned_epochs() const {
 
 int64_t RunRecord::epochs_done() const { return static_cast<int64_t>(epochs.size()); }
 
-const Evaluation* RunRecord::evaluation() const { return epochs.empty() ? nullptr : &epochs.back().evaluation; }
+const Evaluation* RunRecord::evaluation() const {
+  if (end && end->evaluation) return &*end->evaluation;
+  return epochs.empty() ? nullptr : &epochs.back().evaluation;
+}
 
 double RunRecord::seconds() const {
   if (end && end->kind != LoggedEnd::Kind::failed) return end->seconds;

@@ -33,7 +33,8 @@ struct RunRecord {
   int64_t steps_per_epoch() const;  // by the settings
   int64_t planned_epochs() const;   // likewise; the last may be cut by --steps
   int64_t epochs_done() const;
-  const Evaluation* evaluation() const;  // the last, or null
+  // Of the weights that it ended with, which with --patience are the best ones; while it lasts, of the last epoch; or null.
+  const Evaluation* evaluation() const;
   double seconds() const;                // of training, as far as it was written down
   std::optional<double> samples_per_second() const;
   const char* evaluated() const { return config.settings.evaluated(); }
