@@ -35,7 +35,7 @@ struct RunRecord {
   int64_t epochs_done() const;
   // Of the weights that it ended with, which with --patience are the best ones; while it lasts, of the last epoch; or null.
   const Evaluation* evaluation() const;
-  double seconds() const;                // of training, as far as it was written down
+  double seconds() const;  // of training, as far as it was written down
   std::optional<double> samples_per_second() const;
   const char* evaluated() const { return config.settings.evaluated(); }
 };
