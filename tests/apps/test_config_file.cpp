@@ -128,7 +128,7 @@ TEST(config_file, the_config_of_an_earlier_run_repeats_it) {
   EXPECT_TRUE(read_text(folder / "v") == weights);
   EXPECT_FALSE(std::filesystem::exists(folder / "w")) << "the earlier run's file was written again";
   nlohmann::json first = config_of(folder, "first"), second = config_of(folder, "second");
-  for (const char* own : {"run", "save"}) first.erase(own), second.erase(own);
+  for (const char* own : {"run", "save", "began"}) first.erase(own), second.erase(own);
   EXPECT_EQ(first, second);
   // Settings of that run that have no effect beside what is typed are left out; the same typed would be refused.
   const Outcome adam = run_convoy(folder, {"train", "--config", "first/config.json", "--run", "third", "--optimizer",
