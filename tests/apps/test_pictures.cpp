@@ -224,8 +224,8 @@ int64_t pixels_like(const DecodedImage& image, const std::array<int, 3>& colour)
 TEST_F(Pictures, are_shown_as_they_are_on_a_sheet) {
   if (!has_gnuplot()) GTEST_SKIP() << "no gnuplot";
   // A folder may be named so that a shell would run what its name says.
-  fs::rename(folder_ / "pets/train/sky", folder_ / "pets/train/`touch harm`");
-  fs::rename(folder_ / "pets/test/sky", folder_ / "pets/test/`touch harm`");
+  fs::rename(folder_ / "pets/train/sky", folder_ / "pets/train/`touch $HOME.harm`");
+  fs::rename(folder_ / "pets/test/sky", folder_ / "pets/test/`touch $HOME.harm`");
   const Outcome outcome = run({"data", "show", "folder:pets", "--count", "6", "--image-size", "8"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_EQ(outcome.out, "6 images of folder:pets: pets.png\n");
@@ -235,7 +235,11 @@ TEST_F(Pictures, are_shown_as_they_are_on_a_sheet) {
   int64_t red = 0;
   for (int i = 0; i < 12; ++i) red += pixels_like(sheet, {230, 17 * i + 5, 40});
   EXPECT_EQ(red, 3 * 96 * 96);
-  EXPECT_GT(pixels_like(sheet, {0, 0, 0}), 100) << "letters";
+  const std::ptrdiff_t first_row = 34 * sheet.size.w * 3;  // below the title
+  const DecodedImage captions{{sheet.size.h - 34, sheet.size.w},
+                              {sheet.pixels.begin() + first_row, sheet.pixels.end()}};
+  EXPECT_GT(pixels_like(captions, {0, 0, 0}), 20) << "letters; their edges are grey";
+  EXPECT_FALSE(fs::exists(folder_.path().string() + ".home.harm"));
   const Outcome named = run({"data", "show", "synthetic", "--output", "digits.png", "--count", "20"});
   EXPECT_EQ(named.exit_code, 0) << named.error;
   EXPECT_TRUE(fs::exists(folder_ / "digits.png"));
