@@ -130,6 +130,21 @@ TEST(strategies, averages_of_weights_have_the_same_bits_for_any_threads_and_repl
   expect_same_for({"--ema", "0.7"}, kOfOneProcess);
 }
 
+TEST(strategies, all_replicas_evaluate_the_average_that_is_saved) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_convoy(folder, small_training({"--model", kRichModel, "--ema", "0.9", "--strategy", "replicated",
+                                               "--replicas", "4", "--epochs", "2", "--run", "run", "--save", "w"}))
+                .exit_code,
+            0);
+  const double loss = read_events(folder / "run", "summary").at(0).at("validation_loss");
+  const Outcome eval =
+      run_convoy(folder, {"eval", "--dataset", "synthetic", "--holdout", "300", "--model", kRichModel, "--init", "w"});
+  ASSERT_EQ(eval.exit_code, 0) << eval.error;
+  const std::string told = "validation loss ";
+  // Four digits are told.
+  EXPECT_NEAR(std::stod(eval.out.substr(eval.out.find(told) + told.size())), loss, 6e-5) << eval.out;
+}
+
 TEST(StrategiesRanks, clipping_and_averages_give_the_same_bits_on_ranks) {
   if (!with_mpi()) GTEST_SKIP() << kWithoutMpi;
   expect_same_for({"--clip-norm", "0.25", "--ema", "0.7"}, kOfRanks);
