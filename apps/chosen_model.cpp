@@ -40,9 +40,8 @@ ChosenModel choose_model(const GivenOptions& given) {
 }
 
 std::string text_of(const ChosenModel& chosen) {
-  int64_t parameters = 0;
-  for (const NamedVariable& parameter : chosen.net->parameters()) parameters += parameter.variable.value().count();
-  return fmt::format("{} for {}, {} parameters", one_line(chosen.model), chosen.dataset, grouped(parameters));
+  return fmt::format("{} for {}, {} parameters", one_line(chosen.model), chosen.dataset,
+                     grouped(count_of_parameters(*chosen.net)));
 }
 
 }  // namespace convoy

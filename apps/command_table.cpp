@@ -15,6 +15,10 @@
 namespace convoy {
 namespace {
 
+constexpr const char* kConfigHelp =
+    "take options from this file: a .toml with lines like batch = 128, or the config.json of a run, as far as they are "
+    "options here; those that you give overrule it";
+
 std::string train_footer() { return recipe_help() + "\n" + description_help(); }
 std::string no_footer() { return ""; }
 
@@ -29,9 +33,7 @@ std::vector<CommandOption> compare_options() {
   std::vector<CommandOption> options;
   for (const OptionRow& row : comparison_option_table()) options.push_back({row.name});
   options.insert(options.end(),
-                 {{"--config",
-                   "take options from this file: a .toml with lines like batch = 128, or the config.json of "
-                   "a run, as far as they are options here; those that you give overrule it"},
+                 {{"--config", kConfigHelp},
                   {"--reduce"},
                   {"--shards"},
                   {"--bucket-mb"},
@@ -59,9 +61,7 @@ const std::vector<Command>& command_table() {
        run_compare},
       {"eval",
        "loss and accuracy of saved weights, by class, too",
-       {{"--config",
-         "take options from this file: a .toml with lines like batch = 128, or the config.json of a run, as "
-         "far as they are options here; those that you give overrule it"},
+       {{"--config", kConfigHelp},
         {"--model"},
         {"--init",
          "required: the weights to evaluate (safetensors with PyTorch's names); or the folder of a run, whose "
@@ -228,6 +228,13 @@ const std::vector<Command>& command_table() {
   };
   return table;
 }
+
+std::string group_of(const Command& command) {
+  const size_t space = command.name.find(' ');
+  return space == std::string::npos ? "" : command.name.substr(0, space);
+}
+
+std::string own_name(const Command& command) { return command.name.substr(command.name.find(' ') + 1); }
 
 const char* help_of_group(const std::string& name) {
   CHECK(name == "data", "commands: there is no group '{}'", name);

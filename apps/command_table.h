@@ -14,7 +14,7 @@ struct CommandOption {
 };
 
 struct Command {
-  std::string name;  // "data list" is the command list of the group data
+  std::string name;  // as it is typed: "data list"
   const char* help;
   std::vector<CommandOption> options;
   std::string (*footer)();
@@ -22,6 +22,10 @@ struct Command {
 };
 
 const std::vector<Command>& command_table();
+
+// "data list" is the command list of the group data; train is of none, "".
+std::string group_of(const Command& command);
+std::string own_name(const Command& command);
 
 // What a group of commands is about: "data" -> "what there is to train on".
 const char* help_of_group(const std::string& name);

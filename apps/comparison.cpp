@@ -13,6 +13,7 @@
 #include "parallel/mpi.h"
 #include "tensor/device.h"
 #include "tensor/kernels.h"
+#include "tensor/physical_memory.h"
 
 namespace convoy {
 

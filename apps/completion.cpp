@@ -48,32 +48,26 @@ Kind kind_of(const OptionRow& row) {
   return values_of(row).empty() ? Kind::none : Kind::words;
 }
 
-// The commands behind `group`: of the program itself for "".
-std::vector<Word> commands_of(const std::string& group) {
-  std::vector<Word> words;
-  for (const Command& command : command_table()) {
-    const size_t space = command.name.find(' ');
-    const std::string first = command.name.substr(0, space);
-    if (group.empty()) {
-      if (space == std::string::npos)
-        words.push_back({first, command.help});
-      else if (words.empty() || words.back().name != first)
-        words.push_back({first, help_of_group(first)});
-    } else if (space != std::string::npos && first == group) {
-      words.push_back({command.name.substr(space + 1), command.help});
-    }
-  }
-  return words;
-}
-
 std::vector<std::string> groups() {
   std::vector<std::string> names;
   for (const Command& command : command_table()) {
-    const size_t space = command.name.find(' ');
-    const std::string first = command.name.substr(0, space);
-    if (space != std::string::npos && (names.empty() || names.back() != first)) names.push_back(first);
+    const std::string group = group_of(command);
+    if (!group.empty() && (names.empty() || names.back() != group)) names.push_back(group);
   }
   return names;
+}
+
+// The commands behind `group`: of the program itself, with its groups, for "".
+std::vector<Word> commands_of(const std::string& group) {
+  std::vector<Word> words;
+  for (const Command& command : command_table()) {
+    const std::string own_group = group_of(command);
+    if (own_group == group)
+      words.push_back({own_name(command), command.help});
+    else if (group.empty() && (words.empty() || words.back().name != own_group))
+      words.push_back({own_group, help_of_group(own_group)});
+  }
+  return words;
 }
 
 // What may stand behind a command: its options, and the values of an argument without a name.

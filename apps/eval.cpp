@@ -13,7 +13,6 @@
 #include "apps/number_text.h"
 #include "apps/saved_model.h"
 #include "layers/models.h"
-#include "layers/weights.h"
 #include "tensor/npy.h"
 #include "tensor/ops.h"
 
@@ -67,7 +66,7 @@ int run_eval(const GivenOptions& given) {
   const Tensor& images = test.images;
   const std::unique_ptr<Module> net = make_model(settings.model, {images.size(1), images.size(2), images.size(3)},
                                                  static_cast<int64_t>(test.classes.size()));
-  load_weights(*net, saved.weights);
+  saved.load(*net);
   const char* const evaluated = settings.evaluated();
   ConfusionMatrix confusion(test.classes);
   Tensor all_logits = Tensor::empty({test.size(), confusion.classes()}, DType::f32, Device{});

@@ -5,7 +5,6 @@
 #include "apps/export_formats.h"
 #include "apps/options.h"
 #include "apps/saved_model.h"
-#include "layers/weights.h"
 
 namespace convoy {
 namespace {
@@ -29,7 +28,7 @@ int run_export(const GivenOptions& given) {
       settings.format.empty() ? export_format_of(settings.output) : find_export_format(settings.format);
   const SavedModel saved = find_saved_model(settings.source);
   const ChosenModel chosen = choose(saved, given);
-  load_weights(*chosen.net, saved.weights);
+  saved.load(*chosen.net);
   fmt::print("weights      {} ({})\n", saved.weights.string(), text_of(chosen));
   write_exported(format, settings.output, chosen);
   return 0;

@@ -9,6 +9,7 @@
 #include "tensor/cuda/cuda.h"
 #include "tensor/device.h"
 #include "tensor/kernels.h"
+#include "tensor/physical_memory.h"
 
 namespace convoy {
 

@@ -6,8 +6,7 @@
 
 namespace convoy {
 
-std::string cpu_name();     // "Intel(R) Xeon(R) …", or "unknown CPU"
-int64_t memory_in_bytes();  // physical, 0 when unknown
-double load_average();      // programs that were running or wanted to, on average over the last minute
+std::string cpu_name();  // "Intel(R) Xeon(R) …", or "unknown CPU"
+double load_average();   // programs that were running or wanted to, on average over the last minute
 
 }  // namespace convoy

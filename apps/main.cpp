@@ -130,16 +130,14 @@ int run(int argc, char** argv) {
   for (size_t i = 0; i < commands.size(); ++i) {
     ParsedCommand& parsed = commands[i];
     parsed.command = &command_table()[i];
-    const std::string& name = parsed.command->name;
-    const size_t space = name.find(' ');
+    const std::string group = group_of(*parsed.command);
     CLI::App* parent = &app;
-    if (space != std::string::npos) {
-      const std::string group = name.substr(0, space);
+    if (!group.empty()) {
       const auto groups = app.get_subcommands([&](const CLI::App* child) { return child->get_name() == group; });
       parent = groups.empty() ? app.add_subcommand(group, help_of_group(group)) : groups.front();
       parent->require_subcommand(0, 1);
     }
-    parsed.app = parent->add_subcommand(name.substr(space + 1), parsed.command->help);
+    parsed.app = parent->add_subcommand(own_name(*parsed.command), parsed.command->help);
     parsed.app->footer(parsed.command->footer());
     for (const CommandOption& option : parsed.command->options) add_option(parsed, option);
   }

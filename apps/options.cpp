@@ -412,31 +412,6 @@ std::vector<OptionRow> build_prediction_table() {
 
 }  // namespace
 
-std::span<const OptionRow> evaluation_option_table() {
-  static const std::vector<OptionRow> table = build_evaluation_table();
-  return table;
-}
-
-std::span<const OptionRow> prediction_option_table() {
-  static const std::vector<OptionRow> table = build_prediction_table();
-  return table;
-}
-
-std::span<const OptionRow> interchange_option_table() {
-  static const std::vector<OptionRow> table = build_interchange_table();
-  return table;
-}
-
-std::span<const OptionRow> report_option_table() {
-  static const std::vector<OptionRow> table = build_report_table();
-  return table;
-}
-
-std::span<const OptionRow> data_option_table() {
-  static const std::vector<OptionRow> table = build_data_table();
-  return table;
-}
-
 std::span<const OptionRow> comparison_option_table() {
   static const std::vector<OptionRow> table = build_comparison_table();
   return table;
@@ -448,9 +423,13 @@ std::span<const OptionRow> option_table() {
 }
 
 const OptionRow& find_option(const std::string& name) {
+  // Of an evaluation, a prediction, an exchange of weights, a look back on runs, and the commands of the group data.
+  static const std::vector<OptionRow> evaluation = build_evaluation_table(), prediction = build_prediction_table(),
+                                      interchange = build_interchange_table(), report = build_report_table(),
+                                      data = build_data_table();
   for (const std::span<const OptionRow> table :
-       {option_table(), comparison_option_table(), evaluation_option_table(), prediction_option_table(),
-        interchange_option_table(), report_option_table(), data_option_table()}) {
+       {option_table(), comparison_option_table(), std::span(evaluation), std::span(prediction), std::span(interchange),
+        std::span(report), std::span(data)}) {
     for (const OptionRow& row : table) {
       if (row.name == name) return row;
     }

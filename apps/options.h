@@ -33,13 +33,8 @@ std::string choices(const Table& table) {
   return text;
 }
 
-std::span<const OptionRow> option_table();              // of a training
-std::span<const OptionRow> comparison_option_table();   // of a comparison alone
-std::span<const OptionRow> evaluation_option_table();   // of an evaluation alone
-std::span<const OptionRow> prediction_option_table();   // of a prediction alone
-std::span<const OptionRow> interchange_option_table();  // of export and import alone
-std::span<const OptionRow> report_option_table();       // of the commands that look back on runs
-std::span<const OptionRow> data_option_table();         // of the commands of the group data alone
+std::span<const OptionRow> option_table();             // of a training
+std::span<const OptionRow> comparison_option_table();  // of a comparison alone
 const OptionRow& find_option(const std::string& name);
 
 // The defaults, and what was given; unlike resolve() nothing that follows from it.

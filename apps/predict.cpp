@@ -14,7 +14,6 @@
 #include "data/class_folders.h"
 #include "data/decode_images.h"
 #include "layers/models.h"
-#include "layers/weights.h"
 #include "tensor/ops.h"
 
 namespace convoy {
@@ -65,14 +64,10 @@ void print_prediction(const fs::path& image, size_t width, const std::vector<dou
 
 // The images as the network was trained on: grey or in colour. Labels mean nothing.
 Dataset as_dataset(const Tensor& colours, const ModelInput& input) {
-  Dataset dataset{.images = colours,
-                  .labels = Tensor::zeros({colours.size(0)}, DType::i32, Device{}),
-                  .classes = input.classes,
-                  .normalisation = input.normalisation};
-  if (input.c == 1) {
-    dataset.images = Tensor::empty({colours.size(0), input.h, input.w, 1}, DType::u8, Device{});
-    to_grey(colours.data<uint8_t>(), dataset.images.count(), dataset.images.data<uint8_t>());
-  }
+  const Dataset dataset{.images = input.c == 1 ? as_grey(colours) : colours,
+                        .labels = Tensor::zeros({colours.size(0)}, DType::i32, Device{}),
+                        .classes = input.classes,
+                        .normalisation = input.normalisation};
   return dataset.to(current_stream().device);
 }
 
@@ -123,7 +118,7 @@ int run_predict(const GivenOptions& given) {
   const ModelInput input = find_input(saved, settings, given);
   const std::unique_ptr<Module> net =
       make_model(settings.model, {input.h, input.w, input.c}, static_cast<int64_t>(input.classes.size()));
-  load_weights(*net, saved.weights);
+  saved.load(*net);
   net->set_training(false);
   const NoGrad no_grad;
   Told told;

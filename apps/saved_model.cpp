@@ -5,26 +5,28 @@
 #include "apps/checkpoint_folder.h"
 #include "apps/options.h"
 #include "tensor/error.h"
-#include "tensor/safetensors.h"
 
 namespace convoy {
 
 namespace fs = std::filesystem;
 
+void SavedModel::load(Module& net) const { load_weights(weights_of(net), file, weights.string()); }
+
 SavedModel find_saved_model(const fs::path& init) {
   std::error_code none;
-  if (fs::is_directory(init, none)) {
-    SavedModel saved{.weights = CheckpointFolder(init, 1).best_or_newest(), .config = read_config(init)};
+  SavedModel saved{.weights = init, .config = {}, .file = {}};
+  const bool run = fs::is_directory(init, none);
+  if (run) {
+    saved.weights = CheckpointFolder(init, 1).best_or_newest();
+    saved.config = read_config(init);
     if (saved.weights.empty())
       fail(ErrorKind::data,
            "{}: the run has no checkpoint; name a file of weights with --init, and its --model and --dataset",
            init.string());
-    return saved;
   }
-  SavedModel saved{.weights = init, .config = {}};
-  const TensorFile file = read_safetensors(init);
-  if (const auto config = file.metadata.find("config"); config != file.metadata.end())
-    saved.config = parse_config(config->second, init.string());
+  saved.file = read_safetensors(saved.weights);
+  const auto config = saved.file.metadata.find("config");
+  if (!run && config != saved.file.metadata.end()) saved.config = parse_config(config->second, init.string());
   return saved;
 }
 

@@ -5,12 +5,16 @@
 #include <optional>
 
 #include "apps/run_config.h"
+#include "layers/weights.h"
 
 namespace convoy {
 
 struct SavedModel {
-  std::filesystem::path weights;    // a file for load_weights()
+  std::filesystem::path weights;    // the file
   std::optional<RunConfig> config;  // of its run; none where the file holds weights alone
+  TensorFile file;                  // what is in it
+
+  void load(Module& net) const;  // throws as load_weights()
 };
 
 // Of a run's folder its best checkpoint, else the newest. Throws Error(data) when there is neither or the file cannot be read.

@@ -82,12 +82,6 @@ std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Mate
       job.others());
 }
 
-int64_t count_of_parameters(const Module& net) {
-  int64_t count = 0;
-  for (const NamedVariable& parameter : net.parameters()) count += parameter.variable.value().count();
-  return count;
-}
-
 // The run is complete without them.
 void print_plots(const std::filesystem::path& run) {
   const std::string none = draw_run(run);

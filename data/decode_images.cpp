@@ -92,6 +92,12 @@ void to_grey(const uint8_t* colours, int64_t pixels, uint8_t* grey) {
     grey[i] = static_cast<uint8_t>((77 * colours[0] + 150 * colours[1] + 29 * colours[2] + 128) >> 8);
 }
 
+Tensor as_grey(const Tensor& colours) {
+  Tensor grey = Tensor::empty({colours.size(0), colours.size(1), colours.size(2), 1}, DType::u8, Device{});
+  to_grey(colours.data<uint8_t>(), grey.count(), grey.data<uint8_t>());
+  return grey;
+}
+
 bool is_grey(const uint8_t* colours, int64_t pixels) {
   for (int64_t i = 0; i < pixels; ++i, colours += 3) {
     if (colours[0] != colours[1] || colours[0] != colours[2]) return false;

@@ -24,6 +24,7 @@ std::vector<BadImage> decode_images(std::span<const std::filesystem::path> files
 
 // image u8 [pixels,3] -> [pixels], as bright as the colours (ITU-R BT.601). Grey stays what it is.
 void to_grey(const uint8_t* colours, int64_t pixels, uint8_t* grey);
+Tensor as_grey(const Tensor& colours);  // u8 [n,h,w,3] -> [n,h,w,1]
 // Whether red, green and blue of all pixels are equal.
 bool is_grey(const uint8_t* colours, int64_t pixels);
 

@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <numeric>
 
 #include "data/class_folders.h"
 #include "data/decode_images.h"
+#include "data/shuffle.h"
 #include "tensor/counted.h"
 #include "tensor/error.h"
-#include "tensor/philox.h"
 
 namespace convoy {
 namespace {
@@ -30,16 +29,10 @@ struct Listing {
   std::vector<std::string> warnings;
 };
 
-// Fisher and Yates' shuffle of 0 ... size-1, drawn from the seed; `member` is what is shuffled.
-std::vector<size_t> shuffled(size_t size, uint64_t seed, uint32_t member) {
-  std::vector<size_t> order(size);
-  std::iota(order.begin(), order.end(), size_t{0});
-  const RandomKey key{.seed = seed, .stream = RandomStream::split, .step = 0, .member = member};
-  for (size_t i = 0; i + 1 < size; ++i) {
-    const uint32_t word = philox(key, i / 4).v[i % 4];
-    std::swap(order[i], order[i + random_below(word, static_cast<uint32_t>(size - i))]);
-  }
-  return order;
+// The order in which the split takes images; `member` is what is ordered.
+std::vector<int32_t> drawn_order(size_t images, uint64_t seed, uint32_t member) {
+  return shuffled(static_cast<int64_t>(images),
+                  {.seed = seed, .stream = RandomStream::split, .step = 0, .member = member});
 }
 
 // Of so many images of a class; at least one is left to train on.
@@ -65,9 +58,9 @@ void add_left_out(const fs::path& folder, const std::map<std::string, int64_t>& 
 Samples in_random_order(const Samples& samples, uint64_t seed) {
   constexpr uint32_t kAllClasses = 0xFFFFFF;
   Samples result;
-  for (const size_t i : shuffled(samples.files.size(), seed, kAllClasses)) {
-    result.files.push_back(samples.files[i]);
-    result.labels.push_back(samples.labels[i]);
+  for (const int32_t i : drawn_order(samples.files.size(), seed, kAllClasses)) {
+    result.files.push_back(samples.files[static_cast<size_t>(i)]);
+    result.labels.push_back(samples.labels[static_cast<size_t>(i)]);
   }
   return result;
 }
@@ -115,8 +108,9 @@ Listing list_and_split(const fs::path& folder, float val_split, uint64_t seed) {
     const std::vector<fs::path>& pictures = classes[label].pictures;
     listing.classes.push_back(classes[label].name);
     const size_t test = test_share(pictures.size(), val_split);
-    const std::vector<size_t> order = shuffled(pictures.size(), seed, static_cast<uint32_t>(label));
-    for (size_t i = 0; i < order.size(); ++i) add(i < test ? listing.test : listing.train, pictures[order[i]], label);
+    const std::vector<int32_t> order = drawn_order(pictures.size(), seed, static_cast<uint32_t>(label));
+    for (size_t i = 0; i < order.size(); ++i)
+      add(i < test ? listing.test : listing.train, pictures[static_cast<size_t>(order[i])], label);
   }
   if (listing.test.files.empty())
     fail(ErrorKind::data,
@@ -151,12 +145,6 @@ double available_memory() {
     std::getline(facts, unit);
   }
   return 1e18;
-}
-
-Tensor as_grey(const Tensor& colours) {
-  Tensor grey = Tensor::empty({colours.size(0), colours.size(1), colours.size(2), 1}, DType::u8, Device{});
-  to_grey(colours.data<uint8_t>(), grey.count(), grey.data<uint8_t>());
-  return grey;
 }
 
 // Moves the good ones together.

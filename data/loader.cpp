@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/shuffle.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
 
@@ -24,20 +25,6 @@ struct Epoch {
   uint32_t number = 0;
   std::vector<int32_t> order;  // [size]
 };
-
-// Fisher and Yates' shuffle of 0 ... size-1, drawn from (seed, epoch).
-std::vector<int32_t> shuffled(int64_t size, uint64_t seed, uint32_t epoch) {
-  std::vector<int32_t> order(static_cast<size_t>(size));
-  std::iota(order.begin(), order.end(), 0);
-  const RandomKey key{.seed = seed, .stream = RandomStream::shuffle, .step = epoch};
-  Random4 words{};
-  for (int64_t i = 0; i + 1 < size; ++i) {
-    if (i % 4 == 0) words = philox(key, static_cast<uint64_t>(i / 4));
-    const int64_t other = i + random_below(words.v[i % 4], static_cast<uint32_t>(size - i));
-    std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(other)]);
-  }
-  return order;
-}
 
 Tensor on_device(const std::vector<int32_t>& values, Device device) {
   Tensor host = Tensor::empty({static_cast<int64_t>(values.size())}, DType::i32, Device{});
@@ -91,7 +78,7 @@ class Loader::Impl {
     auto epoch = std::make_shared<Epoch>();
     epoch->number = static_cast<uint32_t>(number);
     if (options_.shuffle) {
-      epoch->order = shuffled(size(), options_.seed, epoch->number);
+      epoch->order = shuffled(size(), {.seed = options_.seed, .stream = RandomStream::shuffle, .step = epoch->number});
     } else {
       epoch->order.resize(static_cast<size_t>(size()));
       std::iota(epoch->order.begin(), epoch->order.end(), 0);

@@ -1,12 +1,11 @@
 #include "layers/models.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <fstream>
 
 #include "layers/named_models.h"
 #include "tensor/find_row.h"
+#include "tensor/physical_memory.h"
 
 namespace convoy {
 namespace {
@@ -40,8 +39,8 @@ std::span<const ModelRow> model_table() { return kModels; }
 
 int64_t weights_that_fit() {
   constexpr int64_t kBytes = 4 * sizeof(float);  // weight, gradient, two moments
-  const int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  return pages > 0 && page > 0 ? pages * page / kBytes : INT64_MAX;
+  const int64_t memory = memory_in_bytes();
+  return memory > 0 ? memory / kBytes : INT64_MAX;
 }
 
 std::unique_ptr<Module> make_model(std::string_view model, ImageExtent input, int64_t classes) {

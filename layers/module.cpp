@@ -32,6 +32,12 @@ std::vector<NamedVariable> Module::collect(std::vector<NamedVariable> Module::*l
   return all;
 }
 
+int64_t count_of_parameters(const Module& module) {
+  int64_t count = 0;
+  for (const NamedVariable& parameter : module.parameters()) count += parameter.variable.value().count();
+  return count;
+}
+
 std::vector<NamedVariable> Module::parameters() const { return collect(&Module::parameters_); }
 std::vector<NamedVariable> Module::buffers() const { return collect(&Module::buffers_); }
 

@@ -127,6 +127,8 @@ struct StepRandomness {
 };
 StepRandomness& step_randomness();
 
+int64_t count_of_parameters(const Module& module);  // elements
+
 // Fills every parameter of `module` from the seed: a function of (seed, parameter name) alone.
 void initialise(Module& module, uint64_t seed);
 

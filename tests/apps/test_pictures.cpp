@@ -19,14 +19,11 @@ using Arguments = std::vector<std::string>;
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // "red" and "sky" pictures of about one colour, of many sizes.
-class Pictures : public ::testing::Test {
+class Pictures : public WithImageDecoder {
  protected:
   void SetUp() override {
-    try {
-      image_decoder_program();
-    } catch (const Error& none) {
-      GTEST_SKIP() << none.what();
-    }
+    WithImageDecoder::SetUp();
+    if (IsSkipped()) return;
     for (const char* part : {"train", "test"}) {
       for (int i = 0; i < 12; ++i) {
         const auto shade = static_cast<uint8_t>(17 * i + (part[1] == 'r' ? 5 : 0));

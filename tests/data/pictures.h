@@ -1,6 +1,7 @@
 // Small pictures made by the tests, as files: PNG and BMP of any pixels, and one JPEG.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <zlib.h>
 
 #include <cstdint>
@@ -9,7 +10,22 @@
 #include <functional>
 #include <string>
 
+#include "data/image_decoder.h"
+#include "tensor/error.h"
+
 namespace convoy {
+
+// Of tests that read pictures: they skip in a build without a decoder.
+class WithImageDecoder : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    try {
+      image_decoder_program();
+    } catch (const Error& none) {
+      GTEST_SKIP() << none.what();
+    }
+  }
+};
 
 using Pixel = std::function<uint8_t(int x, int y, int channel)>;
 

@@ -18,16 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class ImageDecoding : public ::testing::Test {
+class ImageDecoding : public WithImageDecoder {
  protected:
-  void SetUp() override {
-    try {
-      image_decoder_program();
-    } catch (const Error& none) {
-      GTEST_SKIP() << none.what();
-    }
-  }
-
   fs::path write(const std::string& name, const std::string& bytes) const {
     write_picture(folder_.path() / name, bytes);
     return folder_.path() / name;

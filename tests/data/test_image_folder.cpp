@@ -17,16 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // Every image has a colour of its own: its class, its number, and which part it is in.
-class ImageFolder : public ::testing::Test {
+class ImageFolder : public WithImageDecoder {
  protected:
-  void SetUp() override {
-    try {
-      image_decoder_program();
-    } catch (const Error& none) {
-      GTEST_SKIP() << none.what();
-    }
-  }
-
   void add(const std::string& name, uint8_t red, uint8_t green, uint8_t blue) const {
     write_picture(folder_.path() / name, png(8, 6, red, green, blue));
   }
