@@ -12,15 +12,23 @@ namespace {
 
 ChosenModel choose_model(const Settings& settings, const DatasetForm& form) {
   const ImageExtent input{form.h, form.w, form.c};
-  return {settings.model, settings.dataset, input, form.classes, make_model(settings.model, input, form.classes)};
+  return {.model = settings.model,
+          .dataset = settings.dataset,
+          .input = input,
+          .classes = form.classes,
+          .net = make_model(settings.model, input, form.classes),
+          .trained_on = {}};
 }
 
 }  // namespace
 
 ChosenModel choose_model(const RunConfig& run) {
   if (!run.facts.input) return choose_model(run.settings, form_of(run.settings));
-  return choose_model(run.settings, {run.facts.input->h, run.facts.input->w, run.facts.input->c,
-                                     static_cast<int64_t>(run.facts.input->classes.size())});
+  const ModelInput& input = *run.facts.input;
+  ChosenModel chosen =
+      choose_model(run.settings, {input.h, input.w, input.c, static_cast<int64_t>(input.classes.size())});
+  chosen.trained_on = input;
+  return chosen;
 }
 
 ChosenModel choose_model(const GivenOptions& given) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "apps/run_config.h"
@@ -13,7 +14,8 @@ struct ChosenModel {
   std::string model, dataset;  // as --model and --dataset have them
   ImageExtent input;
   int64_t classes;
-  std::unique_ptr<Module> net;  // not yet initialised
+  std::unique_ptr<Module> net;           // not yet initialised
+  std::optional<ModelInput> trained_on;  // where a run tells
 };
 
 // That of a run. Loads nothing, unless the run of an older Convoy was trained on a folder of images.

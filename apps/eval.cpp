@@ -78,8 +78,14 @@ int run_eval(const GivenOptions& given) {
     std::copy_n(on_cpu.data<float>(), on_cpu.count(), all_logits.data<float>() + done * confusion.classes());
     done += labels.count();
   };
-  const Evaluation result = *evaluate(
-      *net, test, settings.batch, settings.workers, [] { return false; }, on_batch);
+  const Evaluation result = [&] {
+    try {
+      return *evaluate(
+          *net, test, settings.batch, settings.workers, [] { return false; }, on_batch);
+    } catch (const OutOfMemory& error) {
+      throw OutOfMemory(fmt::format("{}; a smaller --batch than {} takes less", error.what(), settings.batch));
+    }
+  }();
   fmt::print("{} on {}, {} images: {} loss {:.4f}, {} accuracy {:.2f} %\n", one_line(settings.model), settings.dataset,
              grouped(test.size()), evaluated, result.loss, evaluated, result.accuracy);
   fmt::print("\n{}", confusion.table(help_columns()));

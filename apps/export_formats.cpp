@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <map>
+#include <nlohmann/json.hpp>
 
 #include "apps/number_text.h"
 #include "layers/onnx.h"
@@ -19,8 +21,13 @@ namespace fs = std::filesystem;
 void write_safetensors(const fs::path& path, const ChosenModel& chosen) { save_weights(*chosen.net, path); }
 
 void write_onnx(const fs::path& path, const ChosenModel& chosen) {
-  const OnnxGraph graph = onnx_graph(*chosen.net, chosen.input);
-  write_file_atomically(path, onnx_bytes(graph, {{"model", chosen.model}, {"dataset", chosen.dataset}}));
+  std::map<std::string, std::string> facts{{"model", chosen.model}, {"dataset", chosen.dataset}};
+  if (chosen.trained_on) {
+    nlohmann::ordered_json input;
+    add_input(*chosen.trained_on, input);
+    for (const auto& [key, value] : input.items()) facts[key] = value.dump();
+  }
+  write_file_atomically(path, onnx_bytes(onnx_graph(*chosen.net, chosen.input), facts));
 }
 
 void write_npz(const fs::path& path, const ChosenModel& chosen) {

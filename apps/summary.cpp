@@ -11,8 +11,8 @@
 namespace convoy {
 
 int run_summary(const GivenOptions& given) {
-  const auto& [model, dataset, input, classes, net] = choose_model(given);
-  const LayerTable table = tabulate(*net, input);
+  const ChosenModel chosen = choose_model(given);
+  const LayerTable table = tabulate(*chosen.net, chosen.input);
 
   size_t names = 5, layers = 5, shapes = 6;
   for (const LayerRow& row : table.rows) {
@@ -20,7 +20,8 @@ int run_summary(const GivenOptions& given) {
     layers = std::max(layers, row.description.size());
     shapes = std::max(shapes, row.output.text().size());
   }
-  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", one_line(model), dataset, input.h, input.w, input.c, classes);
+  fmt::print("{} on {} ({}x{}x{}, {} classes)\n\n", one_line(chosen.model), chosen.dataset, chosen.input.h,
+             chosen.input.w, chosen.input.c, chosen.classes);
   fmt::print("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "name", names, "layer", layers, "output", shapes, "parameters",
              "multiply-adds");
   for (const LayerRow& row : table.rows) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills trainings at random moments, also while they write a checkpoint, resumes them, and checks that nothing was lost.
 
-    kill_trainings.py --convoy build/release/apps/convoy [--tests 200] [--seed 1]
+    kill_trainings.py --convoy build/release/apps/convoy [--tests 200] [--seed 1] [--without-mpi]
 
 Each training writes a checkpoint after every step and is killed (SIGKILL, all its processes) again and again, at moments drawn over its
 whole length, until it comes to its end. Then its weights, its log and the copies of that have to be, but for times, those of the same training that was never
@@ -23,14 +23,38 @@ from pathlib import Path
 COMMON = ["--dataset", "synthetic", "--limit", "150", "--holdout", "60", "--epochs", "3", "--batch", "20", "--log-every", "1", "--plots", "off", "--save", "weights",
           "--model", "conv 8 3x3 stride 2; bn; relu; dropout 0.2; flatten; linear 256; relu; linear 10"]
 METHODS = {"adam": [], "momentum": ["--optimizer", "sgd", "--momentum", "0.9", "--schedule", "cosine", "--warmup-steps", "5"],
-           "replicated": ["--strategy", "replicated", "--replicas", "2"]}
+           "replicated": ["--strategy", "replicated", "--replicas", "2"], "ddp": ["--strategy", "ddp", "--ranks", "2"]}
+MARK = "KILL_TRAININGS"  # a variable that every process of a training inherits
 TIMES = re.compile(r'"(\w*seconds|samples_per_second)":[^,}]*')
 
 
 def start(a, folder, arguments):
     with open(folder / "out", "ab") as out, open(folder / "error", "wb") as error:
         return subprocess.Popen([a.convoy, "train", *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=error,
-                                env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True)
+                                env={**os.environ, "OMP_NUM_THREADS": "1", MARK: str(folder)})
+
+
+def processes_of(folder):
+    wanted = f"{MARK}={folder}".encode()
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and wanted in (process / "environ").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+        except OSError:
+            pass
+    return found
+
+
+def kill_all(folder):
+    """Also ranks, which live on a little when mpirun is killed, and mpirun's helpers."""
+    while processes := processes_of(folder):
+        for process in processes:
+            try:
+                os.kill(process, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.01)
 
 
 def result(folder):
@@ -58,8 +82,9 @@ def train_and_kill(a, folder, method, expected, seconds, draw, most):
         try:
             code = process.wait(draw.uniform(0, seconds) if kills < most else None)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
+            kill_all(folder)
             kills += 1
             within += any((folder / "run/checkpoints").glob("*.tmp"))
             arguments = ["--resume", "run"]
@@ -82,14 +107,17 @@ def main():
     parser.add_argument("--convoy", required=True, help="the program under test")
     parser.add_argument("--tests", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--without-mpi", action="store_true", help="no trainings on ranks")
     a = parser.parse_args()
+    if a.without_mpi:
+        del METHODS["ddp"]
     a.convoy = os.path.realpath(a.convoy)
     draw = random.Random(a.seed)
     failed = passed = within = trainings = 0
     with tempfile.TemporaryDirectory(prefix="convoy-kill-") as root:
         references = {}
         while passed + failed < a.tests:
-            method = list(METHODS)[trainings % len(METHODS)]
+            method = draw.choice(list(METHODS))
             trainings += 1
             if method not in references:
                 references[method] = reference(a, Path(root, method), method)

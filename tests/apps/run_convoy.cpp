@@ -15,6 +15,7 @@ namespace fs = std::filesystem;
 
 const char* const kConvoy = CONVOY_BINARY;
 const char* const kConvoyEmulated = CONVOY_EMULATED_BINARY;
+const char* const kFailACall = CONVOY_FAIL_A_CALL;
 
 TemporaryFolder::TemporaryFolder() {
   std::string pattern = (fs::temp_directory_path() / "convoy-test-XXXXXX").string();

@@ -39,6 +39,9 @@ class TemporaryFolder {
 extern const char* const kConvoy;
 extern const char* const kConvoyEmulated;
 
+// The library tests/apps/preload/fail_a_call.cpp; "" in builds with a sanitizer, which has to be loaded first.
+extern const char* const kFailACall;
+
 // A `convoy` process with `folder` as its working directory and no data sets to be found but those that
 // `environment` or options name.
 class Process {

@@ -139,6 +139,18 @@ TEST_F(EmulatedCuda, out_of_memory_in_pieces_of_a_step_advises_smaller_ones) {
       << outcome.error;
 }
 
+TEST_F(EmulatedCuda, out_of_memory_in_eval_advises_a_smaller_batch) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run(folder, training({{"--save", "w"}})).exit_code, 0);
+  const Outcome outcome =
+      run(folder,
+          {"eval", "--init", "w", "--dataset", "synthetic", "--model", kModel, "--device", "cuda", "--batch", "8000"},
+          {{"CONVOY_EMULATED_MEMORY", "12000000"}});
+  EXPECT_EQ(outcome.exit_code, 6);
+  EXPECT_EQ(outcome.error.rfind("convoy: cuda:0: out of memory, ", 0), 0u) << outcome.error;
+  EXPECT_NE(outcome.error.find("; a smaller --batch than 8000 takes less\n"), std::string::npos) << outcome.error;
+}
+
 TEST_F(EmulatedCuda, header_says_how_the_gpu_is_used) {
   const TemporaryFolder folder;
   const auto machine = [&](Options more) {

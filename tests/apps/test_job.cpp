@@ -97,6 +97,23 @@ TEST_F(JobRanks, a_stopped_rank_ends_the_job_and_is_named) {
       << outcome.error;
 }
 
+// It draws after the last step, when the others have nothing left to do but to show signs of life.
+TEST_F(JobRanks, others_live_on_while_rank_0_draws_for_longer_than_their_silence_is_borne) {
+  fs::create_directory(folder_ / "bin");
+  const fs::path slow = folder_ / "bin/gnuplot";
+  std::ofstream(slow) << fmt::format("#!/bin/sh\n[ -e '{0}' ] || {{ : > '{0}'; sleep 8; }}\n",
+                                     (folder_ / "slept").string());
+  fs::permissions(slow, fs::perms::owner_all);
+  const std::string path = (folder_ / "bin").string() + ":" + std::getenv("PATH");
+  const Outcome outcome = run_convoy(folder_,
+                                     {"train", "--dataset", "synthetic", "--limit", "40", "--holdout", "20", "--run",
+                                      "run", "--strategy", "ddp", "--ranks", "2"},
+                                     {{"PATH", path}});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_TRUE(fs::exists(folder_ / "slept"));
+  EXPECT_EQ(outcome.error.find("sign of life"), std::string::npos) << outcome.error;
+}
+
 TEST_F(JobRanks, first_interrupt_stops_all_ranks_after_the_same_step) {
   start();
   job_->send(SIGINT);

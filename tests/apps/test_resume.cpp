@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <random>
+#include <regex>
 
 #include "tests/apps/resumed_training.h"
 
@@ -210,20 +211,56 @@ void write_mnist(const fs::path& folder, const std::string& part, unsigned char 
   write("-labels-idx1-ubyte", std::string(2, '\0') + "\x08\x01" + zeros + static_cast<char>(count), count);
 }
 
-TEST_F(Resume, other_numbers_of_images_are_refused) {
-  fs::create_directory(folder_ / "data");
-  write_mnist(folder_ / "data", "train", 40);
-  write_mnist(folder_ / "data", "t10k", 20);
-  const Outcome outcome =
-      run_convoy(folder_, {"train", "--data", "data", "--model", "flatten; linear 10", "--epochs", "2", "--batch", "20",
-                           "--checkpoint-every", "1", "--keep", "9", "--run", "mnist"});
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
-  copy_killed_run(folder_ / "mnist", folder_ / "run", 3);
+class ResumeOnFiles : public Resume {
+ protected:
+  // A complete run of 4 steps that has kept a checkpoint of each.
+  void SetUp() override {
+    fs::create_directory(folder_ / "data");
+    write_mnist(folder_ / "data", "train", 40);
+    write_mnist(folder_ / "data", "t10k", 20);
+    const Outcome outcome = run_convoy(
+        folder_, {"train", "--data", "data", "--model", "flatten; linear 10", "--epochs", "2", "--batch", "20",
+                  "--checkpoint-every", "1", "--keep", "9", "--plots", "off", "--run", "complete", "--save", "w"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+    plain_ = outcome_of(folder_, "complete", "w");
+  }
+};
+
+TEST_F(ResumeOnFiles, other_numbers_of_images_are_refused) {
+  kill_after(3);
   write_mnist(folder_ / "data", "train", 39);
   expect_refusal(3, "convoy: run: was begun with 40 training images of mnist, now there are 39");
   write_mnist(folder_ / "data", "train", 40);
   write_mnist(folder_ / "data", "t10k", 21);
   expect_refusal(3, "convoy: run: was begun with 20 test images of mnist, now there are 21");
+}
+
+// Whatever call fails that changes a file of the run: one line tells which file, the last whole checkpoint is there, and
+// resuming comes to the same end.
+TEST_F(ResumeOnFiles, an_error_of_the_disk_at_any_call_costs_nothing) {
+  if (kFailACall[0] == '\0') GTEST_SKIP() << "a sanitizer has to be the first library of a program";
+  const fs::path told = folder_ / "told";
+  int calls = 0;
+  for (;; ++calls) {
+    SCOPED_TRACE(calls + 1);
+    for (const fs::path& path : {told, folder_ / "w"}) fs::remove(path);
+    kill_after(3);
+    const Outcome outcome = run_convoy(folder_, {"train", "--resume", "run"},
+                                       {{"LD_PRELOAD", kFailACall},
+                                        {"FAIL_CALL", std::to_string(calls + 1)},
+                                        {"FAIL_TOLD", told.string()},
+                                        {"FAIL_BELOW", folder_.path().string() + "/"}});
+    if (outcome.exit_code != 0) {
+      EXPECT_EQ(outcome.exit_code, 5);
+      // After warnings that the data set is small.
+      const std::string line = outcome.error.substr(outcome.error.rfind('\n', outcome.error.size() - 2) + 1);
+      EXPECT_TRUE(std::regex_match(line, std::regex("convoy: [^ ]*: cannot be written: Input/output error\n"))) << line;
+      EXPECT_EQ(resume().exit_code, 0);
+    }
+    EXPECT_TRUE(outcome_of(folder_, "run", "w") == plain_);
+    if (!fs::exists(told)) break;  // there are no more calls
+  }
+  EXPECT_GT(calls, 20);
 }
 
 TEST_F(Resume, a_log_that_lacks_lines_is_refused) {

@@ -31,17 +31,25 @@ class TcpJob : public testing::Test {
  protected:
   void start(int ranks, const Arguments& arguments, const std::function<Arguments(int rank)>& own = nullptr,
              const Variables& more = {}, const Arguments& reduce = kTree) {
-    const std::string port = std::to_string(free_port());
     folders_ = std::vector<TemporaryFolder>(static_cast<size_t>(ranks));
+    const auto all = [&](int rank) {
+      Arguments of_rank = training(arguments, reduce);
+      if (own != nullptr) std::ranges::copy(own(rank), std::back_inserter(of_rank));
+      return of_rank;
+    };
+    start_in_folders(all, more);
+  }
+
+  void start_in_folders(const std::function<Arguments(int rank)>& arguments, const Variables& more = {}) {
+    const std::string port = std::to_string(free_port());
+    const int ranks = static_cast<int>(folders_.size());
     for (int rank = 0; rank < ranks; ++rank) {
       Variables variables{{"RANK", std::to_string(rank)},
                           {"WORLD_SIZE", std::to_string(ranks)},
                           {"MASTER_ADDR", "localhost"},
                           {"MASTER_PORT", port}};
       for (const auto& [name, value] : more) variables[name] = value;
-      Arguments all = training(arguments, reduce);
-      if (own != nullptr) std::ranges::copy(own(rank), std::back_inserter(all));
-      processes_.push_back(std::make_unique<Process>(folder(rank), all, variables));
+      processes_.push_back(std::make_unique<Process>(folder(rank), arguments(rank), variables));
     }
   }
 
@@ -158,6 +166,29 @@ TEST_F(TcpJob, stops_as_a_whole_after_the_same_step_when_one_rank_is_terminated)
 }
 
 // Every rank may have a terminal of its own.
+TEST_F(TcpJob, is_resumed_by_ranks_that_all_see_the_folder_of_the_run) {
+  const Arguments more{"--epochs", "40", "--checkpoint-every", "1", "--strategy", "ddp"};
+  start(2, more);
+  for (const int rank : {0, 1}) EXPECT_EQ(end(rank).exit_code, 0);
+  const std::string whole = read_text(folder(0) / "weights"), log = step_lines(folder(0) / "run");
+  processes_.clear();
+
+  start(2, more);
+  wait_for("a step", [&] { return !step_lines(folder(0) / "run").empty(); });
+  send(0, SIGTERM);
+  for (const int rank : {0, 1}) EXPECT_EQ(end(rank).exit_code, rank == 0 ? 143 : 130);
+  EXPECT_LT(step_lines(folder(0) / "run").size(), log.size());
+  processes_.clear();
+
+  start_in_folders([&](int) { return Arguments{"train", "--resume", (folder(0) / "run").string()}; });
+  for (const int rank : {0, 1}) {
+    const Outcome outcome = end(rank);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  }
+  EXPECT_TRUE(read_text(folder(0) / "weights") == whole);
+  EXPECT_EQ(step_lines(folder(0) / "run"), log);
+}
+
 TEST_F(TcpJob, of_ranks_that_were_started_differently_is_refused_by_each) {
   start(2, {"--strategy", "ddp"}, [](int rank) { return Arguments{"--seed", std::to_string(rank + 1)}; });
   for (const int rank : {0, 1})

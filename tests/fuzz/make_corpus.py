@@ -11,6 +11,7 @@ import json
 import pathlib
 import struct
 import tarfile
+import zlib
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
 
@@ -165,6 +166,46 @@ def metrics_seeds():
     put("metrics", "failed", step + '{"event":"failed","message":"step 3 (epoch 1): the loss is nan"}\n')
 
 
+def png(w, h, kind, depth, rows, palette=b"", interlaced=0):
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", w, h, depth, kind, 0, 0, interlaced)) +
+            (chunk(b"PLTE", palette) if palette else b"") + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
+
+
+def bmp(w, h, bits, rows, palette=b""):
+    offset = 54 + len(palette)
+    return (struct.pack("<2sI2HI", b"BM", offset + len(rows), 0, 0, offset) +
+            struct.pack("<I2i2H6I", 40, w, h, 1, bits, 0, len(rows), 0, 0, len(palette) // 4, 0) + palette + rows)
+
+
+# 8 x 8 pixels of one grey: each block is its mean alone. The code tables hold the codes that are used, and no others.
+def jpeg(progressive):
+    def part(marker, content):
+        return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+    def code_table(place, value):
+        return part(0xC4, bytes([place, 1] + [0] * 15 + [value]))
+    frame = part(0xC2 if progressive else 0xC0, struct.pack(">BHHB3B", 8, 8, 8, 1, 1, 0x11, 0))
+    scan = part(0xDA, bytes([1, 1, 0, 0, 0 if progressive else 63, 0]))
+    # The mean's difference has 5 bits, code 0: 0, 10100; then the end of the block, code 0; filled with ones.
+    return (b"\xff\xd8" + part(0xDB, bytes([0] + [16] * 64)) + frame + code_table(0, 5) + code_table(0x10, 0) + scan +
+            b"\x51" + b"\xff\xd9")
+
+
+def image_seeds():
+    grey = bytes([0, 9, 200, 1, 5, 250])
+    put("image", "grey", png(2, 2, 0, 8, grey))
+    put("image", "grey_16", png(1, 1, 0, 16, bytes([0, 1, 2])))
+    put("image", "colour", png(2, 1, 2, 8, bytes([0, 255, 0, 9, 1, 2, 3])))
+    put("image", "solidity", png(1, 2, 6, 8, bytes([0, 1, 2, 3, 4, 1, 1, 1, 1, 1])))
+    put("image", "palette_interlaced", png(2, 2, 3, 1, bytes([0, 0, 0, 128, 0, 64]), bytes([1, 2, 3, 250, 0, 9]), 1))
+    put("image", "declares_64_million", png(8192, 8192, 0, 8, grey))
+    put("image", "bmp_24", bmp(1, 2, 24, bytes(range(8))))
+    put("image", "bmp_palette", bmp(2, -1, 8, bytes([0, 1, 0, 0]), bytes(range(8))))
+    put("image", "jpeg", jpeg(False))
+    put("image", "jpeg_progressive", jpeg(True))
+
+
 if __name__ == "__main__":
-    for seeds in (idx_seeds, cifar10_seeds, tar_seeds, safetensors_seeds, checkpoint_seeds, description_seeds, config_seeds, metrics_seeds):
+    for seeds in (idx_seeds, cifar10_seeds, tar_seeds, safetensors_seeds, checkpoint_seeds, description_seeds, config_seeds, metrics_seeds, image_seeds):
         seeds()
