@@ -148,7 +148,7 @@ std::string describe_cifar10_file(const fs::path& path) {
   return fmt::format("{} records", records);
 }
 
-DatasetSplits load_cifar10(const fs::path& found, uint64_t) {
+DatasetSplits load_cifar10(const fs::path& found) {
   const BatchFiles files = is_file(found) ? read_archive(found) : read_folder(found);
   DatasetSplits splits;
   std::vector<const BatchFile*> train;

@@ -27,7 +27,7 @@ constexpr DatasetRow kTable[] = {
      .folder = kMnistFolder,
      .files = kMnistFileNames,
      .find = find_mnist,
-     .load = load_mnist,
+     .load = [](const std::filesystem::path& found, const DatasetRequest&) { return load_mnist(found); },
      .files_in = mnist_files_in,
      .describe = describe_mnist_file,
      .h = 28,
@@ -42,7 +42,7 @@ constexpr DatasetRow kTable[] = {
      .folder = kCifar10Folder,
      .files = "cifar-10-binary.tar.gz, or its data_batch_1.bin to data_batch_5.bin and test_batch.bin",
      .find = find_cifar10,
-     .load = load_cifar10,
+     .load = [](const std::filesystem::path& found, const DatasetRequest&) { return load_cifar10(found); },
      .files_in = cifar10_files_in,
      .describe = describe_cifar10_file,
      .h = 32,
@@ -57,7 +57,7 @@ constexpr DatasetRow kTable[] = {
      .folder = kFashionMnistFolder,
      .files = kMnistFileNames,
      .find = find_fashion_mnist,
-     .load = load_fashion_mnist,
+     .load = [](const std::filesystem::path& found, const DatasetRequest&) { return load_fashion_mnist(found); },
      .files_in = mnist_files_in,
      .describe = describe_mnist_file,
      .h = 28,
@@ -72,7 +72,7 @@ constexpr DatasetRow kTable[] = {
      .folder = "",
      .files = "",
      .find = [](const std::filesystem::path&) { return std::filesystem::path("built in"); },
-     .load = load_synthetic,
+     .load = [](const std::filesystem::path&, const DatasetRequest& request) { return draw_synthetic(request); },
      .files_in = nullptr,
      .describe = nullptr,
      .h = 28,
@@ -166,7 +166,7 @@ DatasetSplits load_dataset(const DatasetRequest& request) {
   CHECK(request.limit >= 0, "--limit: {} images, at least 0 are needed (0: all)", request.limit);
 
   DatasetSplits splits = row.takes_path ? load_image_folder(dataset_path(request.name), request)
-                                        : row.load(place_of(row, request.data), request.seed);
+                                        : row.load(place_of(row, request.data), request);
   const int64_t size = splits.train.size();
   CHECK(request.holdout < size, "--holdout: {} of {}'s {} training images leave none to train on", request.holdout,
         request.name, size);

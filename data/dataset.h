@@ -36,6 +36,8 @@ struct DatasetSplits {
   std::vector<std::string> warnings;  // "test_batch.bin: 1000 of the official 10000 records"
 };
 
+struct DatasetRequest;
+
 struct DatasetRow {
   const char* name;  // "mnist", "cifar10", "fashion-mnist", "synthetic", "folder"
   const char* help;
@@ -45,7 +47,8 @@ struct DatasetRow {
   // $CONVOY_DATA and the user cache ($XDG_CACHE_HOME/convoy or ~/.cache/convoy) are searched, each as DIR/<usual
   // folder name> and DIR itself.
   std::filesystem::path (*find)(const std::filesystem::path& data);
-  DatasetSplits (*load)(const std::filesystem::path& found, uint64_t seed);
+  // All images, but that those which the request is going to cut off may be anything.
+  DatasetSplits (*load)(const std::filesystem::path& found, const DatasetRequest& request);
   // The files that load() would read there, and what one of them holds ("10000 records"); describe() throws Error(data) when it is
   // damaged. Null when it needs no files.
   std::vector<std::filesystem::path> (*files_in)(const std::filesystem::path& found);

@@ -11,7 +11,7 @@ std::filesystem::path find_fashion_mnist(const std::filesystem::path& data) {
   return find_mnist_files(places);
 }
 
-DatasetSplits load_fashion_mnist(const std::filesystem::path& folder, uint64_t) {
+DatasetSplits load_fashion_mnist(const std::filesystem::path& folder) {
   constexpr MnistFiles kFashionMnist{.name = "fashion-mnist",
                                      .classes = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal",
                                                  "Shirt", "Sneaker", "Bag", "Ankle boot"},

@@ -13,6 +13,6 @@ constexpr const char* kFashionMnistFolder = "fashion-mnist";
 std::filesystem::path find_fashion_mnist(const std::filesystem::path& data);
 
 // `seed` is not used.
-DatasetSplits load_fashion_mnist(const std::filesystem::path& folder, uint64_t seed);
+DatasetSplits load_fashion_mnist(const std::filesystem::path& folder);
 
 }  // namespace convoy

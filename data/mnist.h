@@ -12,6 +12,6 @@ constexpr const char* kMnistFolder = "mnist";
 std::filesystem::path find_mnist(const std::filesystem::path& data);
 
 // `seed` is not used.
-DatasetSplits load_mnist(const std::filesystem::path& folder, uint64_t seed);
+DatasetSplits load_mnist(const std::filesystem::path& folder);
 
 }  // namespace convoy

@@ -138,19 +138,21 @@ void draw_scribbles(Draws& draws, std::array<float, kPixels>& image) {
   }
 }
 
-Dataset draw_digits(uint64_t seed, uint32_t first, int64_t count) {
-  Dataset dataset;
-  dataset.images = Tensor::empty({count, kSide, kSide, 1}, DType::u8, Device{});
-  dataset.labels = Tensor::empty({count}, DType::i32, Device{});
-  dataset.classes = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-  dataset.normalisation = {.mean = {0.5f}, .std = {0.5f, 1, 1, 1}};
+Dataset blank_digits(int64_t count) {
+  return {.images = Tensor::empty({count, kSide, kSide, 1}, DType::u8, Device{}),
+          .labels = Tensor::empty({count}, DType::i32, Device{}),
+          .classes = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
+          .normalisation = {.mean = {0.5f}, .std = {0.5f, 1, 1, 1}}};
+}
+
+// Digits begin to end - 1 of the dataset, whose digit 0 has the index `first`.
+void draw_digits(Dataset& dataset, uint64_t seed, uint32_t first, int64_t begin, int64_t end) {
   uint8_t* images = dataset.images.data<uint8_t>();
   int32_t* labels = dataset.labels.data<int32_t>();
-  parallel_for(current_stream(), count, 256, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
+  parallel_for(current_stream(), end - begin, 256, [&](int64_t from, int64_t to) {
+    for (int64_t i = begin + from; i < begin + to; ++i)
       labels[i] = draw_synthetic_digit(seed, first + static_cast<uint32_t>(i), images + i * kPixels);
   });
-  return dataset;
 }
 
 }  // namespace
@@ -179,10 +181,12 @@ int draw_synthetic_digit(uint64_t seed, uint32_t index, uint8_t* image) {
   return label;
 }
 
-DatasetSplits load_synthetic(const std::filesystem::path&, uint64_t seed) {
-  DatasetSplits splits;
-  splits.train = draw_digits(seed, 0, kTrainDigits);
-  splits.test = draw_digits(seed, kFirstTestIndex, kTestDigits);
+DatasetSplits draw_synthetic(const DatasetRequest& request) {
+  DatasetSplits splits{.train = blank_digits(kTrainDigits), .test = blank_digits(kTestDigits), .warnings = {}};
+  const int64_t held_out = std::min(request.holdout, kTrainDigits), rest = kTrainDigits - held_out;
+  draw_digits(splits.train, request.seed, 0, 0, request.limit > 0 ? std::min(request.limit, rest) : rest);
+  draw_digits(splits.train, request.seed, 0, rest, kTrainDigits);
+  if (held_out == 0) draw_digits(splits.test, request.seed, kFirstTestIndex, 0, kTestDigits);
   return splits;
 }
 

@@ -50,7 +50,7 @@ std::vector<VerifiedFile> verify(const DatasetRow& row, const Publication& publi
   std::vector<VerifiedFile> verified = verify_files(row, publication, found);
   if (std::ranges::find(verified, Verdict::damaged, &VerifiedFile::verdict) != verified.end()) return verified;
   try {
-    row.load(found, 1);
+    row.load(found, {});
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::data) throw;
     verified.push_back({found, Verdict::damaged, error.what()});

@@ -55,31 +55,31 @@ std::string error_with(const char* name, const Bytes& bytes) {
   const TemporaryFolder folder;
   write_small(folder);
   folder.write(name, bytes);
-  return error_of([&] { load_cifar10(folder.path(), 1); });
+  return error_of([&] { load_cifar10(folder.path()); });
 }
 
 std::string archive_error(const Bytes& bytes) {
   const TemporaryFolder folder;
   const auto archive = folder.write("cifar-10-binary.tar.gz", bytes);
-  return error_of([&] { load_cifar10(archive, 1); });
+  return error_of([&] { load_cifar10(archive); });
 }
 
 TEST(Cifar10, converts_planar_records_to_interleaved_images) {
   const TemporaryFolder folder;
   write_small(folder);
-  expect_small(load_cifar10(folder.path(), 1));
+  expect_small(load_cifar10(folder.path()));
 }
 
 TEST(Cifar10, reads_the_archive_plain_or_gzip) {
   const TemporaryFolder folder;
-  expect_small(load_cifar10(folder.write("cifar-10-binary.tar.gz", gzip(small_archive())), 1));
-  expect_small(load_cifar10(folder.write("cifar-10-binary.tar", small_archive()), 1));
+  expect_small(load_cifar10(folder.write("cifar-10-binary.tar.gz", gzip(small_archive()))));
+  expect_small(load_cifar10(folder.write("cifar-10-binary.tar", small_archive())));
 }
 
 TEST(Cifar10, has_the_means_and_deviations_of_its_channels) {
   const TemporaryFolder folder;
   write_small(folder);
-  const Normalisation normalisation = load_cifar10(folder.path(), 1).test.normalisation;
+  const Normalisation normalisation = load_cifar10(folder.path()).test.normalisation;
   const float mean[] = {0.4914f, 0.4822f, 0.4465f}, deviation[] = {0.2471f, 0.2435f, 0.2616f};
   for (size_t c = 0; c < 3; ++c) {
     EXPECT_EQ(normalisation.mean[c], mean[c]);
@@ -91,7 +91,7 @@ TEST(Cifar10, warns_about_unofficial_sizes_and_missing_training_files) {
   const TemporaryFolder folder;
   write_small(folder);
   std::string all;
-  for (const std::string& warning : load_cifar10(folder.path(), 1).warnings) all += warning + "\n";
+  for (const std::string& warning : load_cifar10(folder.path()).warnings) all += warning + "\n";
   EXPECT_TRUE(contains(
       all, {"data_batch_1.bin: 3 records", "data_batch_4.bin: 2 records", "test_batch.bin: 1 records", "10000"}));
   EXPECT_TRUE(
@@ -114,11 +114,11 @@ TEST(Cifar10, needs_the_test_file_and_one_training_file) {
   const TemporaryFolder folder;
   write_small(folder);
   std::filesystem::remove(folder.path() / "test_batch.bin");
-  EXPECT_TRUE(contains(error_of([&] { load_cifar10(folder.path(), 1); }),
-                       {folder.path().string(), "test_batch.bin is missing"}));
+  EXPECT_TRUE(
+      contains(error_of([&] { load_cifar10(folder.path()); }), {folder.path().string(), "test_batch.bin is missing"}));
   const TemporaryFolder other;
   other.write("test_batch.bin", kTest);
-  EXPECT_TRUE(contains(error_of([&] { load_cifar10(other.path(), 1); }),
+  EXPECT_TRUE(contains(error_of([&] { load_cifar10(other.path()); }),
                        {"data_batch_1.bin to data_batch_5.bin are all missing"}));
 }
 

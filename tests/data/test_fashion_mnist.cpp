@@ -40,7 +40,7 @@ TEST(FashionMnist, a_missing_file_names_its_download) {
   const TemporaryFolder folder;
   write_small(folder, "");
   std::filesystem::remove(folder.path() / "t10k-labels-idx1-ubyte.gz");
-  EXPECT_TRUE(contains(error_of([&] { load_fashion_mnist(folder.path(), 1); }),
+  EXPECT_TRUE(contains(error_of([&] { load_fashion_mnist(folder.path()); }),
                        {"t10k-labels-idx1-ubyte: missing", "`convoy data fetch fashion-mnist`"}));
 }
 

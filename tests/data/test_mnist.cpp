@@ -35,7 +35,7 @@ std::string error_with(const char* name, const Bytes& bytes) {
   folder.write(name, bytes);
   if (std::string(name).ends_with(".gz"))
     std::filesystem::remove(folder.path() / std::string(name).substr(0, std::string(name).size() - 3));
-  return error_of([&] { load_mnist(folder.path(), 1); });
+  return error_of([&] { load_mnist(folder.path()); });
 }
 
 const char *const kImages = "train-images-idx3-ubyte", *const kLabels = "train-labels-idx1-ubyte";
@@ -43,7 +43,7 @@ const char *const kImages = "train-images-idx3-ubyte", *const kLabels = "train-l
 TEST(Mnist, reads_plain_files) {
   const TemporaryFolder folder;
   write_small(folder);
-  const DatasetSplits splits = load_mnist(folder.path(), 1);
+  const DatasetSplits splits = load_mnist(folder.path());
   expect_small(splits);
   EXPECT_EQ(splits.train.normalisation.mean[0], 0.5f);
   EXPECT_EQ(splits.train.normalisation.std[0], 0.5f);
@@ -55,13 +55,13 @@ TEST(Mnist, reads_gzip_files_and_names_with_a_dot) {
   folder.write("train-labels.idx1-ubyte.gz", gzip(join({idx_header({3}), {9, 0, 4}})));
   folder.write("t10k-images.idx3-ubyte", join({idx_header({2, 5, 7}), kTestPixels}));
   folder.write("t10k-labels-idx1-ubyte.gz", join({idx_header({2}), {1, 2}}));  // called .gz, but plain
-  expect_small(load_mnist(folder.path(), 1));
+  expect_small(load_mnist(folder.path()));
 }
 
 TEST(Mnist, warns_when_a_file_is_not_the_official_size) {
   const TemporaryFolder folder;
   write_small(folder);
-  const std::vector<std::string> warnings = load_mnist(folder.path(), 1).warnings;
+  const std::vector<std::string> warnings = load_mnist(folder.path()).warnings;
   ASSERT_EQ(warnings.size(), 2u);
   EXPECT_TRUE(contains(warnings[0], {"train-images-idx3-ubyte: 3 images", "60000"}));
   EXPECT_TRUE(contains(warnings[1], {"t10k-images-idx3-ubyte: 2 images", "10000"}));
@@ -82,7 +82,7 @@ TEST(Mnist, names_a_missing_file) {
     write_small(folder);
     std::filesystem::remove(folder.path() / name);
     EXPECT_TRUE(
-        contains(error_of([&] { load_mnist(folder.path(), 1); }), {(folder.path() / name).string(), "missing"}));
+        contains(error_of([&] { load_mnist(folder.path()); }), {(folder.path() / name).string(), "missing"}));
   }
 }
 
@@ -172,7 +172,7 @@ TEST(Mnist, refuses_a_folder_in_place_of_a_file) {
   write_small(folder);
   std::filesystem::remove(folder.path() / kImages);
   std::filesystem::create_directory(folder.path() / kImages);
-  EXPECT_TRUE(contains(error_of([&] { load_mnist(folder.path(), 1); }), {kImages, "cannot be read"}));
+  EXPECT_TRUE(contains(error_of([&] { load_mnist(folder.path()); }), {kImages, "cannot be read"}));
 }
 
 }  // namespace

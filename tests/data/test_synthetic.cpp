@@ -36,9 +36,9 @@ TEST(Synthetic, an_image_is_a_pure_function_of_seed_and_index) {
 TEST(Synthetic, the_set_is_the_same_for_any_number_of_threads_and_holds_the_drawn_digits) {
   const Stream before = current_stream();
   set_current_stream(Stream{.threads = 1});
-  const Dataset one = load_synthetic("", 3).test;
+  const Dataset one = draw_synthetic({.seed = 3}).test;
   set_current_stream(Stream{.threads = 3});
-  const Dataset three = load_synthetic("", 3).test;
+  const Dataset three = draw_synthetic({.seed = 3}).test;
   set_current_stream(before);
   EXPECT_TRUE(std::equal(one.images.raw(), one.images.raw() + one.images.bytes(), three.images.raw()));
   EXPECT_TRUE(std::equal(one.labels.raw(), one.labels.raw() + one.labels.bytes(), three.labels.raw()));
@@ -49,13 +49,31 @@ TEST(Synthetic, the_set_is_the_same_for_any_number_of_threads_and_holds_the_draw
 
 // Fixed once from a run, so that a compiler or machine that draws other digits is noticed.
 TEST(Synthetic, the_set_of_seed_1_is_the_same_on_every_machine) {
-  const DatasetSplits splits = load_synthetic("", 1);
+  const DatasetSplits splits = draw_synthetic({});
   EXPECT_EQ(hash(splits.train.images.data<uint8_t>(), splits.train.images.count()), 12603342724410563517u);
   EXPECT_EQ(hash(splits.test.images.data<uint8_t>(), splits.test.images.count()), 12739993493054108532u);
 }
 
+TEST(Synthetic, a_part_of_the_set_holds_the_digits_of_the_whole) {
+  const DatasetSplits all = draw_synthetic({});
+  const auto expect_equal = [](const Dataset& part, const Dataset& whole) {
+    ASSERT_EQ(part.size(), whole.size());
+    EXPECT_TRUE(std::equal(part.images.raw(), part.images.raw() + part.images.bytes(), whole.images.raw()));
+    EXPECT_TRUE(std::equal(part.labels.raw(), part.labels.raw() + part.labels.bytes(), whole.labels.raw()));
+  };
+  const int64_t size = all.train.size();
+  const struct { int64_t holdout, limit; } cases[] = {{0, 0}, {0, 9}, {7, 0}, {7, 9}, {size - 1, 9}};
+  for (const auto& [holdout, limit] : cases) {
+    SCOPED_TRACE(testing::Message() << holdout << " held out, limit " << limit);
+    const DatasetSplits splits = load_dataset({.name = "synthetic", .holdout = holdout, .limit = limit});
+    const int64_t rest = size - holdout;
+    expect_equal(splits.train, all.train.slice(0, limit > 0 ? std::min(limit, rest) : rest));
+    expect_equal(splits.test, holdout > 0 ? all.train.slice(rest, size) : all.test);
+  }
+}
+
 TEST(Synthetic, every_class_is_about_as_frequent) {
-  const DatasetSplits splits = load_synthetic("", 1);
+  const DatasetSplits splits = draw_synthetic({});
   for (const Dataset* dataset : {&splits.train, &splits.test}) {
     const int64_t size = dataset->size();
     const int32_t* labels = dataset->labels.data<int32_t>();

@@ -14,7 +14,7 @@ void fuzz_cifar10(std::string_view input) {
   // For as long as the process lives; it is there already after the first input.
   if (symlink("data_batch_1.bin", test.c_str()) == 0)
     require(std::filesystem::exists(test), "the link can be followed");
-  const DatasetSplits splits = load_cifar10(file.parent_path(), 0);
+  const DatasetSplits splits = load_cifar10(file.parent_path());
   const Dataset& set = splits.train;
   const int64_t count = set.images.size(0);
   require(count > 0 && set.labels.count() == count && splits.test.labels.count() == count, "every image has a label");

@@ -24,7 +24,7 @@ void write_mnist(const std::string& folder, std::string_view labels, std::string
 }
 
 void check_dataset(const std::string& folder) {
-  const DatasetSplits splits = load_mnist(input_folder() / folder, 0);
+  const DatasetSplits splits = load_mnist(input_folder() / folder);
   for (const Dataset* set : {&splits.train, &splits.test}) {
     const int64_t count = set->images.size(0);
     require(set->labels.count() == count && count > 0, "every image has a label");
