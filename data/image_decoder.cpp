@@ -175,7 +175,8 @@ DecodedImage ImageDecoder::decode(const fs::path& path, ImageSize wanted) {
       if (std::optional<Reply> reply = ask(path, wanted)) {
         const ImageAnswer& answer = reply->answer;
         if (answer.good == 1) return {{answer.h, answer.w}, std::move(reply->bytes)};
-        fail(ErrorKind::data, "{}: {}", path.string(), std::string(reply->bytes.begin(), reply->bytes.end()));
+        const std::string_view fault(reinterpret_cast<const char*>(reply->bytes.data()), reply->bytes.size());
+        fail(ErrorKind::data, "{}: {}", path.string(), printable(fault));  // it may hold bytes of the file
       }
       const int signal = stop();
       if (signal == SIGXCPU) throw TimedOut();

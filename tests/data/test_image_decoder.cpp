@@ -69,6 +69,17 @@ TEST_F(ImageDecoding, jpeg_becomes_its_pixels) {
   }
 }
 
+// stb_image's message about a part of a PNG file that it does not know holds the four bytes of its name.
+TEST_F(ImageDecoding, a_message_holds_no_control_characters_of_the_file) {
+  std::string bytes = png(1, 1, 1, some_colour);
+  const size_t at = bytes.find("IDAT");
+  ASSERT_NE(at, std::string::npos);
+  bytes.replace(at, 4, "\x1b[2J");
+  const std::string error = error_of([&] { decoder_.decode(write("escape.png", bytes)); });
+  EXPECT_TRUE(contains(error, {"escape.png: ", "?[2J"})) << error;
+  EXPECT_EQ(error.find('\x1b'), std::string::npos);
+}
+
 TEST_F(ImageDecoding, grey_has_equal_channels_and_what_can_be_seen_through_stands_on_white) {
   const auto grey = [](int x, int, int) { return static_cast<uint8_t>(100 + x); };
   EXPECT_EQ(decoder_.decode(write("grey.png", png(4, 2, 1, grey))).pixels, pixels_of(4, 2, grey));

@@ -17,9 +17,7 @@ constexpr std::array kTargets = {
     Target{"description", fuzz_description, ErrorKind::usage, 3},
     Target{"config", fuzz_config},
     Target{"metrics", fuzz_metrics},
-#ifdef CONVOY_HAS_STB
     Target{"image", fuzz_image},
-#endif
 };
 
 }  // namespace
