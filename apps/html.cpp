@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+
 namespace convoy {
 namespace {
 
@@ -13,7 +15,7 @@ th, td { padding: .25rem .8rem; text-align: left; border-bottom: 1px solid #ddd;
 td:nth-child(-n+2) { white-space: nowrap }
 .number { text-align: right; white-space: nowrap } .failed { color: #b00020 } .beyond td { color: #777 }
 .wide { overflow-x: auto } .note { color: #555; margin: .2rem 0 }
-figure { margin: 1.5rem 0 } figcaption { font-weight: 600 } svg { max-width: 100%; height: auto }
+figure { margin: 1.5rem 0 } figcaption { font-weight: 600 } svg, img { max-width: 100%; height: auto }
 code { background: #f3f3f3; padding: .1rem .3rem; overflow-wrap: anywhere }
 </style></head><body>
 )";
@@ -22,6 +24,20 @@ code { background: #f3f3f3; padding: .1rem .3rem; overflow-wrap: anywhere }
 std::string svg_element(const std::string& file) {
   const size_t begin = file.find("<svg");
   return begin == std::string::npos ? "" : file.substr(begin);
+}
+
+// RFC 4648, section 4.
+std::string base64(const std::string& bytes) {
+  constexpr const char* kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (size_t at = 0; at < bytes.size(); at += 3) {
+    uint32_t three = 0;
+    for (size_t i = at; i < at + 3; ++i) three = three << 8 | (i < bytes.size() ? static_cast<uint8_t>(bytes[i]) : 0);
+    for (int shift = 18; shift >= 0; shift -= 6) text += kDigits[three >> shift & 63];
+  }
+  // What was filled up with zeros.
+  for (size_t missing = (3 - bytes.size() % 3) % 3; missing > 0; --missing) text[text.size() - missing] = '=';
+  return text;
 }
 
 }  // namespace
@@ -59,6 +75,12 @@ std::string page_head(const std::string& title) {
 
 std::string html_cell(const std::string& text, bool number) {
   return fmt::format("<td{}>{}</td>", number ? " class=\"number\"" : "", html_text(text));
+}
+
+std::string png_figure(const std::string& caption, const std::string& png) {
+  return fmt::format(
+      "<figure><figcaption>{0}</figcaption>\n<img alt=\"{0}\" src=\"data:image/png;base64,{1}\"></figure>\n",
+      html_text(caption), base64(png));
 }
 
 std::string figure(const Picture& picture) {

@@ -19,5 +19,7 @@ std::string html_cell(const std::string& text, bool number = false);
 
 // A picture with its caption.
 std::string figure(const Picture& picture);
+// Likewise one that is there as the bytes of a PNG file.
+std::string png_figure(const std::string& caption, const std::string& png);
 
 }  // namespace convoy

@@ -395,7 +395,7 @@ std::vector<OptionRow> build_evaluation_table() {
       path("--logits", "FILE", output, &S::logits,
            "write the logits here, [images, classes] in the order of the images (f32; numpy's .npy)"),
       path("--confusion", "FILE", output, &S::confusion,
-           "draw here which classes are taken for which (PNG; by gnuplot)"),
+           "draw here which classes are taken for which (PNG; by gnuplot); reports show RUN/confusion.png"),
       path("--mistakes", "FILE", output, &S::mistakes,
            "draw here the images with the largest loss of those that are taken for another class (PNG; by gnuplot)"),
       count("--count", output, &S::count, 1, 10'000, "images on the sheet; without it 48"),

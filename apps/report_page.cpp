@@ -11,6 +11,8 @@
 #include "apps/number_text.h"
 #include "apps/options.h"
 #include "apps/repeat_command.h"
+#include "apps/shell_word.h"
+#include "apps/whole_file.h"
 
 namespace convoy {
 namespace {
@@ -114,6 +116,23 @@ std::string settings_tables(const std::vector<RunRecord>& runs, const std::vecto
   return text + "<details><summary>Settings that are the same in all</summary>\n" + all + "</details>\n";
 }
 
+// Which classes the networks take for which, where `convoy eval` has drawn that into the folder of the run; else how it would.
+std::string confusions(const std::vector<RunRecord>& runs, const std::vector<std::string>& names) {
+  std::string text = "<h2>Which classes are taken for which</h2>\n";
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const std::string png = read_file_if_there(runs[i].folder / kConfusionFile);
+    if (png.starts_with("\x89PNG")) {
+      text += png_figure(names[i], png);
+    } else {
+      const std::string folder = runs[i].folder.string();
+      text += fmt::format("<p class=\"note\">{}: not drawn; <code>{}</code> does</p>\n", html_text(names[i]),
+                          html_text(fmt::format("convoy eval --init {0} --confusion {1}", shell_word(folder),
+                                                shell_word((runs[i].folder / kConfusionFile).string()))));
+    }
+  }
+  return text;
+}
+
 std::string commands(const std::vector<RunRecord>& runs, const std::vector<std::string>& names) {
   std::string rows;
   for (size_t i = 0; i < runs.size(); ++i) {
@@ -144,7 +163,7 @@ std::string training_report_page(const std::vector<RunRecord>& runs, const std::
   text += results_table(runs, names);
   if (!no_pictures.empty()) text += fmt::format("<p class=\"note\">No pictures: {}</p>\n", html_text(no_pictures));
   for (const Picture& picture : pictures) text += figure(picture);
-  return text + settings_tables(runs, names) + commands(runs, names) +
+  return text + confusions(runs, names) + settings_tables(runs, names) + commands(runs, names) +
          fmt::format("<p class=\"note\">Made by convoy {}.</p>\n</body></html>\n", CONVOY_VERSION);
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 
+#include "parallel/eager_wait.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -27,14 +28,14 @@ class Link {
 
   void wait_until_taken(int64_t number) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return aborted_ || !posted_.contains(number); });
+    wait_eagerly(lock, changed_, [&] { return aborted_ || !posted_.contains(number); });
     check_not_aborted();
   }
 
   // The sender's memory may go as soon as its message is no longer posted: so the copy is made under the lock.
   void take(int64_t number, std::span<std::byte> into) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return aborted_ || posted_.contains(number); });
+    wait_eagerly(lock, changed_, [&] { return aborted_ || posted_.contains(number); });
     check_not_aborted();
     const std::span<const std::byte> data = posted_.at(number);
     if (data.size() != into.size())

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "parallel/binary_tree.h"
+#include "parallel/eager_wait.h"
 #include "tensor/error.h"
 #include "tensor/seconds_since.h"
 
@@ -117,7 +118,7 @@ std::shared_ptr<const ShardExchange::Values> ShardExchange::meet(size_t shard, V
     return result_;
   }
   slots_[shard]->unlock();
-  changed_.wait(lock, [&, round = round_] { return closed_ || round_ != round; });
+  wait_eagerly(lock, changed_, [&, round = round_] { return closed_ || round_ != round; });
   const std::shared_ptr<const Values> result = closed_ ? nullptr : result_;
   lock.unlock();
   slots_[shard]->lock();

@@ -3,6 +3,7 @@
 #include <system_error>
 #include <utility>
 
+#include "parallel/eager_wait.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -36,7 +37,7 @@ void ShardThreads::run(const std::function<void(size_t shard)>& work) {
   running_ = threads_.size();
   ++round_;
   changed_.notify_all();
-  changed_.wait(lock, [&] { return running_ == 0; });
+  wait_eagerly(lock, changed_, [&] { return running_ == 0; });
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
@@ -44,7 +45,7 @@ void ShardThreads::serve(size_t shard) {
   set_current_stream(streams_[shard]);
   std::unique_lock lock(mutex_);
   for (int64_t done = 0;; ++done) {
-    changed_.wait(lock, [&] { return stopping_ || round_ > done; });
+    wait_eagerly(lock, changed_, [&] { return stopping_ || round_ > done; });
     if (stopping_) return;
     lock.unlock();
     std::exception_ptr error;

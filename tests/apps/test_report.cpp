@@ -21,7 +21,7 @@ bool with_gnuplot() { return std::system("gnuplot --version > /dev/null 2>&1") =
 
 // Python's parser, and a stack: every tag that needs it is closed, in order; nothing is fetched from elsewhere.
 const char* const kCheckHtml = R"(
-import sys
+import base64, sys
 from html.parser import HTMLParser
 VOID = {"meta", "br", "hr", "img", "link", "input", "path", "use", "rect", "circle", "line", "polygon", "polyline"}
 class Checker(HTMLParser):
@@ -29,7 +29,9 @@ class Checker(HTMLParser):
     def handle_starttag(self, tag, attributes):
         if tag not in VOID: self.open.append(tag)
         for name, value in attributes:
-            if name in ("src", "href") or (name == "xlink:href" and not value.startswith("#")):
+            if name == "src" and value.startswith("data:image/png;base64,"):
+                if not base64.b64decode(value[22:], validate=True).endswith(b"IEND\xaeB`\x82"): sys.exit("a damaged picture")
+            elif name in ("src", "href") or (name == "xlink:href" and not value.startswith("#")):
                 sys.exit(f"refers to {value}")
     def handle_endtag(self, tag):
         if tag in VOID: return
@@ -57,6 +59,10 @@ TEST(report, shows_runs_over_each_other_with_what_differs) {
             .exit_code,
         0);
   }
+  if (with_gnuplot()) {
+    ASSERT_EQ(
+        run_convoy(folder, {"eval", "--init", "runs/seed-1", "--confusion", "runs/seed-1/confusion.png"}).exit_code, 0);
+  }
   const Outcome outcome = run_convoy(folder, {"report", "runs/seed-1", "runs/seed-2/", "--output", "both.html"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_EQ(outcome.error, "");
@@ -77,9 +83,12 @@ TEST(report, shows_runs_over_each_other_with_what_differs) {
     for (size_t at = 0; (at = page.find("<svg", at)) != std::string::npos; ++at) ++pictures;
     EXPECT_EQ(pictures, 3u);
     EXPECT_TRUE(has(page, "<text>seed-2</text>"));
+    EXPECT_TRUE(
+        has(page, "<figcaption>seed-1</figcaption>\n<img alt=\"seed-1\" src=\"data:image/png;base64,iVBORw0KGgo"));
   } else {
     EXPECT_TRUE(has(page, "gnuplot-nox"));
   }
+  EXPECT_TRUE(has(page, "convoy eval --init runs/seed-2/ --confusion runs/seed-2/confusion.png"));
   expect_sound_html(folder, "both.html");
 }
 
