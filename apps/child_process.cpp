@@ -42,14 +42,12 @@ struct Pipe {
 };
 
 // In the child: becomes the program, or ends with 127.
-[[noreturn]] void become(const std::vector<std::string>& words, const Pipe& out, const Pipe& error,
-                         const sigset_t& signals) {
+[[noreturn]] void become(const std::vector<std::string>& words, const Pipe& out, const Pipe& error) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   setpgid(0, 0);  // a terminal's Ctrl-C comes to the parent alone
   prctl(PR_SET_PDEATHSIG, SIGTERM);
-  sigprocmask(SIG_UNBLOCK, &signals, nullptr);
   dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
   dup2(out.write_end, STDOUT_FILENO);
   dup2(error.write_end, STDERR_FILENO);
@@ -65,7 +63,7 @@ ChildOutcome run_child(const std::vector<std::string>& words, const SignalFile& 
   Pipe out, error;
   const pid_t child = fork();
   if (child < 0) fail(ErrorKind::device, "{}: cannot be started: {}", words[0], std::strerror(errno));
-  if (child == 0) become(words, out, error, signals.signals());
+  if (child == 0) become(words, out, error);
   out.close_write_end();
   error.close_write_end();
 

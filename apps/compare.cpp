@@ -165,7 +165,7 @@ void write_report(const Comparison& comparison, const fs::path& root, const Sign
 int run_compare(const GivenOptions& given) {
   CHECK(started_by().empty(),
         "compare: starts its own ranks; run it without mpirun or srun, and without RANK and WORLD_SIZE");
-  const SignalFile signals;  // before anything starts a thread, to which a signal could be delivered instead
+  const SignalFile signals;
   const double load = load_average();
   Comparison comparison{.plan = make_plan(given),
                         .results = {},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apps/letters.h"
 #include "apps/number_text.h"
 #include "tensor/counted.h"
 
@@ -53,13 +54,6 @@ ComparisonRow row_of(const Configuration& configuration, const ConfigurationSumm
   row.same = is_serial ? "is serial" : same_text(*summary.difference);
   row.same_in_brief = is_serial ? row.same : same_in_brief(*summary.difference);
   return row;
-}
-
-std::string shortened(const std::string& text, size_t length) {
-  if (text.size() <= length) return text;
-  size_t end = length - 3;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not within a UTF-8 letter
-  return text.substr(0, end) + "...";
 }
 
 std::string terminal_line(const std::string& strategy, const std::string& devices, const std::string& time,

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "apps/options.h"
+#include "apps/shallow_json.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -89,7 +90,7 @@ std::vector<Entry> json_entries(const std::string& path, const std::string& text
   };
   Json config;
   try {
-    config = Json::parse(text);
+    config = parse_shallow<Json>(text, ErrorKind::usage, path);
   } catch (const Json::parse_error& error) {
     fail(ErrorKind::usage, "{}:{}: this is no JSON", path, line_of(error.byte));
   }

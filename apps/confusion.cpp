@@ -33,13 +33,14 @@ double ConfusionMatrix::accuracy(int64_t actual) const {
   return all == 0 ? 0 : 100.0 * static_cast<double>(count(actual, actual)) / static_cast<double>(all);
 }
 
-std::string ConfusionMatrix::table(size_t columns) const {
+std::string ConfusionMatrix::table(std::optional<size_t> columns) const {
   size_t name_width = 5, number_width = 1;
   for (const std::string& name : classes_) name_width = std::max(name_width, name.size());
   for (const int64_t number : counts_) number_width = std::max(number_width, grouped(number).size());
   constexpr size_t kNumbers = 22;  // "  accuracy    samples"
   const size_t cell = number_width + 1;
-  const bool matrix_fits = name_width + kNumbers + 2 + cell * classes_.size() <= columns;
+  const size_t width = name_width + kNumbers + 2 + cell * classes_.size();
+  const bool matrix_fits = !columns || width <= *columns;
 
   std::string text = fmt::format("{:<{}}  accuracy    samples  {}\n", "class", name_width,
                                  matrix_fits ? "taken for each class, in this order" : "most often taken for");
@@ -58,6 +59,8 @@ std::string ConfusionMatrix::table(size_t columns) const {
     text.erase(text.find_last_not_of(' ') + 1);
     text += '\n';
   }
+  if (!matrix_fits)
+    text += fmt::format("The whole matrix takes {} columns; --confusion FILE draws it, and a pipe gets it.\n", width);
   return text;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ class ConfusionMatrix {
 
   // For a terminal of so many columns: a line for each class with its accuracy, its number of samples and, where they fit,
   // its row of the matrix; else the class that it is most often taken for.
-  std::string table(size_t columns) const;
+  std::string table(std::optional<size_t> columns) const;
 
  private:
   std::vector<std::string> classes_;

@@ -4,13 +4,14 @@
 
 #include <algorithm>
 
-#include "apps/gnuplot.h"
+#include "apps/letters.h"
 #include "apps/number_text.h"
 
 namespace convoy {
 namespace {
 
 constexpr int64_t kMostWithNumbers = 25, kMostWithNames = 60;  // classes
+constexpr int64_t kNameLetters = 24;
 
 // Pixels of a cell's side.
 int64_t cell_of(int64_t classes) {
@@ -18,10 +19,17 @@ int64_t cell_of(int64_t classes) {
   return classes <= kMostWithNames ? 16 : std::max<int64_t>(2, 960 / classes);
 }
 
+// A name as a tic, which is a format for its number.
+std::string tic_text(const std::string& name) {
+  std::string text;
+  for (const char letter : shortened(name, kNameLetters)) text += letter == '%' ? "%%" : std::string(1, letter);
+  return text;
+}
+
 std::string tics(const ConfusionMatrix& confusion) {
   std::string list;
   for (int64_t i = 0; i < confusion.classes(); ++i)
-    list += fmt::format("{}{} {}", i == 0 ? "" : ", ", in_quotes(confusion.name(i)), i);
+    list += fmt::format("{}{} {}", i == 0 ? "" : ", ", in_quotes(tic_text(confusion.name(i))), i);
   return list;
 }
 
@@ -44,15 +52,15 @@ std::string cells(const ConfusionMatrix& confusion) {
 
 }  // namespace
 
-void draw_confusion(const ConfusionMatrix& confusion, const std::string& title, const std::filesystem::path& output) {
+Drawing confusion_picture(const ConfusionMatrix& confusion, const std::string& title) {
   const int64_t classes = confusion.classes(), cell = cell_of(classes);
-  size_t letters = 3;
-  for (int64_t i = 0; i < classes; ++i) letters = std::max(letters, confusion.name(i).size());
+  int64_t letters = 3;
+  for (int64_t i = 0; i < classes; ++i) letters = std::max(letters, letters_of(confusion.name(i)));
   const bool named = classes <= kMostWithNames, numbers = classes <= kMostWithNumbers;
-  const int64_t names = named ? 12 + 8 * static_cast<int64_t>(std::min<size_t>(letters, 24)) : 12;
+  const int64_t names = named ? 12 + 8 * std::min(letters, kNameLetters) : 12;
   const int64_t left = names + 36, top = 44, bottom = names + 36, right = 96, side = classes * cell;
   // Wide enough for the title, too.
-  const int64_t w = std::max(left + side + right, 24 + 9 * static_cast<int64_t>(title.size())), h = top + side + bottom;
+  const int64_t w = std::max(left + side + right, 24 + 9 * letters_of(title)), h = top + side + bottom;
   const auto part = [](int64_t pixels, int64_t of) { return static_cast<double>(pixels) / static_cast<double>(of); };
   std::string script = cells(confusion);
   script += fmt::format(
@@ -74,7 +82,7 @@ void draw_confusion(const ConfusionMatrix& confusion, const std::string& title, 
   }
   script += "plot $shares using 1:2:3 with image pixels";
   if (numbers) script += ", \\\n  $texts using 1:2:3:4 with labels font \",9\" textcolor rgb variable";
-  draw_png({.w = w, .h = h, .script = script + "\n", .data = {}}, output);
+  return {.w = w, .h = h, .script = script + "\n", .data = {}};
 }
 
 }  // namespace convoy

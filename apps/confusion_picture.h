@@ -1,15 +1,15 @@
-// A confusion matrix as a PNG file.
+// A confusion matrix as a picture.
 #pragma once
 
-#include <filesystem>
 #include <string>
 
 #include "apps/confusion.h"
+#include "apps/gnuplot.h"
 
 namespace convoy {
 
 // A row for each class, a column for what it is taken for; the darker, the larger the share of the class; with numbers as long as they can be
-// read. Throws Error(io).
-void draw_confusion(const ConfusionMatrix& confusion, const std::string& title, const std::filesystem::path& output);
+// read.
+Drawing confusion_picture(const ConfusionMatrix& confusion, const std::string& title);
 
 }  // namespace convoy

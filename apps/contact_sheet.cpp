@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "apps/gnuplot.h"
+#include "apps/letters.h"
 
 namespace convoy {
 namespace {
@@ -26,22 +27,6 @@ struct Grid {
   int64_t top(size_t tile) const { return kTitle + static_cast<int64_t>(tile) / columns * cell_h; }
 };
 
-// Letters, not bytes.
-int64_t length_of(const std::string& text) {
-  return std::ranges::count_if(text, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; });
-}
-
-// A name that is too long for its place.
-std::string shortened(const std::string& text) {
-  if (length_of(text) <= kMostLetters) return text;
-  std::string begin;
-  for (const char byte : text) {
-    if ((static_cast<unsigned char>(byte) & 0xC0) != 0x80 && length_of(begin) == kMostLetters - 1) break;
-    begin += byte;
-  }
-  return begin + "…";
-}
-
 Grid grid_of(const Dataset& dataset, const std::vector<Tile>& tiles, int64_t columns, const std::string& title) {
   const int64_t h = dataset.images.size(1), w = dataset.images.size(2), side = std::max(h, w);
   Grid grid;
@@ -52,7 +37,7 @@ Grid grid_of(const Dataset& dataset, const std::vector<Tile>& tiles, int64_t col
   int64_t letters = 0, lines = 0;
   for (const Tile& tile : tiles) {
     lines = std::max(lines, static_cast<int64_t>(tile.caption.size()));
-    for (const std::string& line : tile.caption) letters = std::max(letters, length_of(shortened(line)));
+    for (const std::string& line : tile.caption) letters = std::max(letters, letters_of(shortened(line, kMostLetters)));
   }
   grid.cell_w = std::max(grid.tile_w, letters * kLetter) + kGap;
   grid.cell_h = grid.tile_h + lines * kLine + kGap + 4;
@@ -62,32 +47,34 @@ Grid grid_of(const Dataset& dataset, const std::vector<Tile>& tiles, int64_t col
         std::lround(std::sqrt(static_cast<double>(count * grid.cell_h) / static_cast<double>(grid.cell_w) * 4 / 3));
   grid.columns = std::clamp<int64_t>(columns, 1, std::max<int64_t>(1, count));
   grid.rows = (count + grid.columns - 1) / grid.columns;
-  grid.w = std::max(2 * kGap + grid.columns * grid.cell_w, length_of(title) * 9 + 2 * kGap);
+  grid.w = std::max(2 * kGap + grid.columns * grid.cell_w, letters_of(title) * 9 + 2 * kGap);
   grid.h = kTitle + grid.rows * grid.cell_h + kGap / 2;
   return grid;
 }
 
-// The mean of the pixels of the image that become pixel (x, y) of its tile.
-int pixel_of(const uint8_t* image, const Grid& grid, int64_t w, int64_t c, int64_t y, int64_t x, int64_t channel) {
+// The mean of the pixels of the image [h,w,c] that become pixel (x, y) of its tile: fewer at the far side of a narrow image.
+int pixel_of(const uint8_t* image, const Grid& grid, int64_t h, int64_t w, int64_t c, int64_t y, int64_t x,
+             int64_t channel) {
+  const int64_t top = y * grid.smaller / grid.larger, bottom = std::min(h, top + grid.smaller);
+  const int64_t left = x * grid.smaller / grid.larger, right = std::min(w, left + grid.smaller);
   int64_t sum = 0;
-  for (int64_t i = 0; i < grid.smaller; ++i) {
-    for (int64_t j = 0; j < grid.smaller; ++j)
-      sum += image[((y * grid.smaller / grid.larger + i) * w + x * grid.smaller / grid.larger + j) * c + channel];
+  for (int64_t i = top; i < bottom; ++i) {
+    for (int64_t j = left; j < right; ++j) sum += image[(i * w + j) * c + channel];
   }
-  return static_cast<int>(sum / (grid.smaller * grid.smaller));
+  return static_cast<int>(sum / ((bottom - top) * (right - left)));
 }
 
 // The whole sheet without its letters, [h,w,3].
 std::string raster_of(const Dataset& dataset, const std::vector<Tile>& tiles, const Grid& grid) {
-  const int64_t w = dataset.images.size(2), c = dataset.images.size(3), bytes = dataset.images.size(1) * w * c;
+  const int64_t h = dataset.images.size(1), w = dataset.images.size(2), c = dataset.images.size(3);
   std::string raster(static_cast<size_t>(grid.w * grid.h * 3), '\xff');
   for (size_t i = 0; i < tiles.size(); ++i) {
-    const uint8_t* const image = dataset.images.data<uint8_t>() + tiles[i].image * bytes;
+    const uint8_t* const image = dataset.images.data<uint8_t>() + tiles[i].image * h * w * c;
     for (int64_t y = 0; y < grid.tile_h; ++y) {
       for (int64_t x = 0; x < grid.tile_w; ++x) {
         char* const pixel = &raster[static_cast<size_t>(((grid.top(i) + y) * grid.w + grid.left(i) + x) * 3)];
         for (int64_t channel = 0; channel < 3; ++channel)
-          pixel[channel] = static_cast<char>(pixel_of(image, grid, w, c, y, x, c == 1 ? 0 : channel));
+          pixel[channel] = static_cast<char>(pixel_of(image, grid, h, w, c, y, x, c == 1 ? 0 : channel));
       }
     }
   }
@@ -100,7 +87,7 @@ std::string script_of(const std::vector<Tile>& tiles, const Grid& grid, const st
   for (size_t i = 0; i < tiles.size(); ++i) {
     for (size_t line = 0; line < tiles[i].caption.size(); ++line)
       labels += fmt::format("set label {} at {},{} center front font \",9\"\n",
-                            in_quotes(shortened(tiles[i].caption[line])), grid.left(i) + grid.tile_w / 2,
+                            in_quotes(shortened(tiles[i].caption[line], kMostLetters)), grid.left(i) + grid.tile_w / 2,
                             grid.top(i) + grid.tile_h + kLine / 2 + 3 + static_cast<int64_t>(line) * kLine);
   }
   // Axes are pixels, from the upper left.
@@ -114,11 +101,10 @@ std::string script_of(const std::vector<Tile>& tiles, const Grid& grid, const st
 
 }  // namespace
 
-void draw_contact_sheet(const Dataset& dataset, const std::vector<Tile>& tiles, int64_t columns,
-                        const std::string& title, const std::filesystem::path& output) {
+Drawing contact_sheet(const Dataset& dataset, const std::vector<Tile>& tiles, int64_t columns,
+                      const std::string& title) {
   const Grid grid = grid_of(dataset, tiles, columns, title);
-  const std::string raster = raster_of(dataset, tiles, grid);
-  draw_png({.w = grid.w, .h = grid.h, .script = script_of(tiles, grid, title), .data = raster}, output);
+  return {.w = grid.w, .h = grid.h, .script = script_of(tiles, grid, title), .data = raster_of(dataset, tiles, grid)};
 }
 
 }  // namespace convoy

@@ -1,10 +1,10 @@
-// Images of a data set side by side, each with a caption, as a PNG file.
+// Images of a data set side by side, each with a caption.
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "apps/gnuplot.h"
 #include "data/dataset.h"
 
 namespace convoy {
@@ -14,8 +14,9 @@ struct Tile {
   std::vector<std::string> caption;  // lines below it
 };
 
-// Draws them row by row, `columns` in each (0: about as many rows as a screen is high), enlarged where they are small, as they were before augmentation. Throws Error(io).
-void draw_contact_sheet(const Dataset& dataset, const std::vector<Tile>& tiles, int64_t columns,
-                        const std::string& title, const std::filesystem::path& output);
+// Row by row, `columns` in each (0: about as many rows as a screen is high), enlarged where they are small, as they were
+// before augmentation. The drawing's data is the sheet without its letters, u8 [h,w,3].
+Drawing contact_sheet(const Dataset& dataset, const std::vector<Tile>& tiles, int64_t columns,
+                      const std::string& title);
 
 }  // namespace convoy

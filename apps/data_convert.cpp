@@ -7,7 +7,6 @@
 #include "apps/options.h"
 #include "apps/run_folder.h"
 #include "apps/shell_word.h"
-#include "data/image_folder.h"
 #include "data/write_dataset.h"
 
 namespace convoy {
@@ -30,6 +29,9 @@ int run_data_convert(const GivenOptions& given) {
   fmt::print("{} training and {} test images of {}; to train on them: convoy train --dataset {} --data {}\n",
              grouped(splits.train.size()), grouped(splits.test.size()), settings.dataset, format.read_as,
              shell_word(settings.output.string()));
+  if (find_dataset_row(settings.dataset).takes_path)
+    fmt::print("their classes then have the names of {}'s; train on {} itself to keep yours\n", format.read_as,
+               shell_word(settings.dataset));
   return 0;
 }
 

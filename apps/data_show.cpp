@@ -40,11 +40,11 @@ int run_data_show(const GivenOptions& given) {
   constexpr int64_t kLongestRow = 20;
   const int64_t of_class = count / classes;
   const int64_t columns = count == of_class * classes && 4 <= of_class && of_class <= kLongestRow ? of_class : 0;
-  draw_contact_sheet(
-      images, tiles, columns,
-      fmt::format("{}: {} of {} training images, {}x{}x{}", settings.dataset, count, grouped(images.size()),
-                  images.images.size(1), images.images.size(2), images.images.size(3)),
-      output);
+  draw_png(contact_sheet(
+               images, tiles, columns,
+               fmt::format("{}: {} of {} training images, {}x{}x{}", settings.dataset, count, grouped(images.size()),
+                           images.images.size(1), images.images.size(2), images.images.size(3))),
+           output);
   fmt::print("{} images of {}: {}\n", count, settings.dataset, output.string());
   return 0;
 }

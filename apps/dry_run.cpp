@@ -9,6 +9,7 @@
 
 #include "apps/number_text.h"
 #include "apps/run_folder.h"
+#include "apps/run_plots.h"
 #include "apps/trainer.h"
 #include "layers/weights.h"
 #include "tensor/counted.h"
@@ -97,8 +98,7 @@ void print_memory() {
 
 void print_time(const Tried& tried, const Settings& settings, const DatasetSplits& data) {
   const StepCount steps = count_steps(settings, data.train.size());
-  const double evaluation = tried.evaluation_seconds * static_cast<double>(data.test.size()) /
-                            static_cast<double>(std::min(settings.batch, data.test.size()));
+  const double evaluation = seconds_of_evaluation(tried.evaluation_seconds, settings.batch, data.test.size());
   const double epoch = tried.seconds_per_step() * static_cast<double>(std::min(steps.per_epoch, steps.total));
   const double total =
       tried.seconds_per_step() * static_cast<double>(steps.total) + evaluation * static_cast<double>(steps.epochs());
@@ -112,10 +112,12 @@ void print_time(const Tried& tried, const Settings& settings, const DatasetSplit
 }
 
 void print_files(const Tried& tried, const Settings& settings) {
-  const std::string run = settings.run.empty()
-                              ? fmt::format("runs/{}-{}-<time>", model_label(settings.model), settings.dataset)
-                              : settings.run.string();
-  fmt::print("files    {}/config.json and metrics.jsonl\n", run);
+  const std::string run = settings.run.empty() ? fmt::format("runs/{}-{}-<time>", model_label(settings.model),
+                                                             dataset_label(settings.dataset))
+                                               : settings.run.string();
+  fmt::print("files    {}/config.json, metrics.jsonl and its copies: metrics.csv, steps.csv, events.out.tfevents…\n",
+             run);
+  if (settings.plots) fmt::print("         {}/{}: pictures of the curves\n", run, kPlotsFolder);
   if (settings.checkpoint_every != 0)
     fmt::print("         {}/checkpoints: the newest {} and the best, {} each\n", run, settings.keep,
                mebibytes(tried.checkpoint_bytes));
@@ -124,6 +126,10 @@ void print_files(const Tried& tried, const Settings& settings) {
 }
 
 }  // namespace
+
+double seconds_of_evaluation(double of_first_batch, int64_t batch, int64_t images) {
+  return of_first_batch * static_cast<double>(images) / static_cast<double>(std::min(batch, images));
+}
 
 int dry_run(Module& net, const DatasetSplits& data, const Settings& settings, DataParallel* parallel,
             const InterruptGuard& interrupt, bool tells) {

@@ -14,4 +14,7 @@ namespace convoy {
 int dry_run(Module& net, const DatasetSplits& data, const Settings& settings, DataParallel* parallel,
             const InterruptGuard& interrupt, bool tells);
 
+// Of all images, if the first batch of them took so long.
+double seconds_of_evaluation(double of_first_batch, int64_t batch, int64_t images);
+
 }  // namespace convoy

@@ -1,5 +1,6 @@
 // `convoy eval`: loss and accuracy of saved weights, what they take each class for, their logits, and pictures of what they get wrong.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -9,6 +10,7 @@
 #include "apps/device_options.h"
 #include "apps/evaluation.h"
 #include "apps/help_text.h"
+#include "apps/letters.h"
 #include "apps/mistakes.h"
 #include "apps/number_text.h"
 #include "apps/saved_model.h"
@@ -35,10 +37,12 @@ Dataset images_for(const SavedModel& saved, const Settings& settings) {
 
 void draw_pictures(const Settings& settings, const Dataset& test, const ConfusionMatrix& confusion,
                    const Tensor& logits, double accuracy) {
-  const std::string what = fmt::format("{} on {}", one_line(settings.model), settings.dataset);
+  const std::string what =
+      fmt::format("{} on {}", shortened(one_line(settings.model), 50), dataset_label(settings.dataset));
   if (!settings.confusion.empty()) {
-    draw_confusion(confusion, fmt::format("{}: {:.2f} % of {} images", what, accuracy, grouped(test.size())),
-                   settings.confusion);
+    draw_png(confusion_picture(confusion,
+                               fmt::format("{}: accuracy {:.2f} % on {} images", what, accuracy, grouped(test.size()))),
+             settings.confusion);
     fmt::print("matrix   {}\n", settings.confusion.string());
   }
   if (settings.mistakes.empty()) return;
@@ -48,9 +52,10 @@ void draw_pictures(const Settings& settings, const Dataset& test, const Confusio
     fmt::print("mistakes none, and no {}\n", settings.mistakes.string());
     return;
   }
-  draw_mistakes(test, mistakes,
-                fmt::format("{}: its worst {} mistakes, what it is → what it is taken for", what, mistakes.size()),
-                settings.mistakes);
+  draw_png(
+      picture_of(test, mistakes,
+                 fmt::format("{}: its worst {} mistakes, what it is → what it is taken for", what, mistakes.size())),
+      settings.mistakes);
   fmt::print("mistakes {} (the worst {})\n", settings.mistakes.string(), mistakes.size());
 }
 
@@ -88,7 +93,8 @@ int run_eval(const GivenOptions& given) {
   }();
   fmt::print("{} on {}, {} images: {} loss {:.4f}, {} accuracy {:.2f} %\n", one_line(settings.model), settings.dataset,
              grouped(test.size()), evaluated, result.loss, evaluated, result.accuracy);
-  fmt::print("\n{}", confusion.table(help_columns()));
+  // Programs that read it get all of it.
+  fmt::print("\n{}", confusion.table(isatty(STDOUT_FILENO) == 1 ? std::optional(help_columns()) : std::nullopt));
   if (!settings.logits.empty() || !settings.confusion.empty() || !settings.mistakes.empty()) fmt::print("\n");
   if (!settings.logits.empty()) {
     write_npy(settings.logits, all_logits);

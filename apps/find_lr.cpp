@@ -6,6 +6,7 @@
 #include "apps/commands.h"
 #include "apps/device_options.h"
 #include "apps/interrupt.h"
+#include "apps/letters.h"
 #include "apps/number_text.h"
 #include "apps/optimizers.h"
 #include "apps/plots.h"
@@ -18,7 +19,7 @@
 namespace convoy {
 namespace {
 
-constexpr int64_t kSteps = 200, kFewestSteps = 20;
+constexpr int64_t kSteps = 200, kFewestSteps = 50;
 
 // Trains until the rates are through, the loss has grown too large or is no longer finite, or a signal has come.
 RateTest run_test(Module& net, const Dataset& images, const Settings& settings, const InterruptGuard& interrupt) {
@@ -46,18 +47,20 @@ RateTest run_test(Module& net, const Dataset& images, const Settings& settings, 
 
 std::string csv(const RateTest& test) {
   std::string text = "step,learning_rate,loss,smoothed_loss\n";
-  int64_t step = 0;
-  for (const RatePoint& point : test.points())
-    text += fmt::format("{},{:.6g},{},{}\n", ++step, point.rate, point.loss, point.smoothed);
+  for (size_t i = 0; i < test.points().size(); ++i) {
+    const RatePoint& point = test.points()[i];
+    text += fmt::format("{},{:.6g},{},{}\n", i + 1, point.rate, point.loss, test.smoothed(i));
+  }
   return text;
 }
 
 std::string script(const RateTest& test, const std::string& title) {
   std::string data;
-  const double first = test.points().front().smoothed;
+  const double first = test.smoothed(0);
   double least = first;
-  for (const RatePoint& point : test.points()) {
-    data += fmt::format("{} {} {}\n", point.rate, point.loss, point.smoothed);
+  for (size_t i = 0; i < test.points().size(); ++i) {
+    const RatePoint& point = test.points()[i];
+    data += fmt::format("{} {} {}\n", point.rate, point.loss, test.smoothed(i));
     least = std::min(least, point.loss);
   }
   std::string marks;
@@ -76,9 +79,6 @@ std::string script(const RateTest& test, const std::string& title) {
       "  $curve using 1:3 with lines linewidth 2.5 linecolor rgb \"#0072b2\" title \"smoothed\"\n",
       data, title_script(title), 0.9 * least, std::max(1.6 * first, 1.1 * least), marks);
 }
-
-// For the title of a picture.
-std::string shortened(const std::string& text) { return text.size() <= 50 ? text : text.substr(0, 47) + "..."; }
 
 // A rate as one would type it.
 std::string typed(double rate) { return fmt::format("{:.1e}", rate); }
@@ -105,16 +105,19 @@ int run_find_lr(const GivenOptions& given) {
   if (!settings.run.empty()) check_run_folder(settings.run);
   set_current_stream(open_stream(settings));
   const Material material = prepare(settings, nullptr, true);
-  const std::string what = fmt::format("{} on {}, {}, batch {}", shortened(one_line(settings.model)), settings.dataset,
-                                       settings.optimizer, settings.batch);
+  const std::string what = fmt::format("{} on {}, {}, batch {}", shortened(one_line(settings.model), 50),
+                                       dataset_label(settings.dataset), settings.optimizer, settings.batch);
   fmt::print("training {}, seed {}\nmachine  {}\n", what, settings.seed, machine_text(settings));
   std::fflush(stdout);
   std::optional<RateTest> test;
+  int signal = 0;
   {
-    const InterruptGuard interrupt;
+    const InterruptGuard interrupt("ending the test after this step; Ctrl-C again stops now\n");
     test.emplace(run_test(*material.net, material.data.train, settings, interrupt));
-    if (interrupt.signal() != 0) return 128 + interrupt.signal();
+    signal = interrupt.signal();
   }
+  const int exit_code = signal == 0 ? 0 : 128 + signal;
+  if (signal != 0 && static_cast<int64_t>(test->points().size()) < kFewestSteps) return exit_code;
   print_suggestion(*test);
 
   const std::filesystem::path folder = settings.run.empty() ? create_fresh_folder("find-lr") : settings.run;
@@ -126,7 +129,7 @@ int run_find_lr(const GivenOptions& given) {
       draw({{.name = "find-lr", .caption = {}, .script = script(*test, what)}}, folder, SignalFile(), Scripts::stay);
   fmt::print("{} {}\n", no_picture.empty() ? "picture " : "no picture:",
              no_picture.empty() ? (folder / "find-lr.png").string() : no_picture);
-  return 0;
+  return exit_code;
 }
 
 }  // namespace convoy

@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 
 std::string run_gnuplot(const fs::path& folder, const std::string& file, const SignalFile& signals) {
   const ChildOutcome outcome = run_child({"env", "--chdir=" + folder.string(), "gnuplot", file}, signals);
+  if (outcome.interrupted != 0) return "interrupted";
   if (outcome.exit_code == 127) return "gnuplot is not installed (apt install gnuplot-nox)";
   if (outcome.exit_code == 0) return "";
   return "gnuplot failed: " + last_line(outcome.error);

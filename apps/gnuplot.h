@@ -18,9 +18,9 @@ std::string in_quotes(const std::string& text);
 
 // A picture as gnuplot draws it.
 struct Drawing {
-  int64_t w = 0, h = 0;   // pixels
-  std::string script;     // what follows the lines that set terminal and output
-  std::string_view data;  // the script finds it as the file "data"
+  int64_t w = 0, h = 0;  // pixels
+  std::string script;    // what follows the lines that set terminal and output
+  std::string data;      // the script finds it as the file "data"
 };
 
 // Draws it to the PNG file `output`, which is there whole or not at all. Throws Error(io).

@@ -39,13 +39,12 @@ std::vector<std::string> mpirun_command(const char* command, const GivenOptions&
 }
 
 // In the child: becomes mpirun, or ends with 127.
-[[noreturn]] void become(const std::vector<std::string>& words, int error_pipe, const sigset_t& signals) {
+[[noreturn]] void become(const std::vector<std::string>& words, int error_pipe) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   setpgid(0, 0);                     // a terminal's Ctrl-C comes to the launcher alone
   prctl(PR_SET_PDEATHSIG, SIGTERM);  // and when that is killed, the job ends
-  sigprocmask(SIG_UNBLOCK, &signals, nullptr);
   dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
   dup2(error_pipe, STDERR_FILENO);
   execvp(arguments[0], arguments.data());
@@ -78,7 +77,7 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
   const SignalFile signals;
   const pid_t mpirun = fork();
   if (mpirun < 0) fail(ErrorKind::device, "mpirun: cannot be started: {}", std::strerror(errno));
-  if (mpirun == 0) become(mpirun_command(command, given, settings), pipe_ends[1], signals.signals());
+  if (mpirun == 0) become(mpirun_command(command, given, settings), pipe_ends[1]);
   close(pipe_ends[1]);
 
   using Clock = std::chrono::steady_clock;

@@ -64,6 +64,8 @@ int run_manual(const GivenOptions&) {
   fmt::print(
       ".SH ENVIRONMENT\n"
       ".TP\n.B CONVOY_DATA\nwhere data sets are looked for, and downloaded to\n"
+      ".TP\n.B XDG_CACHE_HOME\nwhere a cache lies, in whose folder convoy data sets are kept; without it ~/.cache\n"
+      ".TP\n.B CONVOY_IMAGE_DECODER\nthe program that reads pictures, where it does not lie beside convoy\n"
       ".TP\n.B CONVOY_ISA\nthe CPU kernels to use; convoy info lists them\n"
       ".TP\n.B OMP_NUM_THREADS\nthreads that compute, where \\-\\-threads does not say\n"
       ".TP\n.B NO_COLOR\nset to anything: no colours on a terminal\n"

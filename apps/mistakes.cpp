@@ -29,8 +29,7 @@ std::vector<Mistake> worst_mistakes(const Tensor& logits, const Tensor& labels, 
   return mistakes;
 }
 
-void draw_mistakes(const Dataset& dataset, const std::vector<Mistake>& mistakes, const std::string& title,
-                   const std::filesystem::path& output) {
+Drawing picture_of(const Dataset& dataset, const std::vector<Mistake>& mistakes, const std::string& title) {
   const auto name = [&](int32_t label) { return dataset.classes[static_cast<size_t>(label)]; };
   // In one line where all names are short.
   constexpr size_t kShort = 10;
@@ -48,7 +47,7 @@ void draw_mistakes(const Dataset& dataset, const std::vector<Mistake>& mistakes,
       tiles.back().caption = {actual, predicted};
     }
   }
-  draw_contact_sheet(dataset, tiles, 0, title, output);
+  return contact_sheet(dataset, tiles, 0, title);
 }
 
 }  // namespace convoy

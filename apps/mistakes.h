@@ -1,9 +1,9 @@
 // The images that a network is most wrong about.
 #pragma once
 
-#include <filesystem>
 #include <span>
 
+#include "apps/gnuplot.h"
 #include "data/dataset.h"
 
 namespace convoy {
@@ -18,8 +18,7 @@ struct Mistake {
 // At most `count` images whose largest logit is not that of their class, the largest loss first. logits f32 [images,classes].
 std::vector<Mistake> worst_mistakes(const Tensor& logits, const Tensor& labels, int64_t count);
 
-// As a contact sheet. Throws Error(io).
-void draw_mistakes(const Dataset& dataset, const std::vector<Mistake>& mistakes, const std::string& title,
-                   const std::filesystem::path& output);
+// As a contact sheet.
+Drawing picture_of(const Dataset& dataset, const std::vector<Mistake>& mistakes, const std::string& title);
 
 }  // namespace convoy

@@ -53,7 +53,13 @@ void Progress::step(const StepReport& report) {
   }
   samples_ += report.samples;
   correct_ += report.correct;
-  all_samples_ += report.samples;
+  // Of a resumed training, what this process does counts; its first step tells when it began.
+  if (!began_at_) {
+    began_at_ = report.step == 1 ? 0 : report.seconds;
+    all_samples_ = report.step == 1 ? report.samples : 0;
+  } else {
+    all_samples_ += report.samples;
+  }
   loss_sum_ += static_cast<double>(report.loss) * static_cast<double>(report.samples);
 
   const int64_t steps_before = (report.epoch - 1) * steps_.per_epoch;
@@ -68,7 +74,8 @@ void Progress::step(const StepReport& report) {
 
 void Progress::show(int64_t step_in_epoch, const StepReport& report) {
   const int64_t steps_in_epoch = std::min(steps_.per_epoch, steps_.total - (report.step - step_in_epoch));
-  const double rate = report.seconds > 0 ? static_cast<double>(all_samples_) / report.seconds : 0;
+  const double seconds = report.seconds - *began_at_;
+  const double rate = seconds > 0 ? static_cast<double>(all_samples_) / seconds : 0;
   const double rest =
       report.seconds / static_cast<double>(report.step) * static_cast<double>(steps_.total - report.step);
   std::vector<Field> fields{

@@ -33,7 +33,8 @@ class Progress {
   Clock::time_point last_shown_;
   int64_t epoch_ = 0, samples_ = 0, correct_ = 0;  // running sums of this epoch
   double loss_sum_ = 0;
-  int64_t all_samples_ = 0;
+  std::optional<double> began_at_;  // seconds of training before this process
+  int64_t all_samples_ = 0;         // in this process
 };
 
 }  // namespace convoy

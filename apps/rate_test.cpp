@@ -18,14 +18,12 @@ double RateTest::rate(int64_t step) const {
 void RateTest::add(double rate, double loss) {
   average_ = kKept * average_ + (1 - kKept) * loss;
   weight_ = kKept * weight_ + (1 - kKept);
-  const double smoothed = average_ / weight_;
-  least_smoothed_ = points_.empty() ? smoothed : std::min(least_smoothed_, smoothed);
-  points_.push_back({rate, loss, smoothed});
+  const double average = average_ / weight_;
+  least_average_ = points_.empty() ? average : std::min(least_average_, average);
+  points_.push_back({rate, loss, average});
 }
 
-bool RateTest::diverged() const {
-  return !points_.empty() && !(points_.back().smoothed <= kDiverged * least_smoothed_);
-}
+bool RateTest::diverged() const { return !points_.empty() && !(points_.back().average <= kDiverged * least_average_); }
 
 double RateTest::mean(size_t begin, size_t end) const {
   double sum = 0;
@@ -35,16 +33,23 @@ double RateTest::mean(size_t begin, size_t end) const {
 
 size_t RateTest::reach() const { return std::max<size_t>(1, static_cast<size_t>(steps_) / 20); }
 
+double RateTest::smoothed(size_t i) const {
+  return mean(i < reach() ? 0 : i - reach(), std::min(points_.size(), i + reach() + 1));
+}
+
 size_t RateTest::best() const {
   size_t best = 0;
-  double least = points_[0].loss;
-  for (size_t i = reach(); i + reach() < points_.size(); ++i) {
-    const double loss = mean(i - reach(), i + reach() + 1);
-    if (loss >= least) continue;
-    least = loss;
-    best = i;
+  for (size_t i = 1; i < points_.size(); ++i) {
+    if (smoothed(i) < smoothed(best)) best = i;
   }
   return best;
+}
+
+double RateTest::noise() const {
+  double squares = 0;
+  const size_t last = best();  // beyond it losses grow by more than noise
+  for (size_t i = 0; i <= last; ++i) squares += std::pow(points_[i].loss - smoothed(i), 2);
+  return std::sqrt(squares / static_cast<double>(last + 1) / static_cast<double>(2 * reach() + 1));
 }
 
 double RateTest::best_rate() const { return points_[best()].rate; }
@@ -52,11 +57,11 @@ double RateTest::best_rate() const { return points_[best()].rate; }
 std::optional<double> RateTest::steepest() const {
   const size_t last = best();
   if (last <= 2 * reach()) return {};
-  // Less than noise would do.
-  if (mean(last - reach(), last + reach() + 1) > 0.98 * mean(0, 2 * reach() + 1)) return {};
+  const double fall = smoothed(reach()) - smoothed(last);
+  if (fall < 0.02 * smoothed(reach()) || fall < 4 * noise()) return {};
   size_t found = reach();
   double steepest = 0;
-  for (size_t i = reach(); i <= last; ++i) {
+  for (size_t i = reach(); i <= last && i + reach() <= points_.size(); ++i) {
     const double slope = mean(i, i + reach()) - mean(i - reach(), i);
     if (slope >= steepest) continue;
     steepest = slope;

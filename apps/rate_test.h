@@ -11,13 +11,13 @@ namespace convoy {
 
 struct RatePoint {
   double rate = 0, loss = 0;  // of the batch, before the update with that rate
-  double smoothed = 0;        // the losses so far, averaged with weights that fall by 0.9 a step
+  double average = 0;         // of the losses so far, with weights that fall by 0.9 a step
 };
 
 class RateTest {
  public:
   static constexpr double kLeast = 1e-7, kMost = 10;
-  static constexpr double kDiverged = 4;  // times the least smoothed loss
+  static constexpr double kDiverged = 4;  // times the least average
 
   // Over `steps` steps, at least 2.
   explicit RateTest(int64_t steps) : steps_(steps) {}
@@ -31,18 +31,21 @@ class RateTest {
 
   // The rate at which the loss falls most steeply over the logarithm of the rate; nothing where it never falls clearly.
   // Slopes and the least loss are taken of the losses on either side of a rate, so that they do not lag behind as the
-  // smoothed loss does.
+  // average does.
   std::optional<double> steepest() const;
-  double best_rate() const;  // of the least loss; REQUIRES a point
+  // The mean of the losses around points()[i], on which the answers rest.
+  double smoothed(size_t i) const;
+  double best_rate() const;  // of the least smoothed loss; REQUIRES a point
 
  private:
   size_t reach() const;                         // of what is looked at on either side: a twentieth of the steps
   double mean(size_t begin, size_t end) const;  // of the losses of these points
   size_t best() const;
+  double noise() const;  // of a smoothed loss: its standard error
 
   int64_t steps_;
   std::vector<RatePoint> points_;
-  double average_ = 0, weight_ = 0, least_smoothed_ = 0;
+  double average_ = 0, weight_ = 0, least_average_ = 0;
 };
 
 }  // namespace convoy

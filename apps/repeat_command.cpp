@@ -30,7 +30,7 @@ std::optional<Settings> settings_of(const GivenOptions& given) {
 std::string repeat_command(const Settings& settings) {
   GivenOptions given{{"--dataset", settings.dataset}, {"--model", settings.model}};
   std::string command =
-      fmt::format("convoy train --dataset {} --model {}", settings.dataset, shell_word(settings.model));
+      fmt::format("convoy train --dataset {} --model {}", shell_word(settings.dataset), shell_word(settings.model));
   const StrategyRow& strategy = find_strategy(settings.strategy);
   Settings until_now;
   for (const OptionRow& row : option_table()) {

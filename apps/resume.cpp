@@ -19,8 +19,9 @@
 namespace convoy {
 namespace {
 
-// The options that change no result.
-constexpr std::array kMayBeGiven = {"--data", "--log-every", "--plots", "--save", "--threads", "--workers"};
+// The options that change no result; --dataset where the pictures of a folder have moved.
+constexpr std::array kMayBeGiven = {"--data", "--dataset", "--log-every", "--plots",
+                                    "--save", "--threads", "--workers"};
 
 // A job has as many ranks as it had, whoever starts them.
 void check_ranks(const Settings& settings, const std::string& where) {
@@ -44,6 +45,10 @@ RunConfig config_to_resume(const GivenOptions& given) {
   }
   RunConfig config = read_config(run);
   Settings& settings = config.settings;
+  CHECK(!given.contains("--dataset") ||
+            (!dataset_path(settings.dataset).empty() && !dataset_path(given.at("--dataset")).empty()),
+        "--dataset: {} is on {}; only the folder of images may be another one, where they have moved", where,
+        settings.dataset);
   for (const auto& [name, text] : given) find_option(name).set(settings, text);
   settings.run = run;
   settings.resume = run;

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "apps/options.h"
+#include "apps/shallow_json.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
@@ -18,8 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-constexpr int kDeepest = 4;  // of values in values; settings are all at depth 1
 
 // "--label-smoothing" is "label_smoothing".
 std::string key_of(const OptionRow& row) {
@@ -34,15 +33,8 @@ bool is_setting(const OptionRow& row) {
 }
 
 Json parse(const std::string& text, const std::string& where) {
-  // What is nested deeper than any setting would take the stack when it is shown.
-  const auto shallow = [&](int depth, Json::parse_event_t event, Json&) {
-    using Event = Json::parse_event_t;
-    if ((event == Event::object_start || event == Event::array_start) && depth > kDeepest)
-      fail(ErrorKind::data, "{}: is nested more than {} deep", where, kDeepest);
-    return true;
-  };
   try {
-    Json config = Json::parse(text, shallow);
+    Json config = parse_shallow<Json>(text, ErrorKind::data, where);
     if (config.is_object()) return config;
   } catch (const Json::exception&) {
   }
@@ -72,6 +64,9 @@ std::string config_text(const Settings& settings, const fs::path& run, const Run
     if (is_setting(row)) config[key_of(row)] = row.get(settings);
   }
   config["run"] = run.string();
+  // So that it is found from any folder.
+  if (const fs::path images = dataset_path(settings.dataset); !images.empty())
+    config["dataset"] = "folder:" + fs::absolute(images).lexically_normal().string();
   config["training_images"] = facts.training_images;
   config[std::string(settings.evaluated()) + "_images"] = facts.evaluated_images;
   config["parameters"] = facts.parameters;
@@ -111,6 +106,8 @@ RunConfig parse_config(std::string text, const std::string& where) {
   for (const char* key : {"model", "dataset"}) member<std::string>(config, key, where);
   for (const char* key : {"threads", "ranks", "replicas", "shards"}) member<int64_t>(config, key, where);
   result.facts.training_images = member<int64_t>(config, "training_images", where);
+  if (result.facts.training_images == 0)
+    fail(ErrorKind::data, "{}: 'training_images' is 0, nothing was trained on", where);
   result.facts.evaluated_images = member<int64_t>(config, result.settings.evaluated() + std::string("_images"), where);
   if (config.contains("began")) result.began = member<std::string>(config, "began", where);
   if (config.contains("parameters")) result.facts.parameters = member<int64_t>(config, "parameters", where);

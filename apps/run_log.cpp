@@ -15,6 +15,7 @@
 #include "apps/whole_file.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
+#include "tensor/safetensors.h"
 
 namespace convoy {
 namespace {
@@ -68,6 +69,14 @@ void check_output(const char* option, const fs::path& path, const Settings& sett
   check_writable(path);
 }
 
+// Weights replace weights, and nothing else that somebody may miss.
+void check_replaces_weights(const fs::path& path) {
+  std::error_code none;
+  if (fs::is_regular_file(path, none) && fs::file_size(path, none) > 0 && !begins_like_safetensors(path))
+    fail(ErrorKind::io, "--save {}: holds something else than weights, and is not replaced; choose another name",
+         path.string());
+}
+
 }  // namespace
 
 std::string last_line_of_log(const fs::path& run) {
@@ -82,7 +91,10 @@ void check_outputs(const Settings& settings) {
   if (!settings.run.empty() && !resumed) check_run_folder(settings.run);
   CHECK(settings.save.empty() || settings.trace.empty() || resolved(settings.save) != resolved(settings.trace),
         "--save and --trace: both name {}; give each a file of its own", settings.save.string());
-  if (!settings.save.empty()) check_output("--save", settings.save, settings);
+  if (!settings.save.empty()) {
+    check_output("--save", settings.save, settings);
+    check_replaces_weights(settings.save);
+  }
   if (!settings.trace.empty()) check_output("--trace", settings.trace, settings);
   if (!resumed) RunLog(settings, {}).remove();
 }

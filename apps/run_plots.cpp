@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "apps/gnuplot.h"
+#include "apps/letters.h"
 #include "apps/number_text.h"
 #include "apps/run_folder.h"
 #include "tensor/counted.h"
@@ -101,10 +102,7 @@ std::string dashed_line(const Style& style, const std::string& title) {
 }
 
 // Its end tells more of a long path than its beginning.
-std::string legend_name(const std::string& name) {
-  constexpr size_t kMost = 50;
-  return name.size() <= kMost ? name : ".." + name.substr(name.size() - kMost + 2);
-}
+std::string legend_name(const std::string& name) { return shortened_from_the_left(name, 50); }
 
 struct Subject {
   std::string title;  // "lenet5 on mnist", "3 runs"
@@ -114,7 +112,8 @@ struct Subject {
 Subject subject_of(const std::vector<RunRecord>& runs, const std::vector<std::string>& names) {
   if (runs.size() > 1) return {.title = counted(static_cast<int64_t>(runs.size()), "run"), .single = false};
   const Settings& settings = runs.front().config.settings;
-  return {.title = fmt::format("{} on {} ({})", model_label(settings.model), settings.dataset, names.front()),
+  return {.title = fmt::format("{} on {} ({})", shortened(one_line(settings.model), 50),
+                               dataset_label(settings.dataset), names.front()),
           .single = true};
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "apps/letters.h"
 #include "apps/number_text.h"
 #include "apps/run_folder.h"
 #include "tensor/error.h"
@@ -22,11 +23,14 @@ struct Column {
   bool number;
   std::vector<std::string> cells;
   size_t width() const {
-    size_t most = heading.size();
-    for (const std::string& cell : cells) most = std::max(most, cell.size());
-    return most;
+    int64_t most = letters_of(heading);
+    for (const std::string& cell : cells) most = std::max(most, letters_of(cell));
+    return static_cast<size_t>(most);
   }
 };
+
+constexpr size_t kGap = 2;
+constexpr int64_t kModelLetters = 24;
 
 // "2026-11-24 09:30" of "2026-11-24T09:30:00Z".
 std::string minute_of(const std::string& began) {
@@ -61,8 +65,8 @@ std::vector<Column> columns_of(const std::vector<ListedRun>& runs) {
     if (const RunRecord* const record = run.record ? &*run.record : nullptr) {
       const Settings& settings = record->config.settings;
       cells[1] = minute_of(record->config.began);
-      cells[2] = model_label(settings.model);
-      cells[3] = settings.dataset;
+      cells[2] = shortened(one_line(settings.model), kModelLetters);
+      cells[3] = dataset_label(settings.dataset);
       cells[4] = fmt::format("{}/{}", record->epochs_done(), record->planned_epochs());
       if (record->evaluation() != nullptr)
         cells[5] = fmt::format("{:.2f} %{}", record->evaluation()->accuracy, run.best ? " *" : "  ");
@@ -73,16 +77,10 @@ std::vector<Column> columns_of(const std::vector<ListedRun>& runs) {
   return columns;
 }
 
-constexpr size_t kGap = 2;
-
 size_t width_of(const std::vector<Column>& columns) {
   size_t width = 0;
   for (const Column& column : columns) width += column.width() + kGap;
   return width - kGap;
-}
-
-void shorten(std::string& cell, size_t most) {
-  if (cell.size() > most) cell = cell.substr(0, most - 2) + "..";
 }
 
 // Drops columns until the rest fits, at last shortening names.
@@ -92,7 +90,7 @@ void fit(std::vector<Column>& columns, size_t wanted) {
   const size_t width = width_of(columns), longest = columns[0].width();
   if (width <= wanted) return;
   const size_t room = longest > width - wanted + 8 ? longest - (width - wanted) : 8;
-  for (std::string& cell : columns[0].cells) shorten(cell, room);
+  for (std::string& cell : columns[0].cells) cell = shortened(cell, static_cast<int64_t>(room));
 }
 
 std::string line_of(const std::vector<Column>& columns, const std::function<const std::string&(const Column&)>& cell) {

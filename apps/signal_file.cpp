@@ -1,27 +1,52 @@
 #include "apps/signal_file.h"
 
-#include <sys/signalfd.h>
+#include <fcntl.h>
 #include <unistd.h>
 
-#include <initializer_list>
+#include <cerrno>
+#include <cstring>
+
+#include "tensor/error.h"
 
 namespace convoy {
+namespace {
+
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGUSR1};
+volatile sig_atomic_t write_end = -1;
+
+void write_down(int number) {
+  const int error = errno;
+  const auto byte = static_cast<unsigned char>(number);
+  [[maybe_unused]] const ssize_t written = write(write_end, &byte, 1);
+  errno = error;
+}
+
+}  // namespace
 
 SignalFile::SignalFile() {
-  sigemptyset(&signals_);
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals_, signal);
-  sigprocmask(SIG_BLOCK, &signals_, nullptr);
-  file_ = signalfd(-1, &signals_, SFD_CLOEXEC);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) fail(ErrorKind::device, "pipe: {}", std::strerror(errno));
+  file_ = ends[0];
+  write_end = ends[1];
+  struct sigaction action {};
+  action.sa_handler = write_down;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    sigaction(kSignals[i], nullptr, &before_[i]);
+    if (before_[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &action, nullptr);
+  }
 }
 
 SignalFile::~SignalFile() {
+  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  close(write_end);
   close(file_);
-  sigprocmask(SIG_UNBLOCK, &signals_, nullptr);
 }
 
 int SignalFile::read_signal() const {
-  signalfd_siginfo info{};
-  return read(file_, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+  unsigned char byte = 0;
+  return read(file_, &byte, 1) == 1 ? byte : 0;
 }
 
 }  // namespace convoy

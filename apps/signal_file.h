@@ -3,10 +3,12 @@
 
 #include <signal.h>
 
+#include <array>
+
 namespace convoy {
 
-// The signals, arriving while one lives, can be read from a file instead. One at a time, made before
-// other threads are started: the system hands a signal to any thread that does not block it.
+// The signals that arrive while one lives, at whichever thread, can be read from a file instead; those that are ignored stay so. One at a
+// time.
 class SignalFile {
  public:
   SignalFile();
@@ -15,12 +17,11 @@ class SignalFile {
   SignalFile& operator=(const SignalFile&) = delete;
 
   int file() const { return file_; }
-  const sigset_t& signals() const { return signals_; }  // which a child has to unblock
-  int read_signal() const;                              // the one that made file() readable
+  int read_signal() const;  // the one that made file() readable
 
  private:
-  sigset_t signals_;
   int file_ = -1;
+  std::array<struct sigaction, 3> before_{};
 };
 
 }  // namespace convoy

@@ -19,6 +19,7 @@
 #include "apps/resume.h"
 #include "apps/run_log.h"
 #include "apps/run_plots.h"
+#include "apps/shell_word.h"
 #include "apps/trainer.h"
 #include "apps/training_material.h"
 #include "apps/training_text.h"
@@ -171,6 +172,9 @@ int run_train(const GivenOptions& given) {
   if (given.contains("--resume")) resumed = config_to_resume(given);
   const Settings settings = resumed ? resumed->settings : resolve(given);
   if (resumed && is_complete(settings.run)) {
+    CHECK(!given.contains("--save"),
+          "--save: {0} is complete and writes nothing more; convoy export {0} --output {1} does",
+          shell_word(settings.run.string()), shell_word(given.at("--save")));
     if (started_rank() == 0) fmt::print("{}: this run is complete, nothing is left to do\n", settings.run.string());
     return 0;
   }

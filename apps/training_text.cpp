@@ -88,8 +88,8 @@ void print_result(const TrainingResult& result, const Settings& settings, const 
   } else {
     const char* const evaluated = settings.evaluated();
     if (result.early)
-      fmt::print("stopped early, after epoch {}: {} epochs without a higher {} accuracy\n", result.epochs,
-                 settings.patience, evaluated);
+      fmt::print("stopped early, after epoch {}: {} without a higher {} accuracy\n", result.epochs,
+                 counted(settings.patience, "epoch"), evaluated);
     if (result.best_epoch) fmt::print("restored the weights of epoch {}, the best one\n", *result.best_epoch);
     fmt::print("trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n",
                result.seconds, result.samples_per_second(), evaluated, result.evaluation.loss, evaluated,

@@ -20,7 +20,7 @@ std::string describe_cifar10_file(const std::filesystem::path& file);
 
 // Reads data_batch_1.bin to data_batch_5.bin, of which some may be missing, and test_batch.bin from a folder
 // or a .tar.gz. A file is a whole number of records of 1 label byte and 3 x 32 x 32 planar pixels. Throws
-// Error(data) for anything else. `seed` is not used.
+// Error(data) for anything else.
 DatasetSplits load_cifar10(const std::filesystem::path& found);
 
 }  // namespace convoy

@@ -26,7 +26,13 @@ class Decoding {
     const int64_t threads = std::min({count, cores, kMostDecoders});
     std::vector<std::jthread> workers;
     running_ = threads;
-    for (int64_t i = 0; i < threads; ++i) workers.emplace_back([this] { work(); });
+    try {
+      for (int64_t i = 0; i < threads; ++i) workers.emplace_back([this] { work(); });
+    } catch (const std::system_error& error) {
+      stopping_ = true;
+      workers.clear();  // waits for those that have started
+      fail(ErrorKind::device, "images: the thread of a decoder does not start: {}", error.what());
+    }
     std::unique_lock lock(mutex_);
     while (!ended_.wait_for(lock, std::chrono::milliseconds(100), [this] { return running_ == 0; })) {
       if (on_progress) on_progress(static_cast<int64_t>(std::min(next_.load(), files_.size())), count);

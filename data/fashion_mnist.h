@@ -12,7 +12,6 @@ constexpr const char* kFashionMnistFolder = "fashion-mnist";
 // user cache themselves are MNIST's: these have to be in a folder of that name, or be named by `data`.
 std::filesystem::path find_fashion_mnist(const std::filesystem::path& data);
 
-// `seed` is not used.
 DatasetSplits load_fashion_mnist(const std::filesystem::path& folder);
 
 }  // namespace convoy

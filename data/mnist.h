@@ -11,7 +11,6 @@ constexpr const char* kMnistFolder = "mnist";
 // The first folder searched that holds at least one of the four files, or an empty path.
 std::filesystem::path find_mnist(const std::filesystem::path& data);
 
-// `seed` is not used.
 DatasetSplits load_mnist(const std::filesystem::path& folder);
 
 }  // namespace convoy

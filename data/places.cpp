@@ -29,7 +29,7 @@ std::vector<std::filesystem::path> places_to_search(const std::filesystem::path&
   for (const std::filesystem::path& base : bases) {
     if (base.empty()) continue;
     places.push_back(base / folder);
-    places.push_back(base);
+    places.push_back(base.has_filename() ? base : base.parent_path());  // typed as "data/"
   }
   return places;
 }

@@ -188,10 +188,11 @@ TensorFile Reader::read() {
   if (file_bytes < kLengthBytes) fail("not a safetensors file: {} bytes, too short for its header length", file_bytes);
   uint64_t header_bytes = 0;
   read_bytes(&header_bytes, kLengthBytes);
+  if (header_bytes > kLargestHeader)
+    fail("not a safetensors file: its first {} bytes are no length of a header, which is at most {} MiB", kLengthBytes,
+         kLargestHeader >> 20);
   if (header_bytes > file_bytes - kLengthBytes)
     fail("not a safetensors file, or truncated: a header of {} bytes in a file of {}", header_bytes, file_bytes);
-  if (header_bytes > kLargestHeader)
-    fail("a header of {} bytes, at most {} are accepted", header_bytes, kLargestHeader);
 
   const Json header = read_header(header_bytes);
   const uint64_t data_start = kLengthBytes + header_bytes;
@@ -214,6 +215,14 @@ TensorFile Reader::read() {
 }
 
 }  // namespace
+
+bool begins_like_safetensors(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  uint64_t header_bytes = 0;
+  char first = 0;
+  in.read(reinterpret_cast<char*>(&header_bytes), kLengthBytes).get(first);
+  return in && header_bytes <= kLargestHeader && first == '{';
+}
 
 TensorFile read_safetensors(const std::filesystem::path& path) { return Reader(path).read(); }
 

@@ -22,6 +22,9 @@ struct TensorFile {
 // and I64 becomes i32 when its values fit. Throws Error(data) naming file and fault.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
+// Whether the file begins as one of them does. Looks no further, and throws nothing.
+bool begins_like_safetensors(const std::filesystem::path& path);
+
 // The bytes of a file that holds the tensors, in name order.
 std::string safetensors_bytes(const TensorFile& file);
 

@@ -43,7 +43,10 @@ TEST(dry_run, tells_parameters_memory_time_and_files_and_writes_nothing) {
   EXPECT_NE(out.find("per step, over 4 steps after the first 2\n"), std::string::npos) << out;
   EXPECT_NE(out.find(" per epoch of 10 steps and "), std::string::npos) << out;
   EXPECT_NE(out.find(" in all: 30 steps in 3 epochs\n"), std::string::npos) << out;
-  EXPECT_NE(out.find("files    r/config.json and metrics.jsonl\n"), std::string::npos) << out;
+  EXPECT_NE(
+      out.find("files    r/config.json, metrics.jsonl and its copies: metrics.csv, steps.csv, events.out.tfevents…\n"),
+      std::string::npos)
+      << out;
   EXPECT_NE(out.find("         r/checkpoints: the newest 1 and the best, "), std::string::npos) << out;
   EXPECT_NE(out.find("         w.safetensors, "), std::string::npos) << out;
   EXPECT_NE(out.find("dry run: nothing was written\n"), std::string::npos) << out;

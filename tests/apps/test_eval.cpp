@@ -42,7 +42,9 @@ TEST(Confusion, table_names_the_worst_mistake_where_the_matrix_does_not_fit) {
             "class    accuracy    samples  most often taken for\n"
             "cat       75.00 %          4  dog (1)\n"
             "dog        0.00 %      1,200  axolotl (1,200)\n"
-            "axolotl         -          0\n");
+            "axolotl         -          0\n"
+            "The whole matrix takes 49 columns; --confusion FILE draws it, and a pipe gets it.\n");
+  EXPECT_EQ(made_up().table({}), made_up().table(80)) << "no limit";
 }
 
 TEST(eval, logits_in_the_order_of_the_images_give_the_accuracy_that_is_printed) {

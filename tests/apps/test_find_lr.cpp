@@ -1,4 +1,5 @@
 // `convoy find-lr`: the range test of learning rates, its suggestion, table and picture.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -30,7 +31,7 @@ TEST(rate_test, rates_grow_by_one_factor_from_the_least_to_the_most) {
     EXPECT_NEAR(test.rate(step + 1) / test.rate(step), std::pow(10, 1.0 / 20), 1e-9);
 }
 
-TEST(rate_test, smooths_by_the_formula_without_a_bias_towards_zero) {
+TEST(rate_test, averages_by_the_formula_without_a_bias_towards_zero) {
   RateTest test(20);
   double sum = 0, weights = 0;
   for (int i = 1; i <= 9; ++i) {
@@ -38,7 +39,7 @@ TEST(rate_test, smooths_by_the_formula_without_a_bias_towards_zero) {
     sum = 0.9 * sum + loss;
     weights = 0.9 * weights + 1;
     test.add(test.rate(i), loss);
-    EXPECT_NEAR(test.points().back().smoothed, sum / weights, 1e-12);
+    EXPECT_NEAR(test.points().back().average, sum / weights, 1e-12);
   }
 }
 
@@ -52,8 +53,8 @@ TEST(rate_test, finds_the_steepest_fall_and_ends_when_the_loss_has_grown_fourfol
     EXPECT_LT(test.points().back().rate, 10);
     double least = INFINITY;
     for (const RatePoint& point : test.points()) {
-      least = std::min(least, point.smoothed);
-      EXPECT_EQ(point.smoothed > 4 * least, &point == &test.points().back());
+      least = std::min(least, point.average);
+      EXPECT_EQ(point.average > 4 * least, &point == &test.points().back());
     }
   }
 }
@@ -64,6 +65,7 @@ TEST(rate_test, a_loss_that_never_falls_suggests_nothing) {
     flat.add(flat.rate(step), 2.3 + 0.01 * std::sin(12.9 * static_cast<double>(step)));
     rising.add(rising.rate(step), 2.3 + rising.rate(step));
   }
+  EXPECT_NEAR(flat.smoothed(50), 2.3, 0.01);
   EXPECT_FALSE(flat.steepest().has_value());
   EXPECT_FALSE(rising.steepest().has_value());
   EXPECT_FALSE(nothing_tried.diverged());
@@ -96,15 +98,19 @@ TEST(find_lr, suggests_a_rate_and_writes_the_curve_and_a_picture) {
   std::getline(lines, line);
   EXPECT_EQ(line, "step,learning_rate,loss,smoothed_loss");
   int64_t step = 0;
+  double least = INFINITY, least_at = 0;
   while (std::getline(lines, line)) {
     double tried = 0, loss = 0, smoothed = 0;
     ASSERT_EQ(std::sscanf(line.c_str(), "%*d,%lf,%lf,%lf", &tried, &loss, &smoothed), 3) << line;
     EXPECT_NEAR(tried, 1e-7 * std::pow(1e8, static_cast<double>(step) / 199), 1e-5 * tried);
-    if (step == 0) {
-      EXPECT_EQ(loss, smoothed);
+    if (smoothed < least) {
+      least = smoothed;
+      least_at = tried;
     }
     ++step;
   }
+  // What is told is what the table and the picture show.
+  EXPECT_NE(outcome.out.find(fmt::format("it is least at {:.1e}\n", least_at)), std::string::npos) << outcome.out;
   EXPECT_GT(step, 100);
   EXPECT_LE(step, 200);
   if (outcome.out.find("gnuplot is not installed") == std::string::npos) {
@@ -117,12 +123,12 @@ TEST(find_lr, suggests_a_rate_and_writes_the_curve_and_a_picture) {
 
 TEST(find_lr, does_without_gnuplot_and_on_a_gpu) {
   const TemporaryFolder folder;
-  const Outcome outcome = run_convoy(folder, small_test({"--steps", "40", "--run", "r"}), {{"PATH", "/nowhere"}});
+  const Outcome outcome = run_convoy(folder, small_test({"--steps", "50", "--run", "r"}), {{"PATH", "/nowhere"}});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_NE(outcome.out.find("no picture: "), std::string::npos) << outcome.out;
   EXPECT_FALSE(read_text(folder / "r/find-lr.csv").empty());
   const Outcome gpu =
-      run_convoy(folder, small_test({"--steps", "20", "--batch", "8", "--device", "cuda", "--run", "g"}),
+      run_convoy(folder, small_test({"--steps", "50", "--batch", "8", "--device", "cuda", "--run", "g"}),
                  {{"PATH", "/nowhere"}}, kConvoyEmulated);
   EXPECT_EQ(gpu.exit_code, 0) << gpu.error;
   EXPECT_FALSE(read_text(folder / "g/find-lr.csv").empty());
@@ -136,7 +142,7 @@ TEST(find_lr, refuses_what_makes_no_sense) {
     EXPECT_EQ(std::ranges::count(outcome.error, '\n'), 1) << outcome.error;
     return outcome.error;
   };
-  EXPECT_EQ(refusal({"--steps", "19"}, 2), "convoy: --steps: 19 are too few to see a curve, the least is 20\n");
+  EXPECT_EQ(refusal({"--steps", "49"}, 2), "convoy: --steps: 49 are too few to see a curve, the least is 50\n");
   EXPECT_NE(refusal({"--lr", "1"}, 2).find("unknown option '--lr'"), std::string::npos);
   EXPECT_NE(refusal({"--run", "/dev/null"}, 5).find("is not a folder"), std::string::npos);
   EXPECT_TRUE(folder.names().empty());

@@ -174,9 +174,16 @@ TEST_F(Pictures, are_resumed_with_and_summarised) {
   write_picture(folder_ / "pets/train/red/0.png", png(8, 8, 0, 0, 0));
   const Outcome changed = run({"train", "--resume", "part"});
   EXPECT_EQ(changed.exit_code, 3);
-  EXPECT_TRUE(has(changed.error, "was begun with other images of folder:pets")) << changed.error;
+  EXPECT_TRUE(has(changed.error, "was begun with other images of folder:")) << changed.error;
   write_picture(folder_ / "pets/train/red/0.png", png(8, 20, 230, 5, 40));
-  ASSERT_EQ(run({"train", "--resume", "part"}).exit_code, 0);
+  fs::rename(folder_ / "pets", folder_ / "moved");
+  const Outcome moved = run({"train", "--resume", "part"});
+  EXPECT_EQ(moved.exit_code, 3);
+  EXPECT_TRUE(has(moved.error, (folder_ / "pets").string() + ": there is no such folder")) << moved.error;
+  ASSERT_EQ(run({"train", "--resume", "part", "--dataset", "folder:moved"}).exit_code, 0);
+  fs::rename(folder_ / "moved", folder_ / "pets");
+  const TemporaryFolder elsewhere;
+  EXPECT_EQ(run_convoy(elsewhere, {"eval", "--init", (folder_ / "part").string()}).exit_code, 0);
   EXPECT_EQ(step_lines(folder_ / "part"), step_lines(folder_ / "whole"));
   const Outcome no_data = run({"train", "--resume", "whole", "--data", "elsewhere"});
   EXPECT_EQ(no_data.exit_code, 2);
@@ -270,7 +277,7 @@ TEST_F(Pictures, become_files_that_are_trained_on_as_the_folder_is) {
     const Outcome outcome = run({"data", "convert", "folder:pets", format, "--format", format, "--image-size", "32"});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
     EXPECT_TRUE(
-        has(outcome.out, "24 training and 24 test images of folder:pets; to train on them: convoy train --dataset"));
+        has(outcome.out, "24 training and 24 test images of folder:pets\nto train on them: convoy train --dataset"));
   }
   EXPECT_EQ(fs::file_size(folder_ / "idx/train-images-idx3-ubyte"), 16u + 24 * 1024);
   EXPECT_EQ(read_text(folder_ / "cifar/batches.meta.txt"), "red\nsky\n");

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "apps/letters.h"
 #include "apps/run_table.h"
 #include "tests/apps/run_convoy.h"
 #include "tests/apps/run_folders.h"
@@ -123,6 +124,13 @@ TEST(report, names_and_models_cannot_break_the_page) {
   expect_sound_html(folder, "report.html");
 }
 
+TEST(report, commands_are_words_for_a_shell) {
+  const TemporaryFolder folder;
+  write_run(folder / "a", 90, {{"dataset", "folder:/my pets"}});
+  ASSERT_EQ(run_convoy(folder, {"report", "a"}).exit_code, 0);
+  EXPECT_TRUE(has(read_text(folder / "report.html"), "convoy train --dataset 'folder:/my pets' --model"));
+}
+
 TEST(report, without_gnuplot_says_how_to_get_pictures) {
   const TemporaryFolder folder;
   write_run(folder / "a", 90);
@@ -216,15 +224,35 @@ TEST(runs, columns_are_left_out_on_a_narrow_terminal) {
   const auto widest = [](const std::string& table) {
     size_t most = 0;
     std::istringstream lines(table);
-    for (std::string line; std::getline(lines, line);) most = std::max(most, line.size());
+    for (std::string line; std::getline(lines, line);) most = std::max(most, static_cast<size_t>(letters_of(line)));
     return most;
   };
   for (const size_t columns : {40, 50, 60, 70, 80, 100}) EXPECT_LE(widest(run_table(runs, columns)), columns);
   EXPECT_TRUE(has(run_table(runs, 100), "began (UTC)"));
   EXPECT_TRUE(has(run_table(runs, 60), "lenet5-synthetic-20261124-093000  90.00 %"));
   const std::string narrow = run_table(runs, 40);
-  EXPECT_TRUE(has(narrow, "lenet5-synthetic-202..  90.00 %    done")) << narrow;
+  EXPECT_TRUE(has(narrow, "lenet5-synthetic-2026…  90.00 %    done")) << narrow;
   EXPECT_TRUE(has(narrow, "b                       91.00 % *  done")) << narrow;
+}
+
+TEST(runs, names_are_counted_in_letters_and_described_models_told_apart) {
+  const TemporaryFolder folder;
+  write_run(folder / "größe", 90, {{"model", "conv 4 3x3; relu; flatten; linear 10"}});
+  write_run(folder / "b", 91, {{"model", "flatten; linear 10"}, {"dataset", "folder:/a/b/pets"}});
+  const std::string table = run_table(list_runs(folder.path()), {});
+  EXPECT_TRUE(has(table, "\nb      2026")) << table;
+  EXPECT_TRUE(has(table, "flatten; linear 10        pets  ")) << table;
+  EXPECT_TRUE(has(table, "conv 4 3x3; relu; flatt…")) << table;
+}
+
+TEST(runs, a_run_on_nothing_is_damaged_and_hides_no_other) {
+  const TemporaryFolder folder;
+  write_run(folder / "a", 90);
+  write_run(folder / "b", 91, {{"training_images", 0}});
+  const Outcome outcome = run_convoy(folder, {"runs", "."});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_TRUE(has(outcome.out, "b/config.json: 'training_images' is 0")) << outcome.out;
+  EXPECT_TRUE(has(outcome.out, "90.00 %")) << outcome.out;
 }
 
 TEST(runs, nothing_to_list_is_no_mistake) {

@@ -199,6 +199,11 @@ TEST_F(Fetch, a_disk_that_fills_up_meanwhile_is_told_and_the_part_kept) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "two.bin"));
   EXPECT_TRUE(contains(error(two, ErrorKind::io), {"MB are free, pair needs 0."}));
   std::filesystem::remove(folder_ / "else");
+  // What has arrived needs no space any more: the others of the 20,000 bytes have just space enough.
+  const auto arrived = std::filesystem::file_size(folder_ / "two.bin.part");
+  ASSERT_GT(arrived, 20'000u - 16'384);
+  std::ofstream(folder_ / "else") << std::string(std::filesystem::space(folder_).available - 16'384, 'x');
+  ASSERT_LT(std::filesystem::space(folder_).available, 20'000u);
   EXPECT_EQ(fetch(one, folder_, watch_), Fetched::now);
   EXPECT_GT(server_.requests().back().first, 0) << "went on from what had arrived";
   umount(folder_.c_str());
