@@ -7,7 +7,8 @@
 
 namespace convoy {
 
-// Bytes are with the system when a call returns, so that they outlive this process. Errors are Error(io), naming the file.
+// Bytes are with the system when a call returns, so that they outlive this process. Errors are Error(io), naming the
+// file.
 class AppendedFile {
  public:
   enum class Mode { create, open };  // a file that is not there, or one that is
@@ -25,8 +26,8 @@ class AppendedFile {
   int append_or_truncate(std::string_view bytes);
   void truncate(int64_t bytes);
   void sync();  // what was written reaches the disk
-  // False when another process has locked the file; until this one closes it. File systems that know no locks let everybody
-  // in.
+  // False when another process has locked the file; until this one closes it. File systems that know no locks let
+  // everybody in.
   bool lock();
 
  private:

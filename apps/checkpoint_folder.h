@@ -23,8 +23,8 @@ class CheckpointFolder {
   void write_step(int64_t step, const Module& module, const TrainingParts& parts, const CheckpointFacts& facts) const;
   void write_best(const Module& module, const TrainingParts& parts, const CheckpointFacts& facts) const;
 
-  // Of what it holds the newest that is whole; `warn` gets a line for each newer one that is not. Throws Error(data) when
-  // there is none.
+  // Of what it holds the newest that is whole; `warn` gets a line for each newer one that is not. Throws Error(data)
+  // when there is none.
   Checkpoint read_newest(const std::function<void(const std::string&)>& warn) const;
 
   // best.safetensors, else the newest; an empty path when there is neither. It need not be whole.

@@ -16,9 +16,9 @@ struct ChildOutcome {
   int interrupted = 0;     // the first signal that came to this process meanwhile
 };
 
-// Runs words[0], found along $PATH unless it has a slash. A first SIGINT or SIGTERM is handed on to the child as SIGINT, so
-// that it may end in its own way; a second kills it. It is ended, too, when this process dies. `tick` is called about five
-// times a second. Throws Error(device) when no process can be started.
+// Runs words[0], found along $PATH unless it has a slash. A first SIGINT or SIGTERM is handed on to the child as
+// SIGINT, so that it may end in its own way; a second kills it. It is ended, too, when this process dies. `tick` is
+// called about five times a second. Throws Error(device) when no process can be started.
 ChildOutcome run_child(const std::vector<std::string>& words, const SignalFile& signals,
                        const std::function<void(const ChildOutcome& until_now)>& tick = {});
 

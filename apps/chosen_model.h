@@ -1,4 +1,5 @@
-// The network that --model and --dataset, or the run of a saved model, name, for commands that need no images: summary, export, import.
+// The network that --model and --dataset, or the run of a saved model, name, for commands that need no images: summary,
+// export, import.
 #pragma once
 
 #include <memory>

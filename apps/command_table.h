@@ -1,4 +1,5 @@
-// The subcommands, in one explicit table: the command line, its help, the manual page and the completions of shells are made from it.
+// The subcommands, in one explicit table: the command line, its help, the manual page and the completions of shells are
+// made from it.
 #pragma once
 
 #include <string>

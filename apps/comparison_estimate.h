@@ -14,8 +14,8 @@ class TimeLeft {
   explicit TimeLeft(const ComparisonPlan& plan);  // referred to
 
   void add(const PlannedRun& run, double seconds);  // from its start to its end
-  // Seconds for plan.runs() from index `next` on. A configuration takes what it took on average; with a model that it has
-  // not run with yet, what it took with the one before, in the ratio of what others took or, when none has run, of
+  // Seconds for plan.runs() from index `next` on. A configuration takes what it took on average; with a model that it
+  // has not run with yet, what it took with the one before, in the ratio of what others took or, when none has run, of
   // multiply-adds. Nothing until every configuration has run once.
   std::optional<double> from(size_t next) const;
 

@@ -69,8 +69,8 @@ std::string time_script(const std::vector<Measured>& rows) {
              most * room);
 }
 
-// Points over the number of workers, a line for each strategy. `value` makes of a speed-up and a number of workers what is
-// drawn, `ideal` is a formula in x.
+// Points over the number of workers, a line for each strategy. `value` makes of a speed-up and a number of workers what
+// is drawn, `ideal` is a formula in x.
 template <class Value>
 std::string scaling_script(const Comparison& comparison, const std::vector<Measured>& rows, const char* ylabel,
                            const std::string& ideal, Value&& value) {

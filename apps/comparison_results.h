@@ -30,7 +30,8 @@ struct RunResult {
   bool good() const { return exit_code == 0; }
 };
 
-// Fills in what metrics.jsonl and config.json in `folder` tell. Throws Error(data) when they are not those of a whole run.
+// Fills in what metrics.jsonl and config.json in `folder` tell. Throws Error(data) when they are not those of a whole
+// run.
 void read_run(const std::filesystem::path& folder, RunResult& result);
 
 // The message for a run that failed: what `convoy train` printed on stderr last, without its "convoy: ".

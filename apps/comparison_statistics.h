@@ -1,6 +1,7 @@
 // Medians over rounds, speed-up and efficiency against serial, and whether the result is serial's.
 //
-// T(1) is the median of serial's seconds, T a configuration's with N workers: speed-up T(1) / T, efficiency T(1) / (N T).
+// T(1) is the median of serial's seconds, T a configuration's with N workers: speed-up T(1) / T, efficiency T(1) / (N
+// T).
 #pragma once
 
 #include <optional>
@@ -18,8 +19,8 @@ struct Spread {
 // Of at least one number; the median of an even count is the mean of the two in the middle.
 Spread spread_of(std::vector<double> numbers);
 
-// How far accuracies on `images` images may lie apart, in percentage points, when sums differ in their rounding alone: a
-// rounding turns images over that lie on the border between two classes. 0.3, or ten images where these are more.
+// How far accuracies on `images` images may lie apart, in percentage points, when sums differ in their rounding alone:
+// a rounding turns images over that lie on the border between two classes. 0.3, or ten images where these are more.
 double allowed_accuracy_difference(int64_t images);
 
 // How the end of a training compares with serial's; the largest difference over all rounds of both.

@@ -1,5 +1,5 @@
-// `convoy completion`: what makes bash or zsh complete commands, options and their values. Written from the tables, so that it knows
-// every option of this build. Interfaces: "Programmable Completion" in bash's manual, zshcompsys(1).
+// `convoy completion`: what makes bash or zsh complete commands, options and their values. Written from the tables, so
+// that it knows every option of this build. Interfaces: "Programmable Completion" in bash's manual, zshcompsys(1).
 #include "apps/completion.h"
 
 #include <fmt/format.h>

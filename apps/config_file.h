@@ -6,9 +6,9 @@
 //   augment = true       # "on"
 //   label-smoothing = 0.1
 //
-// or the config.json of an earlier run. There, what the run met (program, kernels, numbers of images) and what was its own
-// (folder, files that it wrote, threads) is left out, and so are settings that have no effect beside those given. Options of a training that are none of the command are left out
-// of either file.
+// or the config.json of an earlier run. There, what the run met (program, kernels, numbers of images) and what was its
+// own (folder, files that it wrote, threads) is left out, and so are settings that have no effect beside those given.
+// Options of a training that are none of the command are left out of either file.
 #pragma once
 
 #include <string>

@@ -23,8 +23,8 @@ class ConfusionMatrix {
   // Percent of the samples of a class that are taken for it; 0 for a class without samples.
   double accuracy(int64_t actual) const;
 
-  // For a terminal of so many columns: a line for each class with its accuracy, its number of samples and, where they fit,
-  // its row of the matrix; else the class that it is most often taken for.
+  // For a terminal of so many columns: a line for each class with its accuracy, its number of samples and, where they
+  // fit, its row of the matrix; else the class that it is most often taken for.
   std::string table(std::optional<size_t> columns) const;
 
  private:

@@ -52,7 +52,8 @@ Grid grid_of(const Dataset& dataset, const std::vector<Tile>& tiles, int64_t col
   return grid;
 }
 
-// The mean of the pixels of the image [h,w,c] that become pixel (x, y) of its tile: fewer at the far side of a narrow image.
+// The mean of the pixels of the image [h,w,c] that become pixel (x, y) of its tile: fewer at the far side of a narrow
+// image.
 int pixel_of(const uint8_t* image, const Grid& grid, int64_t h, int64_t w, int64_t c, int64_t y, int64_t x,
              int64_t channel) {
   const int64_t top = y * grid.smaller / grid.larger, bottom = std::min(h, top + grid.smaller);

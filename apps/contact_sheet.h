@@ -14,8 +14,8 @@ struct Tile {
   std::vector<std::string> caption;  // lines below it
 };
 
-// Row by row, `columns` in each (0: about as many rows as a screen is high), enlarged where they are small, as they were
-// before augmentation. The drawing's data is the sheet without its letters, u8 [h,w,3].
+// Row by row, `columns` in each (0: about as many rows as a screen is high), enlarged where they are small, as they
+// were before augmentation. The drawing's data is the sheet without its letters, u8 [h,w,3].
 Drawing contact_sheet(const Dataset& dataset, const std::vector<Tile>& tiles, int64_t columns,
                       const std::string& title);
 

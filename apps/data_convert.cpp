@@ -26,7 +26,7 @@ int run_data_convert(const GivenOptions& given) {
   const DatasetSplits splits = load_data(settings);
   create_folder(settings.output);
   for (const std::filesystem::path& file : format.write(splits, settings.output)) fmt::print("{}\n", file.string());
-  fmt::print("{} training and {} test images of {}; to train on them: convoy train --dataset {} --data {}\n",
+  fmt::print("{} training and {} test images of {}\nto train on them: convoy train --dataset {} --data {}\n",
              grouped(splits.train.size()), grouped(splits.test.size()), settings.dataset, format.read_as,
              shell_word(settings.output.string()));
   if (find_dataset_row(settings.dataset).takes_path)

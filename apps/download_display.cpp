@@ -7,19 +7,6 @@
 #include "apps/number_text.h"
 
 namespace convoy {
-namespace {
-
-constexpr auto kRepaintEvery = std::chrono::milliseconds(100);
-constexpr auto kPlainLineEvery = std::chrono::seconds(10);
-constexpr int64_t kLongestBar = 30, kShortestBar = 6;
-
-std::string bar(const LiveLine& line, int64_t width, int64_t done) {
-  std::string text;
-  for (int64_t i = 0; i < width; ++i) text += i < done ? line.unicode() ? "━" : "#" : line.unicode() ? "─" : ".";
-  return text;
-}
-
-}  // namespace
 
 void DownloadDisplay::arrived(const PublishedFile& file, int64_t bytes) {
   const Clock::time_point now = Clock::now();
@@ -28,8 +15,7 @@ void DownloadDisplay::arrived(const PublishedFile& file, int64_t bytes) {
     begun_ = last_shown_ = now;
     before_ = bytes;
   }
-  if (now - last_shown_ < (live_line_.live() ? Clock::duration(kRepaintEvery) : Clock::duration(kPlainLineEvery)))
-    return;
+  if (now - last_shown_ < live_line_.pause()) return;
   last_shown_ = now;
   const double seconds = std::chrono::duration<double>(now - begun_).count();
   const double rate = static_cast<double>(bytes - before_) / seconds;
@@ -40,10 +26,10 @@ void DownloadDisplay::arrived(const PublishedFile& file, int64_t bytes) {
   if (!live_line_.live()) return line(fmt::format("{}  {}  {}", file.name, so_far, rest));
 
   const int64_t columns = live_line_.columns();
-  const int64_t width =
-      std::min(kLongestBar, columns - static_cast<int64_t>(file.name.size() + so_far.size() + rest.size()) - 6);
+  const int64_t width = std::min(LiveLine::kLongestBar,
+                                 columns - static_cast<int64_t>(file.name.size() + so_far.size() + rest.size()) - 6);
   std::string text = file.name;
-  if (width >= kShortestBar) text += "  " + bar(live_line_, width, width * bytes / file.bytes);
+  if (width >= LiveLine::kShortestBar) text += "  " + live_line_.bar(width, width * bytes / file.bytes);
   text += fmt::format("  {}  {}", so_far, rest);
   live_line_.show(width < 0 ? so_far.substr(0, static_cast<size_t>(columns)) : text);
 }

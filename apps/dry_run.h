@@ -1,5 +1,5 @@
-// `convoy train --dry-run`: everything that a training does, for a few steps and one batch of the evaluation, and what that
-// tells of the whole. Nothing is written.
+// `convoy train --dry-run`: everything that a training does, for a few steps and one batch of the evaluation, and what
+// that tells of the whole. Nothing is written.
 #pragma once
 
 #include "apps/interrupt.h"

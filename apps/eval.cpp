@@ -1,4 +1,5 @@
-// `convoy eval`: loss and accuracy of saved weights, what they take each class for, their logits, and pictures of what they get wrong.
+// `convoy eval`: loss and accuracy of saved weights, what they take each class for, their logits, and pictures of what
+// they get wrong.
 #include <fmt/format.h>
 #include <unistd.h>
 

@@ -22,7 +22,8 @@ struct EventScalar {
 std::string event_file_head(double time);  // has to come first
 std::string scalars_record(double time, int64_t step, const std::vector<EventScalar>& scalars);
 
-// The times of all records of a file that event_file_head() and scalars_record() have made, up to one that is not whole.
+// The times of all records of a file that event_file_head() and scalars_record() have made, up to one that is not
+// whole.
 std::vector<double> times_of_records(std::string_view file);
 
 // "events.out.tfevents.<time>.<host>", by which TensorBoard knows them.

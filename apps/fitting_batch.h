@@ -9,9 +9,9 @@
 
 namespace convoy {
 
-// The advice for a training that ran out of memory: "--batch 32 would fit". That batch is the largest of batch/2, batch/4, … of
-// settings.batch with which a training step and an evaluation fit beside what is in use now; it is tried, unless the training
-// has several devices or steps in pieces. Gradients of `net` are overwritten.
+// The advice for a training that ran out of memory: "--batch 32 would fit". That batch is the largest of batch/2,
+// batch/4, … of settings.batch with which a training step and an evaluation fit beside what is in use now; it is tried,
+// unless the training has several devices or steps in pieces. Gradients of `net` are overwritten.
 std::string what_would_fit(Module& net, const Dataset& dataset, const Settings& settings);
 
 }  // namespace convoy

@@ -9,8 +9,8 @@
 
 namespace convoy {
 
-// Runs the script `file` in `folder`. Returns what keeps it from being drawn: "gnuplot is not installed (apt install gnuplot-nox)", or
-// "gnuplot failed: <why>"; empty when it is drawn.
+// Runs the script `file` in `folder`. Returns what keeps it from being drawn: "gnuplot is not installed (apt install
+// gnuplot-nox)", or "gnuplot failed: <why>"; empty when it is drawn.
 std::string run_gnuplot(const std::filesystem::path& folder, const std::string& file, const SignalFile& signals);
 
 // A text in gnuplot's single quotes, in which nothing is replaced, least of all `commands` by what they print.

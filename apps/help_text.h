@@ -9,8 +9,8 @@ namespace convoy {
 // The width of the terminal that stdout is, at most 100; 80 where it is none or does not tell.
 size_t help_columns();
 
-// `text` with its lines broken at spaces, so that they have at most `columns` columns (bytes) as far as words allow. What
-// follows a broken line begins where its last column begins, that is, behind its last two spaces in a row:
+// `text` with its lines broken at spaces, so that they have at most `columns` columns (bytes) as far as words allow.
+// What follows a broken line begins where its last column begins, that is, behind its last two spaces in a row:
 //
 //   --lr X [0.001]    the learning rate; a long
 //                     description goes on here

@@ -1,5 +1,5 @@
-// Ctrl-C (SIGINT), SIGTERM, and SIGUSR1, with which batch systems announce the end of a job's time: the first asks for an
-// orderly end, the second kills at once.
+// Ctrl-C (SIGINT), SIGTERM, and SIGUSR1, with which batch systems announce the end of a job's time: the first asks for
+// an orderly end, the second kills at once.
 #pragma once
 
 namespace convoy {

@@ -7,8 +7,8 @@
 //   });
 //
 // The others are processes that mpirun or srun has started, or that were each started with RANK and WORLD_SIZE and meet
-// over TCP (job_environment.h). Errors that all ranks throw alike (AgreedError) are told by rank 0. An error of one rank
-// alone is told by that rank, which then ends all others.
+// over TCP (job_environment.h). Errors that all ranks throw alike (AgreedError) are told by rank 0. An error of one
+// rank alone is told by that rank, which then ends all others.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// Signs of life that the ranks of a job leave for its launcher, on the host of the launcher: how far each has come, and a
-// heartbeat, by which a rank is noticed that is stopped but not dead.
+// Signs of life that the ranks of a job leave for its launcher, on the host of the launcher: how far each has come, and
+// a heartbeat, by which a rank is noticed that is stopped but not dead.
 #pragma once
 
 #include <atomic>
@@ -20,8 +20,8 @@ struct JobRecord {
   char host[48] = {};
 };
 
-// The launcher's side: memory that looks like a file. Ranks find it by an environment variable while the launcher lives,
-// and nothing is left behind.
+// The launcher's side: memory that looks like a file. Ranks find it by an environment variable while the launcher
+// lives, and nothing is left behind.
 class JobRecords {
  public:
   explicit JobRecords(int ranks);  // sets the variable; throws Error(device) when the system refuses
@@ -30,8 +30,8 @@ class JobRecords {
   JobRecords& operator=(const JobRecords&) = delete;
 
   JobRecord read(int rank) const;
-  // A rank whose heart has been still for longer than kSilence, as seen by calls of this function, or that has not begun
-  // within kStart.
+  // A rank whose heart has been still for longer than kSilence, as seen by calls of this function, or that has not
+  // begun within kStart.
   std::optional<int> silent_rank();
 
   static constexpr std::chrono::seconds kStart{30};

@@ -1,5 +1,5 @@
-// Starting the ranks of a job: this process runs mpirun, passes on Ctrl-C, and tells in one line how a job ended that did
-// not end well.
+// Starting the ranks of a job: this process runs mpirun, passes on Ctrl-C, and tells in one line how a job ended that
+// did not end well.
 #pragma once
 
 #include "apps/settings.h"

@@ -38,6 +38,21 @@ int64_t LiveLine::columns() const {
   return (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80) - 1;
 }
 
+std::string LiveLine::bar(int64_t width, int64_t done) const {
+  const char* const piece = unicode_ ? "━" : "#";
+  const char* const rest = unicode_ && color_ ? "━" : unicode_ ? "─" : ".";
+  std::string text = color_ ? "\x1b[32m" : "";
+  for (int64_t i = 0; i < width; ++i) {
+    if (i == done && color_) text += "\x1b[90m";
+    text += i < done ? piece : rest;
+  }
+  return text + (color_ ? "\x1b[0m" : "");
+}
+
+std::chrono::steady_clock::duration LiveLine::pause() const {
+  return live_ ? std::chrono::milliseconds(100) : std::chrono::seconds(10);
+}
+
 void LiveLine::show(const std::string& text) {
   if (!live_) return;
   fmt::print(stderr, "\r{}\x1b[K", text);

@@ -1,6 +1,6 @@
-// What other programs read of a run, beside its metrics.jsonl: a table of its epochs (metrics.csv), one of the steps that were
-// logged (steps.csv), and TensorBoard's event file. All three are made from the lines of metrics.jsonl alone, so that they
-// can be made again when a run is resumed.
+// What other programs read of a run, beside its metrics.jsonl: a table of its epochs (metrics.csv), one of the steps
+// that were logged (steps.csv), and TensorBoard's event file. All three are made from the lines of metrics.jsonl alone,
+// so that they can be made again when a run is resumed.
 //
 //   metrics.csv   epoch,step,lr,train_loss,train_accuracy_percent,evaluated_on,loss,accuracy_percent,training_seconds,…
 //   steps.csv     step,epoch,loss,lr
@@ -24,8 +24,8 @@ class LogCopies {
   // Creates the files, which hold no line yet. Throws Error(io), here and below.
   static LogCopies create(const std::filesystem::path& run);
 
-  // Makes them what they are for the lines of `log`, a whole metrics.jsonl, keeping what they already hold of it, and the
-  // times at which TensorBoard's events happened.
+  // Makes them what they are for the lines of `log`, a whole metrics.jsonl, keeping what they already hold of it, and
+  // the times at which TensorBoard's events happened.
   static LogCopies restore(const std::filesystem::path& run, const std::string& log);
 
   // Adds what a line of metrics.jsonl tells. It has just been written.

@@ -41,8 +41,8 @@ using LogLine = std::variant<std::monostate, LoggedStep, LoggedEpoch, LoggedEnd>
 // `where` begins the message of the Error(data) that a line which makes no sense throws: "run/metrics.jsonl:17".
 LogLine parse_log_line(const std::string& line, const std::string& where);
 
-// Whether it tells of a step, judged by its beginning: logs consist of such lines for the most part, and some readers want
-// only the others.
+// Whether it tells of a step, judged by its beginning: logs consist of such lines for the most part, and some readers
+// want only the others.
 bool tells_of_step(const std::string& line);
 
 }  // namespace convoy

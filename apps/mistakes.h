@@ -15,7 +15,8 @@ struct Mistake {
   double loss;
 };
 
-// At most `count` images whose largest logit is not that of their class, the largest loss first. logits f32 [images,classes].
+// At most `count` images whose largest logit is not that of their class, the largest loss first. logits f32
+// [images,classes].
 std::vector<Mistake> worst_mistakes(const Tensor& logits, const Tensor& labels, int64_t count);
 
 // As a contact sheet.

@@ -6,8 +6,8 @@
 namespace convoy {
 namespace {
 
-// What else the library says when a rank dies: that one has called MPI_ABORT; of the others, that shared memory of the dead
-// one can no longer be read; and, from its own handler, where a process was when a signal came.
+// What else the library says when a rank dies: that one has called MPI_ABORT; of the others, that shared memory of the
+// dead one can no longer be read; and, from its own handler, where a process was when a signal came.
 bool is_aftermath(const std::string& line) {
   static const std::regex unreadable(R"(^\[\S+:\d+\] Read -?\d+, expected \d+, errno = \d+\s*$)");
   static const std::regex crash(

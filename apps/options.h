@@ -1,5 +1,5 @@
-// The options of all subcommands, in one explicit table: name, help, default, and the way from text to value
-// and back.
+// The options of all subcommands, in explicit tables, that of trainings first: name, help, default, and the way from
+// text to value and back.
 #pragma once
 
 #include <fmt/format.h>

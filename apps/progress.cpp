@@ -4,23 +4,12 @@
 
 #include <algorithm>
 #include <numeric>
-#include <string_view>
 #include <vector>
 
 #include "apps/number_text.h"
 
 namespace convoy {
 namespace {
-
-constexpr auto kRepaintEvery = std::chrono::milliseconds(100);
-constexpr auto kPlainLineEvery = std::chrono::seconds(10);
-constexpr int64_t kLongestBar = 30, kShortestBar = 6;
-
-std::string repeat(std::string_view piece, int64_t times) {
-  std::string text;
-  for (int64_t i = 0; i < times; ++i) text += piece;
-  return text;
-}
 
 // A part of the live line. When space is short the field with the largest rank goes first.
 struct Field {
@@ -65,9 +54,7 @@ void Progress::step(const StepReport& report) {
   const int64_t steps_before = (report.epoch - 1) * steps_.per_epoch;
   const bool last_of_epoch = report.step - steps_before == steps_.per_epoch || report.step == steps_.total;
   const Clock::time_point now = Clock::now();
-  if (now - last_shown_ < (live_line_.live() ? Clock::duration(kRepaintEvery) : Clock::duration(kPlainLineEvery)) &&
-      !(live_line_.live() && last_of_epoch))
-    return;
+  if (now - last_shown_ < live_line_.pause() && !(live_line_.live() && last_of_epoch)) return;
   last_shown_ = now;
   show(report.step - steps_before, report);
 }
@@ -95,15 +82,8 @@ void Progress::show(int64_t step_in_epoch, const StepReport& report) {
   const int64_t columns = live_line_.columns();
   drop_until_fits(fields, columns);
   std::string text = fields.front().text.substr(0, static_cast<size_t>(columns));
-  const int64_t bar = std::min(kLongestBar, columns - width_of(fields) - 2);
-  if (bar >= kShortestBar) {
-    const int64_t done = bar * step_in_epoch / steps_in_epoch;
-    const bool color = live_line_.color(), unicode = live_line_.unicode();
-    const char* const piece = unicode ? "━" : "#";
-    const char* const rest_piece = unicode && color ? "━" : unicode ? "─" : ".";
-    text += fmt::format("  {}{}{}{}{}", color ? "\x1b[32m" : "", repeat(piece, done), color ? "\x1b[90m" : "",
-                        repeat(rest_piece, bar - done), color ? "\x1b[0m" : "");
-  }
+  const int64_t bar = std::min(LiveLine::kLongestBar, columns - width_of(fields) - 2);
+  if (bar >= LiveLine::kShortestBar) text += "  " + live_line_.bar(bar, bar * step_in_epoch / steps_in_epoch);
   for (size_t i = 1; i < fields.size(); ++i) text += "  " + fields[i].text;
   live_line_.show(text);
 }

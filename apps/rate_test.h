@@ -1,6 +1,7 @@
-// The learning-rate range test: the rate grows from step to step, and the loss shows which rates are worth training with.
-// L. N. Smith, "Cyclical Learning Rates for Training Neural Networks", 2015, section 3.3
-// (https://arxiv.org/abs/1506.01186); growing exponentially instead of linearly, so that all magnitudes are tried alike.
+// The learning-rate range test: the rate grows from step to step, and the loss shows which rates are worth training
+// with. L. N. Smith, "Cyclical Learning Rates for Training Neural Networks", 2015, section 3.3
+// (https://arxiv.org/abs/1506.01186); growing exponentially instead of linearly, so that all magnitudes are tried
+// alike.
 #pragma once
 
 #include <cstdint>

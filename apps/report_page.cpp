@@ -116,7 +116,8 @@ std::string settings_tables(const std::vector<RunRecord>& runs, const std::vecto
   return text + "<details><summary>Settings that are the same in all</summary>\n" + all + "</details>\n";
 }
 
-// Which classes the networks take for which, where `convoy eval` has drawn that into the folder of the run; else how it would.
+// Which classes the networks take for which, where `convoy eval` has drawn that into the folder of the run; else how it
+// would.
 std::string confusions(const std::vector<RunRecord>& runs, const std::vector<std::string>& names) {
   std::string text = "<h2>Which classes are taken for which</h2>\n";
   for (size_t i = 0; i < runs.size(); ++i) {

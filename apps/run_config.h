@@ -1,5 +1,5 @@
-// config.json of a run: all settings by their options' names ("batch": 64), and what they met: the program, its kernels, the
-// numbers of images and what they are (model_input.h). What a run is resumed with comes from it.
+// config.json of a run: all settings by their options' names ("batch": 64), and what they met: the program, its
+// kernels, the numbers of images and what they are (model_input.h). What a run is resumed with comes from it.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +36,8 @@ RunConfig read_config(const std::filesystem::path& run);
 // The same from its text, as a checkpoint keeps it; `where` begins the errors' messages. settings.run is what it was.
 RunConfig parse_config(std::string text, const std::string& where);
 
-// Throws Error(data) that names the first setting in which `config`, of the run in folder `run`, is not as `other` has it,
-// which `where` tells.
+// Throws Error(data) that names the first setting in which `config`, of the run in folder `run`, is not as `other` has
+// it, which `where` tells.
 void check_same_config(const std::string& config, const std::filesystem::path& run, const std::string& other,
                        const std::string& where);
 

@@ -1,4 +1,5 @@
-// A run as its folder tells of it: what it was meant to be (config.json), how it went (metrics.jsonl), and whether it goes on.
+// A run as its folder tells of it: what it was meant to be (config.json), how it went (metrics.jsonl), and whether it
+// goes on.
 #pragma once
 
 #include <filesystem>
@@ -33,7 +34,8 @@ struct RunRecord {
   int64_t steps_per_epoch() const;  // by the settings
   int64_t planned_epochs() const;   // likewise; the last may be cut by --steps
   int64_t epochs_done() const;
-  // Of the weights that it ended with, which with --patience are the best ones; while it lasts, of the last epoch; or null.
+  // Of the weights that it ended with, which with --patience are the best ones; while it lasts, of the last epoch; or
+  // null.
   const Evaluation* evaluation() const;
   double seconds() const;  // of training, as far as it was written down
   std::optional<double> samples_per_second() const;

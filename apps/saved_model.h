@@ -1,4 +1,5 @@
-// What --init names for those who use a network and do not train it: the folder of a run, one of its checkpoints, or a file of weights.
+// What --init names for those who use a network and do not train it: the folder of a run, one of its checkpoints, or a
+// file of weights.
 #pragma once
 
 #include <filesystem>
@@ -17,11 +18,12 @@ struct SavedModel {
   void load(Module& net) const;  // throws as load_weights()
 };
 
-// Of a run's folder its best checkpoint, else the newest. Throws Error(data) when there is neither or the file cannot be read.
+// Of a run's folder its best checkpoint, else the newest. Throws Error(data) when there is neither or the file cannot
+// be read.
 SavedModel find_saved_model(const std::filesystem::path& init);
 
-// `given`, and from `saved` those settings of its run that say what the network is and what it was trained and tested on, as far as they are not
-// given: with --dataset in `given` none of the data's.
+// `given`, and from `saved` those settings of its run that say what the network is and what it was trained and tested
+// on, as far as they are not given: with --dataset in `given` none of the data's.
 GivenOptions with_settings_of(const SavedModel& saved, const GivenOptions& given);
 
 }  // namespace convoy

@@ -1,4 +1,5 @@
-// SIGINT, SIGTERM and SIGUSR1 as something to poll(): for a process that waits for others and has to pass the signals on.
+// SIGINT, SIGTERM and SIGUSR1 as something to poll(): for a process that waits for others and has to pass the signals
+// on.
 #pragma once
 
 #include <signal.h>
@@ -7,8 +8,8 @@
 
 namespace convoy {
 
-// The signals that arrive while one lives, at whichever thread, can be read from a file instead; those that are ignored stay so. One at a
-// time.
+// The signals that arrive while one lives, at whichever thread, can be read from a file instead; those that are ignored
+// stay so. One at a time.
 class SignalFile {
  public:
   SignalFile();

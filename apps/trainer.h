@@ -65,12 +65,12 @@ struct StepCount {
 };
 StepCount count_steps(const Settings& settings, int64_t samples);
 
-// Trains `net` in place on data.train and evaluates it on data.test after each epoch; with settings.ema what is evaluated,
-// and left in `net`, is the average; with settings.patience `net` ends as it was after its best evaluation. The losses are a
-// function of weights, data and settings; threads and workers change nothing. Throws Error(numeric) naming
-// step and layer when a loss is not finite: that step's update is not made. `parallel`: who computes the shards of
-// `net`'s batches, on all ranks; null: this thread takes whole batches. `state`: from where it goes on, `net` being as it
-// was then; by default from the beginning. Checkpoints change nothing.
+// Trains `net` in place on data.train and evaluates it on data.test after each epoch; with settings.ema what is
+// evaluated, and left in `net`, is the average; with settings.patience `net` ends as it was after its best evaluation.
+// The losses are a function of weights, data and settings; threads and workers change nothing. Throws Error(numeric)
+// naming step and layer when a loss is not finite: that step's update is not made. `parallel`: who computes the shards
+// of `net`'s batches, on all ranks; null: this thread takes whole batches. `state`: from where it goes on, `net` being
+// as it was then; by default from the beginning. Checkpoints change nothing.
 TrainingResult train(Module& net, const DatasetSplits& data, const Settings& settings, const TrainingEvents& events,
                      DataParallel* parallel = nullptr, TrainingState state = {});
 

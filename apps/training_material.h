@@ -22,8 +22,8 @@ struct Material {
 ImageExtent extent_of(const Dataset& dataset);
 std::unique_ptr<Module> make_net(const Settings& settings, const Dataset& dataset);
 
-// `resumed`: the run that goes on; null: one begins. Warnings are printed when `tell_warnings`. Throws what could not work
-// or would fail in mid-training.
+// `resumed`: the run that goes on; null: one begins. Warnings are printed when `tell_warnings`. Throws what could not
+// work or would fail in mid-training.
 Material prepare(const Settings& settings, const RunConfig* resumed, bool tell_warnings);
 
 }  // namespace convoy

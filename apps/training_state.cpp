@@ -8,8 +8,8 @@
 namespace convoy {
 namespace {
 
-// Calls visit(name, number) for every number of a state, in either direction. What is optional is there as a whole or not
-// at all: `has` says, or finds out by the name of its first number.
+// Calls visit(name, number) for every number of a state, in either direction. What is optional is there as a whole or
+// not at all: `has` says, or finds out by the name of its first number.
 template <class State, class Visit, class Has>
 void visit_numbers(State& state, const Visit& visit, const Has& has) {
   visit("step", state.steps);

@@ -1,5 +1,5 @@
-// Where a training stands between two steps. With weights, buffers and the optimizer's state it is all that the rest of the
-// training depends on: batches, draws and learning rates are functions of the seed and the step.
+// Where a training stands between two steps. With weights, buffers and the optimizer's state it is all that the rest of
+// the training depends on: batches, draws and learning rates are functions of the seed and the step.
 #pragma once
 
 #include <cstdint>

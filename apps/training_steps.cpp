@@ -59,8 +59,8 @@ bool TrainingSteps::run(StepReport report, const Done& done) {
   }
   const std::optional<BatchSamples> samples = loader_.next_samples();
   if (!samples) return false;
-  // The first step, also of a resumed training, takes the memory that gradients live in from then on; the last batch of an
-  // epoch may be smaller.
+  // The first step, also of a resumed training, takes the memory that gradients live in from then on; the last batch of
+  // an epoch may be smaller.
   if (updated_ && static_cast<int64_t>(samples->labels.size()) == settings_.batch) {
     hand_over(recorded_->run(*samples, report), done);
   } else {

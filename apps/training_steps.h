@@ -1,5 +1,5 @@
-// The steps of a training, one batch after the other: at once on the CPU and for odd batches, from a recording on a GPU, or
-// in shards on several replicas and ranks.
+// The steps of a training, one batch after the other: at once on the CPU and for odd batches, from a recording on a
+// GPU, or in shards on several replicas and ranks.
 //
 //   steps.start_epoch(0, 0);
 //   while (steps.run(report, done)) ...;

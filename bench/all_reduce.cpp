@@ -1,8 +1,8 @@
-// How fast are our all-reduce algorithms, by size? Between processes (MPI) when mpirun has started this program, between
-// threads of one with --threads, between GPUs (NCCL) with --gpus. Definitions are those of nccl-tests (doc/PERFORMANCE.md): for n ranks and an array of
-// `bytes` on each, algbw = bytes / time, busbw = algbw * 2 (n - 1) / n, both in GB/s. `copy` and `add` are no
-// all-reduce but the limit beside it: all ranks copy `bytes` in their own memory, or add them up, at the same time. Rank 0 prints
-// one JSON line per size and algorithm.
+// How fast are our all-reduce algorithms, by size? Between processes (MPI) when mpirun has started this program,
+// between threads of one with --threads, between GPUs (NCCL) with --gpus. Definitions are those of nccl-tests
+// (doc/PERFORMANCE.md): for n ranks and an array of `bytes` on each, algbw = bytes / time, busbw = algbw * 2 (n - 1) /
+// n, both in GB/s. `copy` and `add` are no all-reduce but the limit beside it: all ranks copy `bytes` in their own
+// memory, or add them up, at the same time. Rank 0 prints one JSON line per size and algorithm.
 //
 //   mpirun -n 2 bench_all_reduce
 //   bench_all_reduce --threads 2 --algorithm ring --most 1048576

@@ -25,8 +25,8 @@ struct ClassFolder {
   std::vector<std::filesystem::path> pictures;  // sorted
 };
 
-// The classes of a folder, each a folder in it, sorted. `left_out` counts what is no picture, by the end of its name. Throws Error(data) for
-// no folders, or one without pictures.
+// The classes of a folder, each a folder in it, sorted. `left_out` counts what is no picture, by the end of its name.
+// Throws Error(data) for no folders, or one without pictures.
 std::vector<ClassFolder> class_folders(const std::filesystem::path& folder, std::map<std::string, int64_t>& left_out);
 
 }  // namespace convoy

@@ -49,8 +49,8 @@ struct DatasetRow {
   std::filesystem::path (*find)(const std::filesystem::path& data);
   // All images, but that those which the request is going to cut off may be anything.
   DatasetSplits (*load)(const std::filesystem::path& found, const DatasetRequest& request);
-  // The files that load() would read there, and what one of them holds ("10000 records"); describe() throws Error(data) when it is
-  // damaged. Null when it needs no files.
+  // The files that load() would read there, and what one of them holds ("10000 records"); describe() throws Error(data)
+  // when it is damaged. Null when it needs no files.
   std::vector<std::filesystem::path> (*files_in)(const std::filesystem::path& found);
   std::string (*describe)(const std::filesystem::path& file);
   int64_t h, w, c;  // of an image; 0 where the folder that is named decides

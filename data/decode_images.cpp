@@ -14,7 +14,8 @@ namespace {
 
 constexpr int64_t kMostDecoders = 16;
 
-// Threads take files in their order, so that all before a bad one are looked at, too: which one is the first does not depend on time.
+// Threads take files in their order, so that all before a bad one are looked at, too: which one is the first does not
+// depend on time.
 class Decoding {
  public:
   Decoding(std::span<const std::filesystem::path> files, Tensor& images, bool skip_bad)

@@ -17,8 +17,9 @@ struct BadImage {
 // Called about ten times a second on the thread that waits.
 using OnProgress = std::function<void(int64_t done, int64_t all)>;
 
-// images u8 [files,h,w,3] = the pictures, fitted to that size (ImageDecoder::decode), but for bad ones, which are returned, the first first. Unless
-// `skip_bad` the first bad one is thrown, Error(data). Throws Error(device) when there is no decoder.
+// images u8 [files,h,w,3] = the pictures, fitted to that size (ImageDecoder::decode), but for bad ones, which are
+// returned, the first first. Unless `skip_bad` the first bad one is thrown, Error(data). Throws Error(device) when
+// there is no decoder.
 std::vector<BadImage> decode_images(std::span<const std::filesystem::path> files, Tensor& images, bool skip_bad,
                                     const OnProgress& on_progress = {});
 

@@ -1,6 +1,6 @@
-// convoy-image-decoder: a program of its own that reads pictures for Convoy, so that a file that is made to crash its reader crashes nothing
-// else. It answers requests on its standard input (image_protocol.h), one after the other, and ends with it. It may take little memory and
-// time, and write nothing.
+// convoy-image-decoder: a program of its own that reads pictures for Convoy, so that a file that is made to crash its
+// reader crashes nothing else. It answers requests on its standard input (image_protocol.h), one after the other, and
+// ends with it. It may take little memory and time, and write nothing.
 #include <sys/resource.h>
 #include <unistd.h>
 

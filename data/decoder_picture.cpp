@@ -60,8 +60,8 @@ uint32_t little_endian(const uint8_t* bytes) {
   return bytes[0] | uint32_t{bytes[1]} << 8 | uint32_t{bytes[2]} << 16 | uint32_t{bytes[3]} << 24;
 }
 
-// Whether a BMP file has fewer bytes than its rows take, which stb_image does not notice. Microsoft's description of the format:
-// https://learn.microsoft.com/windows/win32/gdi/bitmap-storage
+// Whether a BMP file has fewer bytes than its rows take, which stb_image does not notice. Microsoft's description of
+// the format: https://learn.microsoft.com/windows/win32/gdi/bitmap-storage
 bool is_short_bmp(const uint8_t* bytes, uint64_t size, int w, int h) {
   if (size < 30 || bytes[0] != 'B' || bytes[1] != 'M') return false;
   const bool old = little_endian(bytes + 14) == 12;  // the size of the header tells its version

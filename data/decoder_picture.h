@@ -1,4 +1,5 @@
-// The pixels of a picture's file. For the program that does nothing else (decoder_main.cpp): files may be made to crash whoever reads them.
+// The pixels of a picture's file. For the program that does nothing else (decoder_main.cpp): files may be made to crash
+// whoever reads them.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,9 @@ struct Picture {
   char fault[kMostFaultBytes] = "";  // what is wrong with it; then there are no pixels
 };
 
-// The picture in the file `path`: PNG, JPEG or BMP, by its content. Grey is red = green = blue; what can be seen through stands on white. With a
-// size that is not 0 x 0 the middle of it, as large as the shape of that size allows, is resized to it.
+// The picture in the file `path`: PNG, JPEG or BMP, by its content. Grey is red = green = blue; what can be seen
+// through stands on white. With a size that is not 0 x 0 the middle of it, as large as the shape of that size allows,
+// is resized to it.
 Picture read_picture(const char* path, uint32_t h, uint32_t w);
 
 }  // namespace convoy

@@ -34,9 +34,9 @@ struct Receiver {
   std::function<bool()> going_on;             // asked about once a second at least; false ends the download
 };
 
-// Gets a file, following redirects. Returns false when going_on() said no. Throws Error(data), which begins with the URL, for
-// a server that is not reached, refuses, stalls, or breaks off; what the receiver throws; and Error(usage) in a build without
-// libcurl.
+// Gets a file, following redirects. Returns false when going_on() said no. Throws Error(data), which begins with the
+// URL, for a server that is not reached, refuses, stalls, or breaks off; what the receiver throws; and Error(usage) in
+// a build without libcurl.
 bool get(const Request& request, const Receiver& receiver);
 
 }  // namespace convoy::download

@@ -19,10 +19,10 @@ struct FetchWatch {
   std::chrono::seconds patience{30};  // with a server that does not answer or sends nothing
 };
 
-// Downloads `file` into `folder`, under its name; an older file of that name is kept as `<name>.old`. Nothing gets the name
-// but bytes with the published SHA-256: what has arrived when a download ends early is `<name>.part`, from which the next one
-// goes on, at whichever mirror. Returns false when going_on() said no. Throws Error(data), which names each mirror and what was
-// wrong with it, or Error(io).
+// Downloads `file` into `folder`, under its name; an older file of that name is kept as `<name>.old`. Nothing gets the
+// name but bytes with the published SHA-256: what has arrived when a download ends early is `<name>.part`, from which
+// the next one goes on, at whichever mirror. Returns false when going_on() said no. Throws Error(data), which names
+// each mirror and what was wrong with it, or Error(io).
 bool fetch_file(const PublishedFile& file, std::span<const std::string> mirrors, const std::filesystem::path& folder,
                 const FetchWatch& watch);
 

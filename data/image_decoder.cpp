@@ -65,8 +65,8 @@ class Peer {
   Clock::time_point deadline_;
 };
 
-// posix_spawn() with a socket as standard input and output and nothing else of this process. In a process group of its own: a terminal's
-// Ctrl-C is not meant for it.
+// posix_spawn() with a socket as standard input and output and nothing else of this process. In a process group of its
+// own: a terminal's Ctrl-C is not meant for it.
 int spawn(const fs::path& program, int socket, pid_t& process) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);

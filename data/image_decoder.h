@@ -1,5 +1,5 @@
-// Pictures in files: PNG, JPEG and BMP, decoded by a program of its own (decoder_main.cpp), because a file can be made such that its
-// decoder crashes or goes on forever. That then costs an error that names the file, and nothing else.
+// Pictures in files: PNG, JPEG and BMP, decoded by a program of its own (decoder_main.cpp), because a file can be made
+// such that its decoder crashes or goes on forever. That then costs an error that names the file, and nothing else.
 //
 //   ImageDecoder decoder;
 //   const DecodedImage image = decoder.decode("cat/7.png", {32, 32});
@@ -34,9 +34,9 @@ class ImageDecoder {
   ImageDecoder(const ImageDecoder&) = delete;
   ImageDecoder& operator=(const ImageDecoder&) = delete;
 
-  // Of another size than `wanted`, the middle of the picture that has its shape, resized to it. What can be seen through stands on white.
-  // Throws Error(data) "<path>: <what is wrong>"; after one the next picture is decoded as if nothing had been. Throws Error(device)
-  // when there is no such program.
+  // Of another size than `wanted`, the middle of the picture that has its shape, resized to it. What can be seen
+  // through stands on white. Throws Error(data) "<path>: <what is wrong>"; after one the next picture is decoded as if
+  // nothing had been. Throws Error(device) when there is no such program.
   DecodedImage decode(const std::filesystem::path& path, ImageSize wanted = {});
 
   pid_t process() const { return process_; }  // -1: not started
@@ -54,7 +54,8 @@ class ImageDecoder {
   int socket_ = -1;
 };
 
-// $CONVOY_IMAGE_DECODER; else the program beside this one; else where it was built. Throws Error(device) when it is nowhere.
+// $CONVOY_IMAGE_DECODER; else the program beside this one; else where it was built. Throws Error(device) when it is
+// nowhere.
 std::filesystem::path image_decoder_program();
 
 }  // namespace convoy

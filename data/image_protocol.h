@@ -1,5 +1,5 @@
-// What Convoy and the program that decodes its pictures say to each other, over one socket: a request and its answer, in turn, until Convoy
-// closes its end. Both run on one machine, so numbers are as they are in memory.
+// What Convoy and the program that decodes its pictures say to each other, over one socket: a request and its answer,
+// in turn, until Convoy closes its end. Both run on one machine, so numbers are as they are in memory.
 #pragma once
 
 #include <cstdint>

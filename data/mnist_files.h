@@ -1,4 +1,5 @@
-// Data sets in the four files of MNIST: 60,000 training and 10,000 test images with their labels, 0 to 9, as IDX (idx.h).
+// Data sets in the four files of MNIST: 60,000 training and 10,000 test images with their labels, 0 to 9, as IDX
+// (idx.h).
 #pragma once
 
 #include <array>

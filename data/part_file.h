@@ -1,5 +1,5 @@
-// A file that arrives in pieces, over several runs if need be. Until it is complete it is called `<name>.part`; beside it,
-// `<name>.part.source` says where its bytes came from.
+// A file that arrives in pieces, over several runs if need be. Until it is complete it is called `<name>.part`; beside
+// it, `<name>.part.source` says where its bytes came from.
 #pragma once
 
 #include <cstdint>

@@ -12,8 +12,8 @@ constexpr int64_t kSyntheticSide = 28;
 // image [28,28] = digit `index` of the endless sequence that `seed` names; returns its label.
 int draw_synthetic_digit(uint64_t seed, uint32_t index, uint8_t* image);
 
-// 40,000 training and 8,000 test digits of the request's seed. Those that its holdout and limit cut off are not drawn: their pixels and
-// labels are anything.
+// 40,000 training and 8,000 test digits of the request's seed. Those that its holdout and limit cut off are not drawn:
+// their pixels and labels are anything.
 DatasetSplits draw_synthetic(const DatasetRequest& request);
 
 }  // namespace convoy

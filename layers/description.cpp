@@ -169,7 +169,8 @@ std::unique_ptr<Sequential> parse_description(std::string_view text, ImageExtent
                                flow.text(), classes, classes));
   if (flow.features() != classes)
     parser.fail_at(last.offset,
-                   fmt::format("the last layer gives {}, the data set has {} classes", flow.text(), classes));
+                   fmt::format("the last layer gives {}, the data set has {} classes; end with 'linear {}'",
+                               flow.text(), classes, classes));
   return model;
 }
 

@@ -26,8 +26,8 @@ std::filesystem::path step_file(const std::filesystem::path& run, int64_t step);
 // Names of all checkpoints of a run, sorted.
 std::vector<std::string> checkpoints_of(const std::filesystem::path& run);
 
-// Copies a complete run that has kept a checkpoint of every step to what it would be had it been killed after step `step`:
-// its log goes on beyond the checkpoint.
+// Copies a complete run that has kept a checkpoint of every step to what it would be had it been killed after step
+// `step`: its log goes on beyond the checkpoint.
 void copy_killed_run(const std::filesystem::path& complete, const std::filesystem::path& killed, int64_t step);
 
 }  // namespace convoy

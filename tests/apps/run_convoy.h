@@ -79,8 +79,8 @@ void wait_for(const char* what, Condition&& condition) {
   FAIL() << "a minute has passed without " << what;
 }
 
-// Arguments of a training of about a second, on 200 synthetic digits with 300 held out to validate, without pictures, followed
-// by `more`.
+// Arguments of a training of about a second, on 200 synthetic digits with 300 held out to validate, without pictures,
+// followed by `more`.
 std::vector<std::string> small_training(const std::vector<std::string>& more);
 
 }  // namespace convoy

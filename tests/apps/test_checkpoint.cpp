@@ -33,7 +33,8 @@ Arguments with(Arguments first, const Arguments& more) {
   return first;
 }
 
-// Runs a training with `more` options without checkpoints, then with one after every step, from some of which it resumes.
+// Runs a training with `more` options without checkpoints, then with one after every step, from some of which it
+// resumes.
 void expect_same_after_resuming(const Arguments& more, const char* program = kConvoy) {
   SCOPED_TRACE(nlohmann::json(more).dump());
   const TemporaryFolder folder;

@@ -1,4 +1,5 @@
-// What a comparison is made of, without running one: the plan, statistics on made-up runs, and the writers of its files.
+// What a comparison is made of, without running one: the plan, statistics on made-up runs, and the writers of its
+// files.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -99,8 +100,8 @@ TEST(comparison_plan, bytes_of_a_step_follow_the_formulas) {
   EXPECT_EQ(serial.copy + serial.reduce + serial.communicate, 0);
 }
 
-// Two rounds of serial, openmp-2 and replicated-4 on two cores. OpenMP gives serial's bits; replicated does not, and fails
-// in the second round where `fails`.
+// Two rounds of serial, openmp-2 and replicated-4 on two cores. OpenMP gives serial's bits; replicated does not, and
+// fails in the second round where `fails`.
 Comparison made_up(bool fails = false) {
   Comparison comparison;
   comparison.plan.models = {{"a < b | c, \"d\"", "custom", "synthetic", 1000, 2000}};

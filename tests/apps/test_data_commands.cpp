@@ -1,5 +1,5 @@
-// data fetch and data verify as a user runs them. Downloads come from a server on this machine that has the official MNIST; tests that
-// need its files skip where $CONVOY_DATA does not name them.
+// data fetch and data verify as a user runs them. Downloads come from a server on this machine that has the official
+// MNIST; tests that need its files skip where $CONVOY_DATA does not name them.
 #include <gtest/gtest.h>
 
 #include <fstream>

@@ -1,5 +1,5 @@
-// Several GPUs: whoever computes the parts of a batch, the training is that of one. On emulated ones; ranks are processes that
-// sum over the emulated NCCL.
+// Several GPUs: whoever computes the parts of a batch, the training is that of one. On emulated ones; ranks are
+// processes that sum over the emulated NCCL.
 #include <gtest/gtest.h>
 
 #include <csignal>

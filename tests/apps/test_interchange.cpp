@@ -42,8 +42,8 @@ void write_noise(const fs::path& path, int records) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-// Trains two steps on noise, so that running statistics have moved, into the run `run` and the weights `w.safetensors`; their
-// logits of the 7 test images go to `logits.npy`.
+// Trains two steps on noise, so that running statistics have moved, into the run `run` and the weights `w.safetensors`;
+// their logits of the 7 test images go to `logits.npy`.
 void make_weights(const TemporaryFolder& folder, const std::string& model, const Arguments& more = {}) {
   write_noise(folder / "data_batch_1.bin", 8);
   write_noise(folder / "test_batch.bin", 7);
@@ -53,8 +53,8 @@ void make_weights(const TemporaryFolder& folder, const std::string& model, const
   expect_done(folder, with({"eval", "--init", "w.safetensors", "--logits", "logits.npy"}, on));
 }
 
-// Runs tests/torch/check_export.py; skips where the interpreter, the value of `variable` or else python3, has no reader of this
-// kind.
+// Runs tests/torch/check_export.py; skips where the interpreter, the value of `variable` or else python3, has no reader
+// of this kind.
 void check_with_python(const TemporaryFolder& folder, const char* variable, const Arguments& arguments) {
   const char* const chosen = std::getenv(variable);
   const std::string python = chosen != nullptr ? chosen : "python3";

@@ -87,7 +87,8 @@ class Resume : public testing::Test {
     text.replace(at, from.size(), to);
     std::ofstream(path, std::ios::binary) << text;
   }
-  // What a shell exits with that runs `script` in the folder; $CONVOY is the command, its stderr goes into the file err.
+  // What a shell exits with that runs `script` in the folder; $CONVOY is the command, its stderr goes into the file
+  // err.
   int run_script(const std::string& script) {
     const std::string all = "cd " + folder_.path().string() + "; CONVOY=" + kConvoy + "; exec > out 2> err; " + script;
     return WEXITSTATUS(std::system(all.c_str()));
@@ -235,8 +236,8 @@ TEST_F(ResumeOnFiles, other_numbers_of_images_are_refused) {
   expect_refusal(3, "convoy: run: was begun with 20 test images of mnist, now there are 21");
 }
 
-// Whatever call fails that changes a file of the run: one line tells which file, the last whole checkpoint is there, and
-// resuming comes to the same end.
+// Whatever call fails that changes a file of the run: one line tells which file, the last whole checkpoint is there,
+// and resuming comes to the same end.
 TEST_F(ResumeOnFiles, an_error_of_the_disk_at_any_call_costs_nothing) {
   if (kFailACall[0] == '\0') GTEST_SKIP() << "a sanitizer has to be the first library of a program";
   const fs::path told = folder_ / "told";

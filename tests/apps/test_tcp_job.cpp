@@ -1,5 +1,5 @@
-// Jobs whose processes were each started with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, in builds with MPI and without:
-// they train as one process does, and end as a whole, each with one line that says why.
+// Jobs whose processes were each started with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, in builds with MPI and
+// without: they train as one process does, and end as a whole, each with one line that says why.
 #include <algorithm>
 #include <functional>
 #include <regex>

@@ -52,7 +52,8 @@ inline std::string png_chunk(const std::string& type, const std::string& content
   return big_endian(static_cast<uint32_t>(content.size())) + body + big_endian(static_cast<uint32_t>(sum));
 }
 
-// A PNG whose header claims w x h; `raw` are the rows, each with the byte of its filter before it. `channels`: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
+// A PNG whose header claims w x h; `raw` are the rows, each with the byte of its filter before it. `channels`: 1 grey,
+// 2 grey and alpha, 3 RGB, 4 RGBA.
 inline std::string png_of_rows(uint32_t w, uint32_t h, int channels, const std::string& raw) {
   const char kinds[] = {0, 0, 4, 2, 6};
   std::string packed(compressBound(raw.size()), 0);

@@ -1,5 +1,5 @@
-// Downloads from servers that are slow, wrong or broken: nothing but the published bytes gets the file's name, and every
-// failure is one line with its cause.
+// Downloads from servers that are slow, wrong or broken: nothing but the published bytes gets the file's name, and
+// every failure is one line with its cause.
 #include "data/fetch_file.h"
 
 #include "data/download.h"

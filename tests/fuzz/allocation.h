@@ -6,8 +6,8 @@
 
 namespace convoy::fuzz {
 
-// While it lives, the process is aborted as soon as more than `bytes` are allocated at once on top of what was allocated before.
-// One at a time.
+// While it lives, the process is aborted as soon as more than `bytes` are allocated at once on top of what was
+// allocated before. One at a time.
 class AllocationLimit {
  public:
   explicit AllocationLimit(size_t bytes);

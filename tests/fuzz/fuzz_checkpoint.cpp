@@ -1,5 +1,5 @@
-// Checkpoints, with their checksum put right, so that damage gets past it. What is taken holds the numbers of a training, and fills a network
-// and its optimizer whole.
+// Checkpoints, with their checksum put right, so that damage gets past it. What is taken holds the numbers of a
+// training, and fills a network and its optimizer whole.
 #include <algorithm>
 #include <cstring>
 

@@ -1,5 +1,5 @@
-// config.json of a run. What is taken is the same once written and read again.
-#include "apps/run_config.h"
+// config.json of a run. What is taken is the same once written and read again, and its run can be listed.
+#include "apps/run_record.h"
 #include "tests/fuzz/input_file.h"
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/targets.h"
@@ -25,6 +25,14 @@ void fuzz_config(std::string_view input) {
   const std::string text = text_of(config);
   const RunConfig again = read_config(write_input("written/config.json", text).parent_path());
   require(text_of(again) == text, "what is read back is written as before");
+
+  write_input(
+      "read/metrics.jsonl",
+      R"({"event":"epoch","epoch":1,"step":3,"train_loss":1,"train_accuracy":2,"test_loss":3,"test_accuracy":4,"seconds":5})");
+  const RunRecord record = read_run_record(run);
+  require(record.steps_per_epoch() > 0 && record.planned_epochs() > 0, "a training has steps and epochs");
+  const std::optional<double> rate = record.samples_per_second();
+  require(!rate || *rate >= 0, "no rate is negative");
 }
 
 }  // namespace convoy::fuzz

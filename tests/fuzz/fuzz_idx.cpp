@@ -1,5 +1,5 @@
-// IDX files, plain and gzip, by themselves and as the labels or images of MNIST. What is taken has as many values as its header says,
-// all of them the file's; labels are classes.
+// IDX files, plain and gzip, by themselves and as the labels or images of MNIST. What is taken has as many values as
+// its header says, all of them the file's; labels are classes.
 #include <algorithm>
 #include <numeric>
 

@@ -1,5 +1,6 @@
-// Pictures, by way of the program that decodes them: PNG, JPEG, BMP. It may crash, as stb_image does on some of the inputs in corpus/image, and
-// the picture is refused like any other that is damaged; the next one finds a program that works. What is taken has the size that was asked for.
+// Pictures, by way of the program that decodes them: PNG, JPEG, BMP. It may crash, as stb_image does on some of the
+// inputs in corpus/image, and the picture is refused like any other that is damaged; the next one finds a program that
+// works. What is taken has the size that was asked for.
 #include "data/image_decoder.h"
 #include "tests/fuzz/input_file.h"
 #include "tests/fuzz/target.h"

@@ -1,5 +1,5 @@
-// Tar archives, plain, with the checksums of their headers put right so that damage gets past them, and gzip: listed, unpacked, and as
-// CIFAR-10's. What is unpacked is the published file.
+// Tar archives, plain, with the checksums of their headers put right so that damage gets past them, and gzip: listed,
+// unpacked, and as CIFAR-10's. What is unpacked is the published file.
 #include <array>
 #include <numeric>
 
@@ -13,7 +13,8 @@
 namespace convoy::fuzz {
 namespace {
 
-// In every block that says it is a header: "ustar" at byte 257, the sum of all bytes at 148, its own eight counted as spaces.
+// In every block that says it is a header: "ustar" at byte 257, the sum of all bytes at 148, its own eight counted as
+// spaces.
 std::string with_checksums(std::string_view input) {
   constexpr size_t kBlock = 512, kSum = 148, kSumBytes = 8, kMagic = 257;
   std::string bytes(input);

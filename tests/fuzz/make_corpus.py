@@ -156,6 +156,14 @@ def config_seeds():
     put("config", "few", json.dumps({key: CONFIG[key] for key in few}))
 
 
+def config_file_seeds():
+    put("config_file", "toml", 'model = "flatten; linear 10"  # small\nbatch = 128\naugment = true\nlabel-smoothing = 0.1\n')
+    put("config_file", "flag_and_date", 'dry-run = true\nlr = 1e-3\nweight_decay = inf\nseed = 2026-11-28\n[section]\n')
+    put("config_file", "array", 'batch = [1, {a = "\\u00e9"}]\nbatch = 3\n')
+    put("config_file", "run", json.dumps(CONFIG))
+    put("config_file", "deep", '{"batch": ' + "[" * 3000 + "]" * 3000 + "}")
+
+
 def metrics_seeds():
     step = '{"event":"step","step":50,"epoch":1,"loss":0.3104,"lr":0.001}\n'
     epoch = '{"event":"epoch","epoch":1,"step":938,"train_loss":1.5,"train_accuracy":14.0,"test_loss":2.25,"test_accuracy":11.0,"seconds":0.5'
@@ -207,5 +215,5 @@ def image_seeds():
 
 
 if __name__ == "__main__":
-    for seeds in (idx_seeds, cifar10_seeds, tar_seeds, safetensors_seeds, checkpoint_seeds, description_seeds, config_seeds, metrics_seeds, image_seeds):
+    for seeds in (idx_seeds, cifar10_seeds, tar_seeds, safetensors_seeds, checkpoint_seeds, description_seeds, config_seeds, config_file_seeds, metrics_seeds, image_seeds):
         seeds()

@@ -27,8 +27,8 @@ struct Target {
 std::span<const Target> target_table();
 const Target& find_target(std::string_view name);  // throws unknown_name
 
-// Gives the input to the target and returns the message with which it is refused; empty when it is taken. Aborts, with the reason on
-// stderr, when a promise is broken.
+// Gives the input to the target and returns the message with which it is refused; empty when it is taken. Aborts, with
+// the reason on stderr, when a promise is broken.
 std::string check_input(const Target& target, std::string_view input);
 
 // Of what is taken: aborts with `what` unless `condition` holds.

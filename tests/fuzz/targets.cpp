@@ -16,6 +16,7 @@ constexpr std::array kTargets = {
     // A refusal shows the line of the description, and points at the place.
     Target{"description", fuzz_description, ErrorKind::usage, 3},
     Target{"config", fuzz_config},
+    Target{"config_file", fuzz_config_file, ErrorKind::usage},
     Target{"metrics", fuzz_metrics},
     Target{"image", fuzz_image},
 };

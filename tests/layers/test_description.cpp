@@ -144,7 +144,8 @@ TEST(Description, every_mistake_has_its_message) {
       {"re\x1blu",
        "1:1: unknown layer 're?lu', did you mean 'relu'? Known: conv, linear, bn, relu, gelu, sigmoid, tanh, "
        "maxpool, avgpool, globalavgpool, flatten, dropout, residual"},
-      {"flatten; linear 100", "1:10: the last layer gives 100 features, the data set has 10 classes"},
+      {"flatten; linear 100",
+       "1:10: the last layer gives 100 features, the data set has 10 classes; end with 'linear 10'"},
       {"conv 10 28",
        "1:1: the last layer gives images of 1x1x10, not 10 numbers per image; end with 'flatten; linear 10'"},
       {"residual conv", "1:10: residual needs a block: residual { LAYERS } [shortcut { LAYERS }]"},
@@ -231,7 +232,9 @@ TEST(Description, files_are_read_and_named_in_errors) {
     }
     return std::string("accepted");
   };
-  EXPECT_EQ(refusal(), path + ":2:1: the last layer gives 11 features, the data set has 10 classes\n  linear 11\n  ^");
+  EXPECT_EQ(refusal(), path +
+                           ":2:1: the last layer gives 11 features, the data set has 10 classes; end with 'linear "
+                           "10'\n  linear 11\n  ^");
   std::ofstream(path) << "";
   EXPECT_EQ(refusal(), path + ": the model description is missing, empty or cannot be read");
   std::ofstream(path) << std::string((1 << 20) + 1, ' ');
