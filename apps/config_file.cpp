@@ -162,15 +162,18 @@ GivenOptions with_config(const GivenOptions& given, const std::string& command,
         "--config {}: its name ends neither in .toml nor, as the config.json of a run, in .json", path.string());
   const bool earlier_run = type == ".json";
   const std::string text = read(path);
-  const std::vector<Entry> entries =
-      earlier_run ? json_entries(path.string(), text, command) : toml_entries(path.string(), text);
-  const std::vector<std::string> known = known_keys(options);
-
   GivenOptions in_file;
-  for (const Entry& entry : entries) {
-    const std::string option = option_of(entry, known);
-    CHECK(!in_file.contains(option), "{}: {} is set twice", entry.where, entry.key);
-    if (const std::optional<std::string> value = option_text(entry, find_option(option))) in_file[option] = *value;
+  try {
+    const std::vector<Entry> entries =
+        earlier_run ? json_entries(path.string(), text, command) : toml_entries(path.string(), text);
+    const std::vector<std::string> known = known_keys(options);
+    for (const Entry& entry : entries) {
+      const std::string option = option_of(entry, known);
+      CHECK(!in_file.contains(option), "{}: {} is set twice", entry.where, entry.key);
+      if (const std::optional<std::string> value = option_text(entry, find_option(option))) in_file[option] = *value;
+    }
+  } catch (const Error& error) {
+    fail(error.kind(), "{}", printable(error.what()));  // which may quote the file
   }
   GivenOptions all = typed;
   if (earlier_run) {

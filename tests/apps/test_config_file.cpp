@@ -104,6 +104,9 @@ TEST(config_file, files_that_are_none_are_told) {
   EXPECT_EQ(refusal("b.json"), "convoy: b.json:1: is no JSON object, as the config.json of a run is\n");
   EXPECT_EQ(refusal("c.json"), "convoy: c.json:3: unknown setting 'ephocs', did you mean 'epochs'?\n");
   EXPECT_EQ(refusal("d.json"), "convoy: d.json:3: --batch: 0 is too small, the least is 1\n");
+  write(folder, "escape.toml", "dry-run = t\x1b[2J\n");
+  EXPECT_NE(refusal("escape.toml").find("escape.toml:1: "), std::string::npos);
+  EXPECT_EQ(refusal("escape.toml").find('\x1b'), std::string::npos);
   write(folder, "deep.json", "{\"batch\": " + std::string(200'000, '[') + std::string(200'000, ']') + "}");
   EXPECT_EQ(refusal("deep.json"), "convoy: deep.json: is nested more than 4 deep\n");
   EXPECT_EQ(refusal("e.toml"), "convoy: --config e.toml: cannot be read\n");
