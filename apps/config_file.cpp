@@ -93,6 +93,8 @@ std::vector<Entry> json_entries(const std::string& path, const std::string& text
     config = parse_shallow<Json>(text, ErrorKind::usage, path);
   } catch (const Json::parse_error& error) {
     fail(ErrorKind::usage, "{}:{}: this is no JSON", path, line_of(error.byte));
+  } catch (const Json::exception&) {  // a number that 64 bits do not hold
+    fail(ErrorKind::usage, "{}: is not a JSON object of settings", path);
   }
   CHECK(config.is_object(), "{}:1: is no JSON object, as the config.json of a run is", path);
   std::vector<Entry> entries;
