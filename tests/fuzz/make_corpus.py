@@ -157,9 +157,6 @@ def config_seeds():
 
 
 def config_file_seeds():
-    put("config_file", "toml", 'model = "flatten; linear 10"  # small\nbatch = 128\naugment = true\nlabel-smoothing = 0.1\n')
-    put("config_file", "flag_and_date", 'dry-run = true\nlr = 1e-3\nweight_decay = inf\nseed = 2026-11-28\n[section]\n')
-    put("config_file", "array", 'batch = [1, {a = "\\u00e9"}]\nbatch = 3\n')
     put("config_file", "run", json.dumps(CONFIG))
     put("config_file", "deep", '{"batch": ' + "[" * 3000 + "]" * 3000 + "}")
 
