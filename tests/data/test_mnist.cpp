@@ -81,8 +81,7 @@ TEST(Mnist, names_a_missing_file) {
     const TemporaryFolder folder;
     write_small(folder);
     std::filesystem::remove(folder.path() / name);
-    EXPECT_TRUE(
-        contains(error_of([&] { load_mnist(folder.path()); }), {(folder.path() / name).string(), "missing"}));
+    EXPECT_TRUE(contains(error_of([&] { load_mnist(folder.path()); }), {(folder.path() / name).string(), "missing"}));
   }
 }
 

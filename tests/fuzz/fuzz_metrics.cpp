@@ -11,7 +11,8 @@
 namespace convoy::fuzz {
 
 void fuzz_metrics(std::string_view input) {
-  static const std::filesystem::path config = write_input("run/config.json", config_text(resolve({{"--dataset", "synthetic"}}), "run", {64, 10, 1, {}}));
+  static const std::filesystem::path config =
+      write_input("run/config.json", config_text(resolve({{"--dataset", "synthetic"}}), "run", {64, 10, 1, {}}));
   write_input("run/metrics.jsonl", input);
   // Its last line may be torn, which for a comparison is an error.
   const RunRecord record = read_run_record(config.parent_path());
