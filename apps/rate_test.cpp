@@ -45,9 +45,8 @@ size_t RateTest::best() const {
   return best;
 }
 
-double RateTest::noise() const {
+double RateTest::noise(size_t last) const {
   double squares = 0;
-  const size_t last = best();  // beyond it losses grow by more than noise
   for (size_t i = 0; i <= last; ++i) squares += std::pow(points_[i].loss - smoothed(i), 2);
   return std::sqrt(squares / static_cast<double>(last + 1) / static_cast<double>(2 * reach() + 1));
 }
@@ -57,8 +56,9 @@ double RateTest::best_rate() const { return points_[best()].rate; }
 std::optional<double> RateTest::steepest() const {
   const size_t last = best();
   if (last <= 2 * reach()) return {};
+  // Beyond the least loss they grow by more than noise.
   const double fall = smoothed(reach()) - smoothed(last);
-  if (fall < 0.02 * smoothed(reach()) || fall < 4 * noise()) return {};
+  if (fall < 0.02 * smoothed(reach()) || fall < 4 * noise(last)) return {};
   size_t found = reach();
   double steepest = 0;
   for (size_t i = reach(); i <= last && i + reach() <= points_.size(); ++i) {

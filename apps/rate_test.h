@@ -42,7 +42,7 @@ class RateTest {
   size_t reach() const;                         // of what is looked at on either side: a twentieth of the steps
   double mean(size_t begin, size_t end) const;  // of the losses of these points
   size_t best() const;
-  double noise() const;  // of a smoothed loss: its standard error
+  double noise(size_t last) const;  // of a smoothed loss, judged by the points up to this one: its standard error
 
   int64_t steps_;
   std::vector<RatePoint> points_;

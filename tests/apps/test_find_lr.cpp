@@ -65,7 +65,7 @@ TEST(rate_test, a_loss_that_never_falls_suggests_nothing) {
     flat.add(flat.rate(step), 2.3 + 0.01 * std::sin(12.9 * static_cast<double>(step)));
     rising.add(rising.rate(step), 2.3 + rising.rate(step));
   }
-  EXPECT_NEAR(flat.smoothed(50), 2.3, 0.01);
+  EXPECT_NEAR(flat.smoothed(50), 2.3, 0.01);  // the largest noise, whose mean is smaller
   EXPECT_FALSE(flat.steepest().has_value());
   EXPECT_FALSE(rising.steepest().has_value());
   EXPECT_FALSE(nothing_tried.diverged());
