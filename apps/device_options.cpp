@@ -25,6 +25,8 @@ constexpr PrecisionRow kPrecisions[] = {
 constexpr ConvolutionAlgorithmRow kAlgorithms[] = {
     {"auto", "chosen by channels and precision; what cannot do a shape or type gives way to it",
      ConvolutionAlgorithm::automatic},
+    {"gemm", "on the CPU: implicit product", ConvolutionAlgorithm::gemm},
+    {"winograd", "on the CPU: Winograd's F(4x4, 3x3), for 3x3 filters at stride 1", ConvolutionAlgorithm::winograd},
     {"im2col", "the im2col matrix in memory, then a product", ConvolutionAlgorithm::im2col},
     {"tiled", "implicit product, tiles in shared memory", ConvolutionAlgorithm::tiled},
     {"tensor-core", "implicit product on tensor cores", ConvolutionAlgorithm::tensor_core},

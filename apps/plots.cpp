@@ -13,7 +13,7 @@ namespace convoy {
 
 std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& folder, const SignalFile& signals,
                  Scripts scripts) {
-  for (const Plot& plot : plots) {
+  for (const Plot& plot : plots) {  // all, so that they are there whatever becomes of drawing
     const std::string script =
         "# gnuplot " + plot.name +
         ".gp\nset border 3\nset tics nomirror\nset grid ytics linetype 1 linewidth 0.6 linecolor rgb \"#d0d0d0\"\n" +
@@ -23,6 +23,8 @@ std::string draw(const std::vector<Plot>& plots, const std::filesystem::path& fo
         "2\nset output \"" +
         plot.name + ".png\"\nreplot\n";
     write_file_atomically(folder / (plot.name + ".gp"), script);
+  }
+  for (const Plot& plot : plots) {
     const std::string fault = run_gnuplot(folder, plot.name + ".gp", signals);
     if (scripts == Scripts::stay && fault.starts_with("gnuplot is not installed"))
       return fault + "; with it, draw the pictures from the .gp files in " + folder.string();

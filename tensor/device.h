@@ -25,8 +25,9 @@ struct Device {
 enum class Precision { fp32, tf32, bf16 };
 
 // Which of a backend's convolution algorithms to use; `automatic` is the one measured to be best for the shape. One
-// that cannot do a shape or a precision gives way to the automatic choice. docs/cuda.md describes them.
-enum class ConvolutionAlgorithm { automatic, im2col, tiled, tensor_core, direct };
+// that cannot do a shape or a precision, or is another backend's, gives way to the automatic choice. docs/convolution.md
+// describes those of the CPU, gemm and winograd, docs/cuda.md the others.
+enum class ConvolutionAlgorithm { automatic, gemm, winograd, im2col, tiled, tensor_core, direct };
 
 struct StepScalars {
   float lr = 0;                            // of SgdStep and AdamStep

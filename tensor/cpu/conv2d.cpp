@@ -3,6 +3,9 @@
 //   forward          y  [NPQ, K]   = im2col(x) [NPQ, RSC]    * w^T [RSC, K]
 //   backward_input   dx [NHW, C]   = im2col(dy) [NHW, RSK]   * w   [RSK, C]     taps reversed; one product per residue of the stride
 //   backward_weight  dw^T [RSC, K] = im2col(x)^T [RSC, NPQ]  * dy  [NPQ, K]
+//
+// 3x3 filters at stride 1 may go another way, conv2d_winograd.h.
+#include "tensor/cpu/conv2d_winograd.h"
 #include "tensor/cpu/im2col.h"
 #include "tensor/cpu/table.h"
 
@@ -141,10 +144,8 @@ void add_splits_transposed(const Stream& stream, int64_t taps, int64_t k, int64_
   });
 }
 
-}  // namespace
-
-void conv2d_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w,
-                    const Epilogue& epilogue, float* y) {
+void gemm_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w, const Epilogue& epilogue,
+                  float* y) {
   const int64_t panel_stride = s.taps() * kTileColumns;
   float* panels = thread_scratch(Scratch::filters, ceil_divide(s.k, kTileColumns) * panel_stride);
   parallel_for(stream, s.k, kTileColumns, [&](int64_t begin, int64_t end) {
@@ -164,12 +165,21 @@ void conv2d_forward(const Stream& stream, const Conv2dShape& s, const float* x, 
                              .epilogue = epilogue,
                              .accumulate = false};
   run_product(stream, product, choose_blocking(product.m, product.n, product.k, false));
+}
+
+}  // namespace
+
+void conv2d_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w,
+                    const Epilogue& epilogue, float* y) {
+  winograd_wanted(stream, s) ? winograd_forward(stream, s, x, w, epilogue, y)
+                             : gemm_forward(stream, s, x, w, epilogue, y);
   if (epilogue.mean != nullptr)
     batch_norm_statistics(stream, s.output_pixels(), s.k, y, epilogue.mean, epilogue.variance);
 }
 
 void conv2d_backward_input(const Stream& stream, const Conv2dShape& s, const float* dy, const float* w, bool accumulate,
                            float* dx) {
+  if (winograd_wanted(stream, s)) return winograd_backward_input(stream, s, dy, w, accumulate, dx);
   for (int64_t h0 = 0; h0 < smaller(s.stride_h, s.h); ++h0) {
     for (int64_t w0 = 0; w0 < smaller(s.stride_w, s.w); ++w0) {
       backward_input_residue(stream, s, h0, w0, dy, w, accumulate, dx);
@@ -179,6 +189,7 @@ void conv2d_backward_input(const Stream& stream, const Conv2dShape& s, const flo
 
 void conv2d_backward_weight(const Stream& stream, const Conv2dShape& s, const float* x, const float* dy,
                             bool accumulate, float* dw) {
+  if (winograd_wanted(stream, s)) return winograd_backward_weight(stream, s, x, dy, accumulate, dw);
   const int64_t taps = s.taps(), pixels = s.output_pixels();
   const Blocking cut = choose_blocking(taps, s.k, pixels, true);
   float* partial = thread_scratch(Scratch::partial, cut.splits * taps * s.k);

@@ -17,6 +17,8 @@ Algorithm choose(const Stream& stream, const Conv2dShape& shape, DType operands,
     case Algorithm::tiled:
       if (tiled_can) return Algorithm::tiled;
       break;
+    case Algorithm::gemm:
+    case Algorithm::winograd:  // the CPU's
     case Algorithm::direct:
     case Algorithm::automatic:
       break;

@@ -1,12 +1,14 @@
 // Folders of pictures as a user has them: trained on, predicted, evaluated, shown and converted.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <sstream>
 
 #include "data/image_decoder.h"
 #include "data/image_folder.h"
+#include "tests/apps/resumed_training.h"
 #include "tests/apps/run_convoy.h"
 #include "tests/data/pictures.h"
 
@@ -167,8 +169,10 @@ TEST_F(Pictures, are_resumed_with_and_summarised) {
   const Outcome summary = run({"summary", "--dataset", "folder:pets", "--image-size", "8", "--model", kModel});
   EXPECT_TRUE(has(summary.out, "on folder:pets (8x8x3, 2 classes)")) << summary.out << summary.error;
   Process interrupted(folder_, part);
-  const fs::path checkpoints = folder_ / "part/checkpoints";
-  wait_for("a checkpoint", [&] { return fs::exists(checkpoints) && !fs::is_empty(checkpoints); });
+  wait_for("a checkpoint", [&] {  // a whole one
+    return std::ranges::any_of(checkpoints_of(folder_ / "part"),
+                               [](const std::string& name) { return name.ends_with(".safetensors"); });
+  });
   interrupted.send(SIGKILL);
   interrupted.wait();
   write_picture(folder_ / "pets/train/red/0.png", png(8, 8, 0, 0, 0));

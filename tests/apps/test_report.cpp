@@ -299,6 +299,24 @@ TEST(plots, are_drawn_at_the_end_of_a_training_unless_told_otherwise) {
   EXPECT_FALSE(fs::exists(folder / "b/plots"));
 }
 
+// The training is over and saved: what a first Ctrl-C ends is the drawing.
+TEST(plots, an_interrupt_while_they_are_drawn_ends_the_drawing_alone) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "bin");
+  const fs::path slow = folder / "bin/gnuplot", drawing = folder / "drawing";
+  std::ofstream(slow) << "#!/bin/sh\n: > '" << drawing.string() << "'\nexec sleep 60\n";
+  fs::permissions(slow, fs::perms::owner_all);
+  Process process(folder, pictured_training({"--run", "a", "--save", "weights"}),
+                  {{"PATH", (folder / "bin").string() + ":" + std::getenv("PATH")}});
+  wait_for("a drawing", [&] { return fs::exists(drawing); });
+  process.send(SIGINT);
+  const Outcome outcome = process.wait();
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_TRUE(has(outcome.out, "\nno pictures: interrupted")) << outcome.out;
+  EXPECT_EQ(read_events(folder / "a").back().at("event"), "summary");
+  EXPECT_TRUE(fs::exists(folder / "weights"));
+}
+
 TEST(plots, without_gnuplot_a_training_goes_well_and_says_so) {
   const TemporaryFolder folder;
   const Outcome outcome = run_convoy(folder, pictured_training({"--run", "a"}), {{"PATH", "/nowhere"}});

@@ -152,17 +152,34 @@ void expect_logits(const Tensor& logits, const Json& expected, double tolerance)
           << "logit " << j << " of image " << i;
 }
 
-void follow_trajectory(const std::string& name) {
+Json read_reference(const std::string& name) {
   // A test program that was carried to another machine is told where the files are there.
   const char* const elsewhere = std::getenv("CONVOY_TEST_FILES");
   std::ifstream in(std::string(elsewhere == nullptr ? CONVOY_TEST_FILES : elsewhere) + "/reference_data/" + name +
                    ".json");
-  const Json reference = Json::parse(in);
+  return Json::parse(in);
+}
+
+// The step from which on cifar_cnn_sgd may fork by Winograd's algorithm. Two pixels of a pooling window, or what ReLU
+// sees and 0, can be so close that rounding decides, and what it decides is amplified from step to step. In float32
+// PyTorch meets no such place there (its losses deviate by 1.6e-7), but does in cifar_cnn_adam (2.4e-4). One unit in the
+// last place of the images, at random, makes Convoy's matrix products fork in 5 of 10 runs of cifar_cnn_sgd and Winograd's
+// algorithm, whose errors are twice as large, in 9 of 10, never before this step.
+constexpr int64_t kForksFrom = 4;
+
+bool may_fork(const std::string& name) {
+  const Stream& stream = current_stream();
+  return name == "cifar_cnn_sgd" && stream.device.kind == Device::Kind::cpu &&
+         stream.convolution != ConvolutionAlgorithm::gemm;
+}
+
+void follow_trajectory(const std::string& name) {
+  const Json reference = read_reference(name);
   const Json& spec = reference["case"];
   const Json& deviation = reference["fp32_deviation"];
-  const double loss_tolerance = kAllowedDeviations * deviation["loss"].get<double>();
+  const Json forked = may_fork(name) ? read_reference("cifar_cnn_adam")["fp32_deviation"] : deviation;
   const double gradient_tolerance = kAllowedDeviations * deviation["first_gradient"].get<double>();
-  const double final_tolerance = kAllowedDeviations * deviation["final"].get<double>();
+  const double final_tolerance = kAllowedDeviations * forked["final"].get<double>();
 
   const auto net = build(spec);
   initialise_by_formula(*net, spec["seed"]);
@@ -181,6 +198,7 @@ void follow_trajectory(const std::string& name) {
                        gradient_scale(reference["first_gradient"], entry.name));
     }
     const double expected = reference["loss"][static_cast<size_t>(step)];
+    const double loss_tolerance = kAllowedDeviations * (step < kForksFrom ? deviation : forked)["loss"].get<double>();
     EXPECT_NEAR(loss.value().item(), expected, loss_tolerance * expected) << "loss of step " << step;
     optimizer->step(spec["optimizer"]["lr"].get<float>());
   }

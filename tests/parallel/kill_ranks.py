@@ -87,6 +87,21 @@ def process_of_rank(job, rank, program):
     return None
 
 
+def id_of(job):
+    """The number that Open MPI gave the job, which the names of its shared memory have in hexadecimal; None before it has one."""
+    for environment in processes_of(job).values():
+        for variable in environment:
+            if variable.startswith(b"OMPI_MCA_ess_base_jobid="):
+                return int(variable.partition(b"=")[2])
+    return None
+
+
+def is_of_another_job(name, job_id):
+    """Whether Open MPI's name of a file in shared memory, vader_segment.HOST.USER.JOB.RANK, is not the job's."""
+    parts = str(name).split(".")
+    return "vader_segment" in parts[0] and job_id is not None and parts[-2] != f"{job_id:x}"
+
+
 def is_mapped(path):
     """Whether a living process has the file in its memory; if so, it may be someone else's."""
     for maps in Path("/proc").glob("[0-9]*/maps"):
@@ -145,7 +160,7 @@ def run_test(a, folder, job, strategy, ranks, replicas, rank, fate, started, del
             return ["no step was done within 60 s"], ""
         time.sleep(delay)
         steps = steps_in(metrics)
-        process = process_of_rank(job, rank, a.convoy)
+        process, job_id = process_of_rank(job, rank, a.convoy), id_of(job)
         if process is None:
             return ["the rank was gone before its time"], (folder / "error").read_text()
         start = time.monotonic()
@@ -177,7 +192,8 @@ def run_test(a, folder, job, strategy, ranks, replicas, rank, fate, started, del
     left = [str(path.relative_to(temporary)) for path in temporary.rglob("*")]
     if left:
         wrong.append(f"left in the temporary folder: {', '.join(left[:5])}")
-    left = [str(name) for name in shared_memory() - memory_before if not (isinstance(name, Path) and is_mapped(name))]
+    left = [str(name) for name in shared_memory() - memory_before
+            if not (isinstance(name, Path) and (is_mapped(name) or is_of_another_job(name, job_id)))]
     left = [name for name in left if not name.startswith("/") or Path(name).exists()]
     if left:
         wrong.append(f"left in shared memory: {', '.join(left[:5])}")

@@ -33,7 +33,7 @@ struct Backend {
 
 // What products are to be computed with: only the default, each Precision, or each with every ConvolutionAlgorithm.
 // For kernels whose Arrays may be bf16: each type of arrays. For trajectories, which go through tensors: the default,
-// each backend once.
+// each backend once, and on the CPU without Winograd's algorithm, too.
 enum class Variants { none, precisions, convolutions, types, trajectories };
 std::vector<Backend> backends_under_test(Variants variants);
 

@@ -1,6 +1,7 @@
 // The three convolution kernels against the formula in conv_shape.h: any window, stride and padding, uneven
 // in height and width, with channel counts one off the vector widths.
 #include "tests/tensor/statistics.h"
+#include "tests/tensor/winograd_magnitude.h"
 
 namespace convoy {
 namespace {
@@ -37,8 +38,30 @@ Conv2dShape draw_shape(Draw& draw) {
   return s;
 }
 
+// Where Winograd's algorithm is asked for: roundings on the way of one number through the transforms of both operands
+// and of the result, each along two axes, with at most 5 operations and, of filters, 2 rounded constants.
+constexpr double kTransformRoundings = 2 * (5 + 7 + 5);
+
 class Conv2d : public EveryBackend {
  protected:
+  // Whether a kernel asked for Winograd's algorithm goes that way; where it cannot it multiplies matrices.
+  bool by_winograd(const Conv2dShape& s) const {
+    return stream.convolution == ConvolutionAlgorithm::winograd && s.r == 3 && s.s == 3 && s.stride_h == 1 &&
+           s.stride_w == 1;
+  }
+  // Every other case of its tests is one that it can do.
+  Conv2dShape draw_shape_for_backend(Draw& draw) {
+    Conv2dShape s = draw_shape(draw);
+    if (stream.convolution == ConvolutionAlgorithm::winograd && draw.coin()) {
+      s.r = s.s = 3;
+      s.stride_h = s.stride_w = 1;
+      s.h = std::max(s.h, 3 - 2 * s.pad_h);
+      s.w = std::max(s.w, 3 - 2 * s.pad_w);
+      while (s.multiply_adds() > 1'000'000) (s.c > s.k ? s.c : s.k) /= 2;
+    }
+    return s;
+  }
+
   void check_forward(const Conv2dShape& s, Draw& draw) {
     SCOPED_TRACE("forward " + text(s));
     const bool with_bias = draw.coin(), relu = draw.coin();
@@ -57,9 +80,15 @@ class Conv2d : public EveryBackend {
     const Values expected = reference::conv2d_forward(s, widen(x), widen(w), wide_bias, relu);
     const Values magnitude = reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w)), absolute(wide_bias));
     const auto products = [&] { return reference::conv2d_forward(s, absolute(widen(x)), absolute(widen(w))); };
-    expect_within(y, expected,
-                  draw.exact() ? Values(expected.size())
-                               : product_roundoff(stream, static_cast<double>(s.taps()) + 2, magnitude, products));
+    if (by_winograd(s)) {
+      Values sums = reference::winograd_forward_magnitude(s, absolute(widen(x)), absolute(widen(w)));
+      for (size_t i = 0; with_bias && i < sums.size(); ++i) sums[i] += std::fabs(widen(bias)[i % bias.size()]);
+      expect_within(y, expected, roundoff(static_cast<double>(s.c) + kTransformRoundings + 2, sums));
+    } else {
+      expect_within(y, expected,
+                    draw.exact() ? Values(expected.size())
+                                 : product_roundoff(stream, static_cast<double>(s.taps()) + 2, magnitude, products));
+    }
     EXPECT_TRUE(y.intact()) << "wrote outside y";
     if (statistics) expect_statistics(s.output_pixels(), s.k, y.values(), Shift::either, mean, variance);
   }
@@ -76,10 +105,16 @@ class Conv2d : public EveryBackend {
         reference::conv2d_backward_input(s, absolute(widen(dy)), absolute(widen(w)), absolute(initial));
     // A pixel lies in at most R*S windows of each of K filters.
     const auto products = [&] { return reference::conv2d_backward_input(s, absolute(widen(dy)), absolute(widen(w))); };
-    expect_within(dx, expected,
-                  draw.exact()
-                      ? Values(expected.size())
-                      : product_roundoff(stream, static_cast<double>(s.k * s.r * s.s) + 2, magnitude, products));
+    if (by_winograd(s)) {
+      Values sums = reference::winograd_backward_input_magnitude(s, absolute(widen(dy)), absolute(widen(w)));
+      for (size_t i = 0; i < initial.size(); ++i) sums[i] += std::fabs(initial[i]);
+      expect_within(dx, expected, roundoff(static_cast<double>(s.k) + kTransformRoundings + 2, sums));
+    } else {
+      expect_within(dx, expected,
+                    draw.exact()
+                        ? Values(expected.size())
+                        : product_roundoff(stream, static_cast<double>(s.k * s.r * s.s) + 2, magnitude, products));
+    }
     EXPECT_TRUE(dx.intact()) << "wrote outside dx";
   }
 
@@ -94,10 +129,18 @@ class Conv2d : public EveryBackend {
     const Values magnitude =
         reference::conv2d_backward_weight(s, absolute(widen(x)), absolute(widen(dy)), absolute(initial));
     const auto products = [&] { return reference::conv2d_backward_weight(s, absolute(widen(x)), absolute(widen(dy))); };
-    expect_within(dw.values(), expected,
-                  draw.exact()
-                      ? Values(expected.size())
-                      : product_roundoff(stream, static_cast<double>(s.output_pixels()) + 2, magnitude, products));
+    if (by_winograd(s)) {
+      // One product stands for the 16 pixels of a tile.
+      Values sums = reference::winograd_backward_weight_magnitude(s, absolute(widen(x)), absolute(widen(dy)));
+      for (size_t i = 0; i < initial.size(); ++i) sums[i] += std::fabs(initial[i]);
+      const double tiles = static_cast<double>(s.n * ((s.p() + 3) / 4) * ((s.q() + 3) / 4));
+      expect_within(dw.values(), expected, roundoff(tiles + kTransformRoundings + 2, sums));
+    } else {
+      expect_within(dw.values(), expected,
+                    draw.exact()
+                        ? Values(expected.size())
+                        : product_roundoff(stream, static_cast<double>(s.output_pixels()) + 2, magnitude, products));
+    }
     EXPECT_TRUE(dw.intact()) << "wrote outside dw";
   }
 
@@ -114,17 +157,19 @@ INSTANTIATE_FOR_VARIANTS(Conv2d, Variants::convolutions);
 
 TEST_P(Conv2d, forward_matches_reference_on_generated_shapes) {
   Draw draw(11);
-  for (int i = 0; i < cases(260) && !HasFailure(); ++i) check_forward(draw_shape(draw), draw);
+  for (int i = 0; i < cases(260) && !HasFailure(); ++i) check_forward(draw_shape_for_backend(draw), draw);
 }
 
 TEST_P(Conv2d, backward_input_matches_reference_on_generated_shapes) {
   Draw draw(12);
-  for (int i = 0; i < cases(260) && !HasFailure(); ++i) check_backward_input(draw_shape(draw), draw.coin(), draw);
+  for (int i = 0; i < cases(260) && !HasFailure(); ++i)
+    check_backward_input(draw_shape_for_backend(draw), draw.coin(), draw);
 }
 
 TEST_P(Conv2d, backward_weight_matches_reference_on_generated_shapes) {
   Draw draw(13);
-  for (int i = 0; i < cases(260) && !HasFailure(); ++i) check_backward_weight(draw_shape(draw), draw.coin(), draw);
+  for (int i = 0; i < cases(260) && !HasFailure(); ++i)
+    check_backward_weight(draw_shape_for_backend(draw), draw.coin(), draw);
 }
 
 // The layers of the models that ship, at a small batch.
@@ -174,6 +219,16 @@ TEST_P(Conv2d, all_directions_match_reference_beyond_one_block_of_columns) {
 TEST_P(Conv2d, all_directions_match_reference_on_images_whose_matrix_is_large) {
   Draw draw(17);
   check_all_directions({.n = 5, .h = 31, .w = 33, .c = 16, .k = 3, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1}, draw);
+}
+
+// More channels than one row of transformed patches has room for, and filters than one task takes; and more tiles than
+// are summed at once for the weight.
+TEST_P(Conv2d, all_directions_match_reference_beyond_one_block_of_tiles) {
+  if (stream.convolution != ConvolutionAlgorithm::winograd) return;
+  Draw draw(18);
+  check_all_directions({.n = 2, .h = 5, .w = 6, .c = 330, .k = 140, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1}, draw);
+  check_all_directions({.n = 2, .h = 5, .w = 6, .c = 140, .k = 330, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1}, draw);
+  check_all_directions({.n = 3, .h = 121, .w = 123, .c = 8, .k = 8, .r = 3, .s = 3, .pad_h = 0, .pad_w = 1}, draw);
 }
 
 TEST_P(Conv2d, gives_the_same_bits_on_every_run) {
