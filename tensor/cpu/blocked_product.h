@@ -22,6 +22,12 @@ inline constexpr int64_t kMaxRows = 9 * 14;  // of an A block: a multiple of eit
 inline constexpr int64_t kMaxColumns = 256;  // of a B block: a multiple of every tile's columns
 inline constexpr int64_t kEnoughTasks = 32;  // more would only cost reuse
 
+// The size of parts, at most `most`, that `whole` is cut into as evenly as can be: 64 rows are 4 tiles of 13 and one of 12,
+// not 4 of 14 and one of 8, which would keep the multipliers waiting.
+inline int64_t even_part(int64_t whole, int64_t most) {
+  return ceil_divide(whole, larger(1, ceil_divide(whole, most)));
+}
+
 // How a product is cut. Each split of k writes a C of its own, which the caller then adds up in order.
 struct Blocking {
   int64_t rows, columns;  // of a task
@@ -65,13 +71,13 @@ struct BlockB {
   int64_t panel_stride;  // floats from one panel of kTileColumns columns to the next
 };
 
-using TileFunction = void (*)(int64_t depth, const float* a, int64_t a_stride, const float* b, const TileOutput& out);
+using TileFunction = void (*)(const TileInput& in, const TileOutput& out);
 
 // multiply_tile for 1 … kTileRows rows and 1 or 2 vectors.
-template <Layout layout>
+template <Layout layout, int64_t row_stride = kRowStride>
 TileFunction tile_function(int64_t rows, int64_t vectors) {
 #define TILE(R) \
-  { multiply_tile<R, 1, layout>, multiply_tile<R, 2, layout> }
+  { multiply_tile<R, 1, layout, row_stride>, multiply_tile<R, 2, layout, row_stride> }
   static constexpr TileFunction table[][2] = {
     TILE(1),
     TILE(2),
@@ -114,6 +120,7 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
     const int64_t k_begin = split * cut.split_depth, k_end = smaller(k_begin + cut.split_depth, k);
     float* const scratch_a = thread_scratch(Scratch::pack_a, kMaxRows * kRowStride);
     float* const scratch_b = thread_scratch(Scratch::pack_b, kMaxDepth * kMaxColumns);
+    const int64_t tile = even_part(rows, kTileRows);
     int64_t offsets[kMaxRows];
     product.row_offsets(row, rows, offsets);
 
@@ -125,8 +132,8 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
       for (int64_t column = column_begin; column < column_end; column += kMaxColumns) {
         const int64_t columns = smaller(kMaxColumns, column_end - column);
         const BlockB b = product.block_b(step, depth, column, columns, scratch_b);
-        for (int64_t i = 0; i < rows; i += kTileRows) {
-          const int64_t tile_rows = smaller(kTileRows, rows - i);
+        for (int64_t i = 0; i < rows; i += tile) {
+          const int64_t tile_rows = smaller(tile, rows - i);
           const float* tile_a = a.data + (Product::kLayout == Layout::rows ? i * kRowStride : i);
           for (int64_t j = 0; j < columns; j += kTileColumns) {
             const int64_t tile_columns = smaller(kTileColumns, columns - j);
@@ -138,7 +145,8 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
                                  .bias = last && bias != nullptr ? bias + column + j : nullptr,
                                  .relu = last && product.epilogue.relu};
             tile_function<Product::kLayout>(tile_rows, ceil_divide(tile_columns, kVectorFloats))(
-                depth, tile_a, a.stride, b.data + j / kTileColumns * b.panel_stride, out);
+                {.depth = depth, .a = tile_a, .a_stride = a.stride, .b = b.data + j / kTileColumns * b.panel_stride},
+                out);
           }
         }
       }

@@ -4,9 +4,12 @@
 //   backward_input   dx [NHW, C]   = im2col(dy) [NHW, RSK]   * w   [RSK, C]     taps reversed; one product per residue of the stride
 //   backward_weight  dw^T [RSC, K] = im2col(x)^T [RSC, NPQ]  * dy  [NPQ, K]
 //
-// 3x3 filters at stride 1 may go another way, conv2d_winograd.h.
+// Two kinds of layers go other ways: the first of a network, conv2d_stem.h, and 3x3 filters at stride 1,
+// conv2d_winograd.h.
+#include "tensor/cpu/conv2d_stem.h"
 #include "tensor/cpu/conv2d_winograd.h"
 #include "tensor/cpu/im2col.h"
+#include "tensor/cpu/split_sums.h"
 #include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
@@ -122,28 +125,6 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
   run_product(stream, product, choose_blocking(m, s.c, k, false));
 }
 
-// dw [k, taps] = or += the transposed sum over splits, in order, of partial [split, taps, k].
-void add_splits_transposed(const Stream& stream, int64_t taps, int64_t k, int64_t splits, const float* partial,
-                           bool accumulate, float* dw) {
-  constexpr int64_t kTile = 16;
-  parallel_for(stream, taps, kTile, [&](int64_t begin, int64_t end) {
-    for (int64_t column = 0; column < k; column += kTile) {
-      const int64_t columns = smaller(kTile, k - column);
-      float sums[kTile][kTile] = {};
-      for (int64_t split = 0; split < splits; ++split) {
-        for (int64_t tap = begin; tap < end; ++tap) {
-          const float* from = partial + (split * taps + tap) * k + column;
-          for (int64_t j = 0; j < columns; ++j) sums[tap - begin][j] += from[j];
-        }
-      }
-      for (int64_t j = 0; j < columns; ++j) {
-        float* to = dw + (column + j) * taps;
-        for (int64_t tap = begin; tap < end; ++tap) to[tap] = sums[tap - begin][j] + (accumulate ? to[tap] : 0.0f);
-      }
-    }
-  });
-}
-
 void gemm_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w, const Epilogue& epilogue,
                   float* y) {
   const int64_t panel_stride = s.taps() * kTileColumns;
@@ -171,8 +152,11 @@ void gemm_forward(const Stream& stream, const Conv2dShape& s, const float* x, co
 
 void conv2d_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w,
                     const Epilogue& epilogue, float* y) {
-  winograd_wanted(stream, s) ? winograd_forward(stream, s, x, w, epilogue, y)
-                             : gemm_forward(stream, s, x, w, epilogue, y);
+  const auto forward = winograd_wanted(stream, s) ? winograd_forward
+                       : !is_stem(s)              ? gemm_forward
+                       : s.c == 1                 ? stem_forward<1>
+                                                  : stem_forward<3>;
+  forward(stream, s, x, w, epilogue, y);
   if (epilogue.mean != nullptr)
     batch_norm_statistics(stream, s.output_pixels(), s.k, y, epilogue.mean, epilogue.variance);
 }
@@ -191,12 +175,18 @@ void conv2d_backward_weight(const Stream& stream, const Conv2dShape& s, const fl
                             bool accumulate, float* dw) {
   if (winograd_wanted(stream, s)) return winograd_backward_weight(stream, s, x, dy, accumulate, dw);
   const int64_t taps = s.taps(), pixels = s.output_pixels();
+  if (is_stem(s)) {
+    const int64_t pieces = stem_pieces(s);
+    float* const partial = thread_scratch(Scratch::partial, pieces * taps * s.k);
+    stem_backward_weight(stream, s, x, dy, partial);
+    return add_splits_transposed(stream, s.k, taps, pieces, partial, {}, accumulate, dw);
+  }
   const Blocking cut = choose_blocking(taps, s.k, pixels, true);
   float* partial = thread_scratch(Scratch::partial, cut.splits * taps * s.k);
   run_product(stream,
               WeightProduct{.m = taps, .n = s.k, .k = pixels, .rows = im2col_of(s, x), .dy = dy, .partial = partial},
               cut);
-  add_splits_transposed(stream, taps, s.k, cut.splits, partial, accumulate, dw);
+  add_splits_transposed(stream, s.k, taps, cut.splits, partial, {}, accumulate, dw);
 }
 
 }  // namespace convoy::CONVOY_ISA

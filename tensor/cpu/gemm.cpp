@@ -1,5 +1,6 @@
 // Matrix product on the CPU. Both operands are packed block by block, whatever their transposition.
 #include "tensor/cpu/blocked_product.h"
+#include "tensor/cpu/split_sums.h"
 #include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
@@ -42,25 +43,6 @@ struct MatrixProduct {
   float* destination(int64_t split) const { return c + split * split_stride; }
 };
 
-// c [m,n] = or += the sum of the splits' results, in order, then the epilogue.
-void add_splits(const Stream& stream, int64_t m, int64_t n, int64_t splits, const float* partial,
-                const Epilogue& epilogue, bool accumulate, float* c) {
-  parallel_for(stream, m, larger(1, 16384 / larger(n * splits, 1)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      float* const row = c + i * n;  // stays in the cache while whole rows of the splits stream by
-      for (int64_t s = 0; s < splits; ++s) {
-        const float* const part = partial + (s * m + i) * n;
-        const bool overwrite = s == 0 && !accumulate;
-        for (int64_t j = 0; j < n; ++j) row[j] = (overwrite ? 0.0f : row[j]) + part[j];
-      }
-      for (int64_t j = 0; j < n; ++j) {
-        const float sum = epilogue.bias != nullptr ? row[j] + epilogue.bias[j] : row[j];
-        row[j] = epilogue.relu ? Relu::value(sum) : sum;
-      }
-    }
-  });
-}
-
 template <bool transpose_a>
 void run_gemm(const Stream& stream, const GemmShape& shape, const float* a, const float* b, const Epilogue& epilogue,
               bool accumulate, float* c) {
@@ -75,11 +57,25 @@ void run_gemm(const Stream& stream, const GemmShape& shape, const float* a, cons
   add_splits(stream, m, n, cut.splits, partial, epilogue, accumulate, c);
 }
 
+// a [m,k] * b^T, b [n,k], where b is the larger one, as for a linear layer: c^T = b * a^T. Rows of b are then broadcast
+// element by element, for which copies of them do; as columns they would have to be transposed.
+void run_gemm_swapped(const Stream& stream, const GemmShape& shape, const float* a, const float* b,
+                      const Epilogue& epilogue, bool accumulate, float* c) {
+  const auto [m, n, k, unused_a, unused_b] = shape;
+  const Blocking cut = choose_blocking(n, m, k, true);
+  float* const partial = thread_scratch(Scratch::partial, cut.splits * m * n);
+  run_product(stream, MatrixProduct<false>{n, m, k, b, a, true, partial, m * n, {}, false}, cut);
+  add_splits_transposed(stream, m, n, cut.splits, partial, epilogue, accumulate, c);
+}
+
 }  // namespace
 
 void gemm(const Stream& stream, const GemmShape& shape, const float* a, const float* b, const Epilogue& epilogue,
           bool accumulate, float* c) {
-  (shape.transpose_a ? run_gemm<true> : run_gemm<false>)(stream, shape, a, b, epilogue, accumulate, c);
+  const bool swap = !shape.transpose_a && shape.transpose_b && shape.n > shape.m && shape.k >= shape.m;
+  (shape.transpose_a ? run_gemm<true>
+   : swap            ? run_gemm_swapped
+                     : run_gemm<false>)(stream, shape, a, b, epilogue, accumulate, c);
 }
 
 }  // namespace convoy::CONVOY_ISA

@@ -24,8 +24,18 @@ inline constexpr int kTileColumns = 2 * kVectorFloats;
 inline constexpr int64_t kMaxDepth = 320;
 inline constexpr int64_t kRowStride = kMaxDepth + 16;
 
-// How a block of A lies in memory: element (i, k) at a[i * kRowStride + k], or at a[k * stride + i].
+// How a block of A lies in memory: element (i, k) at a[i * row_stride + k], or at a[k * stride + i]. The first is known
+// to the compiler: kRowStride, or the channels of an image whose windows are the rows.
 enum class Layout { rows, columns };
+
+// What a tile is computed from. A's columns may come in several runs of `depth`, as the lines of a window do.
+struct TileInput {
+  int64_t depth;
+  const float* a;
+  int64_t a_stride;                  // Layout::columns
+  const float* b;                    // packed: step k at b + k * kTileColumns, through all runs
+  int64_t runs = 1, run_stride = 0;  // floats of A from one run to the next
+};
 
 // Where a tile goes: row i at c + row_offset[i]. `bias` points at the tile's first column.
 struct TileOutput {
@@ -42,24 +52,26 @@ inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 inline Vector broadcast(float x) { return x - Vector{}; }
 inline Vector relu(Vector v) { return v > 0 ? v : (v != v ? v : Vector{}); }
 
-// C tile [R, columns] = or += A [R, depth] * B [depth, V vectors], then bias and ReLU. `b` is packed: step k at b +
-// k * kTileColumns.
-template <int R, int V, Layout layout>
-[[gnu::noinline]] void multiply_tile(int64_t depth, const float* a, int64_t a_stride, const float* b,
-                                     const TileOutput& out) {
+// C tile [R, columns] = or += A [R, runs * depth] * B [runs * depth, V vectors], then bias and ReLU.
+template <int R, int V, Layout layout, int64_t row_stride>
+[[gnu::noinline]] void multiply_tile(const TileInput& in, const TileOutput& out) {
   Vector sum[R][V] = {};
-  for (int64_t k = 0; k < depth; ++k) {
-    Vector column[V];
+  const float* b = in.b;
+  for (int64_t run = 0; run < in.runs; ++run) {
+    const float* a = in.a + run * in.run_stride;
+    for (int64_t k = 0; k < in.depth; ++k) {
+      Vector column[V];
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) column[v] = load(b + v * kVectorFloats);
+      for (int v = 0; v < V; ++v) column[v] = load(b + v * kVectorFloats);
 #pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-      const Vector row = broadcast(layout == Layout::rows ? a[i * kRowStride] : a[i]);
+      for (int i = 0; i < R; ++i) {
+        const Vector row = broadcast(layout == Layout::rows ? a[i * row_stride] : a[i]);
 #pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) sum[i][v] += row * column[v];
+        for (int v = 0; v < V; ++v) sum[i][v] += row * column[v];
+      }
+      a += layout == Layout::rows ? 1 : in.a_stride;
+      b += kTileColumns;
     }
-    a += layout == Layout::rows ? 1 : a_stride;
-    b += kTileColumns;
   }
 
   if (out.columns == V * kVectorFloats) {

@@ -3,8 +3,10 @@
 // to the sanitizer by hand.
 #include "tensor/cpu/parallel.h"
 
+#include <omp.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 
@@ -21,27 +23,49 @@ inline void __tsan_release(void*) {}
 
 namespace convoy {
 
+namespace {
+
+// The chunks of one thread, on a cache line of its own.
+struct alignas(64) Share {
+  std::atomic<int64_t> next;
+  int64_t end;
+};
+
+}  // namespace
+
 void run_chunks(const Stream& stream, int64_t chunks, void (*run)(void*, int64_t), void* context) {
   if (stream.threads == 1 || chunks <= 1) {
     for (int64_t chunk = 0; chunk < chunks; ++chunk) run(context, chunk);
     return;
   }
+  const int threads = stream.threads;
+  const auto shares =
+      static_cast<Share*>(__builtin_alloca_with_align(sizeof(Share) * static_cast<size_t>(threads), 512));
+  for (int i = 0; i < threads; ++i) new (&shares[i]) Share{chunks * i / threads, chunks * (i + 1) / threads};
   char began = 0, ended = 0;
   __tsan_release(&began);
   // Always the same number of threads: libgomp ends those that a smaller team leaves over, and starts new ones later.
-#pragma omp parallel num_threads(stream.threads)
+#pragma omp parallel num_threads(threads)
   {
     __tsan_acquire(&began);
-#pragma omp for schedule(dynamic) nowait
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) run(context, chunk);
+    // Its own share first, then what others have left. The team may be smaller than asked for.
+    const int self = omp_get_thread_num();
+    for (int i = 0; i < threads; ++i) {
+      Share& share = shares[(self + i) % threads];
+      for (int64_t chunk; (chunk = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;)
+        run(context, chunk);
+    }
     __tsan_release(&ended);
   }
   __tsan_acquire(&ended);
 }
 
 void limit_openmp_spinning(char** argv) {
+  // Threads that the user has bound to cores: libgomp has bound this one already, and would find no other core again.
+  for (const char* bound : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"})
+    if (std::getenv(bound) != nullptr) return;
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
-  setenv("GOMP_SPINCOUNT", "1000", 1);
+  setenv("GOMP_SPINCOUNT", "10000", 1);
   execv("/proc/self/exe", argv);  // returns only when it fails: then the threads spin, and nothing else changes
 }
 

@@ -31,10 +31,11 @@ void parallel_for(const Stream& stream, int64_t count, int64_t grain, Body&& bod
       &context);
 }
 
-// For the first line of main(): unless the user has set OMP_WAIT_POLICY or GOMP_SPINCOUNT, sets the latter low and starts
-// the program again, because libgomp reads its environment before main(). By default its threads spin for milliseconds
-// at the end of every kernel, which makes training several times slower as soon as another program wants the same
-// cores; bench/openmp_spin.py measures it.
+// For the first line of main(): sets GOMP_SPINCOUNT and starts the program again, because libgomp reads its environment
+// before main(); unless the user has set it, OMP_WAIT_POLICY, or to which cores threads are bound. By default libgomp's
+// threads spin for milliseconds at the end of every kernel, which makes training several times slower as soon as another
+// program wants the same cores; threads that sleep at once are woken late, and often on the core of the one that wakes them.
+// bench/openmp_spin.py measures both.
 void limit_openmp_spinning(char** argv);
 
 // Scratch memory of the calling thread, at least `floats` floats, 64-byte aligned, uninitialised. Valid until the

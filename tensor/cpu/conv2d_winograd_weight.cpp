@@ -1,0 +1,163 @@
+// Winograd's convolution, backward_weight, by F(3x3, 4x4): a filter's gradient is a convolution, too, of x with dy, whose
+// tiles are its filters.
+//
+//   M[e] [K, C] = sum over tiles of  W[e]^T [K, tiles] * V[e] [tiles, C]       W from dy, V from x; dw from M
+//
+// A task has some of the filters, some of the channels and a piece of the tiles, and keeps to itself: patches, gradients
+// and sums stay in its core's cache. The pieces are added up in order.
+#include "tensor/cpu/conv2d_winograd_tiles.h"
+
+namespace convoy::CONVOY_ISA {
+namespace {
+
+using namespace winograd;
+
+inline constexpr int64_t kFilterBlock = 64, kChannelBlock = 128;  // of a task
+inline constexpr int64_t kBlockFloats = 192 * 1024;               // of a block's patches and gradients: 768 KiB
+inline constexpr int64_t kSumFloats = 2 * 1024 * 1024;            // of all pieces' sums: 8 MiB
+
+// How the work is cut, by the shape alone.
+struct Cut {
+  int64_t filters, channels;  // of a task
+  int64_t filter_parts, channel_parts;
+  int64_t block;          // tiles whose patches and gradients are in the cache
+  int64_t piece, pieces;  // tiles of a task
+
+  explicit Cut(const Conv2dShape& s)
+      : filters(even_part(s.k, kFilterBlock)),
+        channels(round_up(even_part(s.c, kChannelBlock), kTileColumns)),
+        filter_parts(ceil_divide(s.k, filters)),
+        channel_parts(ceil_divide(s.c, channels)) {
+    const int64_t tiles = Tiles{s.n, s.p(), s.q()}.count();
+    const int64_t most = larger(2 * kTileRows, smaller(64, kBlockFloats / (kPositions * (filters + channels))));
+    const int64_t wanted = ceil_divide(kEnoughTasks, filter_parts * channel_parts);
+    const int64_t bearable = smaller(kSumFloats / (kPositions * s.k * s.c), tiles / most);
+    piece = larger(1, ceil_divide(tiles, larger(1, smaller(wanted, bearable))));
+    pieces = larger(1, ceil_divide(tiles, piece));
+    block = even_part(piece, most);
+  }
+  int64_t sum_floats() const { return kPositions * filters * channels; }  // of a task
+};
+
+// What a task computes.
+struct Part {
+  int64_t k, k_end, c, c_end, tile, tile_end;
+
+  Part(const Conv2dShape& s, const Cut& cut, int64_t task)
+      : k(task / cut.channel_parts % cut.filter_parts * cut.filters),
+        k_end(smaller(k + cut.filters, s.k)),
+        c(task % cut.channel_parts * cut.channels),
+        c_end(smaller(c + cut.channels, s.c)),
+        tile(task / cut.channel_parts / cut.filter_parts * cut.piece),
+        tile_end(smaller(tile + cut.piece, Tiles{s.n, s.p(), s.q()}.count())) {}
+};
+
+// sums [position][cut.filters][cut.channels] = the products of the part's tiles.
+void sum_part(const Conv2dShape& s, const Cut& cut, const Part& part, const float* x, const float* dy, float* sums) {
+  // Floats from tile to tile of the gradients: no power of two, at which they would compete for the same cache sets.
+  const int64_t k_stride = cut.filters + 16, panels = ceil_divide(part.c_end - part.c, kTileColumns);
+  const int64_t channels = larger(s.c, s.k);
+  float* const gradients = thread_scratch(Scratch::pack_a, kPositions * cut.block * k_stride + channels);
+  float* const zeros = gradients + kPositions * cut.block * k_stride;
+  float* const patches = thread_scratch(Scratch::pack_b, kPositions * panels * cut.block * kTileColumns);
+  zero_floats(zeros, channels);
+  if (part.tile >= part.tile_end) zero_floats(sums, cut.sum_floats());
+
+  const Tiles tiles{s.n, s.p(), s.q()};
+  const Image image{x, s.h, s.w, s.c}, gradient{dy, s.p(), s.q(), s.k};
+  const int64_t tile_rows = even_part(part.k_end - part.k, kTileRows);
+  int64_t row_offset[kFilterBlock];
+  for (int64_t k = 0; k < part.k_end - part.k; ++k) row_offset[k] = k * cut.channels;
+  for (int64_t first = part.tile; first < part.tile_end; first += cut.block) {
+    const int64_t count = smaller(cut.block, part.tile_end - first);
+    for (int64_t t = 0; t < count; ++t) {
+      const TilePlace place(tiles, first + t);
+      transform_patch(image, place, s.pad_h, s.pad_w, part.c, part.c_end, zeros, [&](int64_t e, int64_t c) {
+        const int64_t panel = e * panels + (c - part.c) / kTileColumns;
+        return patches + (panel * cut.block + t) * kTileColumns + (c - part.c) % kTileColumns;
+      });
+      const Pixels<kTile> tile(gradient, place.image, place.row, place.column, zeros);
+      for_lanes(part.k, part.k_end, [&]<class Lane>(int64_t k) {
+        using Value = typename Lane::Value;
+        transform_both<kTile, kPatch, Value>(
+            [](auto&& in, auto&& out) __attribute__((always_inline)) { transform_gradient<Value>(in, out); },
+            [&](int i, int j) { return Lane::load(tile.at[i][j] + k); },
+            [&](int i, int j, const Value& value) {
+              Lane::store(gradients + ((i * kPatch + j) * cut.block + t) * k_stride + (k - part.k), value);
+            });
+      });
+    }
+    for (int64_t e = 0; e < kPositions; ++e) {
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        const int64_t columns = smaller(kTileColumns, part.c_end - part.c - panel * kTileColumns);
+        for (int64_t k = 0; k < part.k_end - part.k; k += tile_rows) {
+          tile_function<Layout::columns>(smaller(tile_rows, part.k_end - part.k - k),
+                                         ceil_divide(columns, kVectorFloats))(
+              {.depth = count,
+               .a = gradients + e * cut.block * k_stride + k,
+               .a_stride = k_stride,
+               .b = patches + (e * panels + panel) * cut.block * kTileColumns},
+              {.c = sums + (e * cut.filters + k) * cut.channels + panel * kTileColumns,
+               .row_offset = row_offset,
+               .columns = static_cast<int>(columns),
+               .accumulate = first > part.tile,
+               .bias = nullptr,
+               .relu = false});
+        }
+      }
+    }
+  }
+}
+
+// dw of the part's filters [k, k_end) and channels = or += from the sums of its pieces, `stride` floats apart.
+void finish_part(const Conv2dShape& s, const Cut& cut, const Part& part, int64_t k_begin, int64_t k_end,
+                 const float* sums, int64_t stride, bool accumulate, float* dw) {
+  for (int64_t k = k_begin; k < k_end; ++k) {
+    for_lanes(part.c, part.c_end, [&]<class Lane>(int64_t c) {
+      using Value = typename Lane::Value;
+      transform_both<kPatch, 3, Value>(
+          [](auto&& in, auto&& out) __attribute__((always_inline)) { transform_back<3, Value>(in, out); },
+          [&](int i, int j) {
+            const float* from = sums + ((i * kPatch + j) * cut.filters + k - part.k) * cut.channels + c - part.c;
+            Value sum = Lane::load(from);
+            for (int64_t piece = 1; piece < cut.pieces; ++piece) sum += Lane::load(from + piece * stride);
+            return sum;
+          },
+          [&](int r, int t, const Value& sum) {
+            float* const to = dw + ((k * 3 + r) * 3 + t) * s.c + c;
+            Lane::store(to, accumulate ? sum + Lane::load(to) : sum);
+          });
+    });
+  }
+}
+
+}  // namespace
+
+void winograd_backward_weight(const Stream& stream, const Conv2dShape& s, const float* x, const float* dy,
+                              bool accumulate, float* dw) {
+  const Cut cut(s);
+  const int64_t parts = cut.filter_parts * cut.channel_parts;
+  if (cut.pieces == 1) {
+    parallel_for(stream, parts, 1, [&](int64_t task, int64_t) {
+      const Part part(s, cut, task);
+      float* const sums = thread_scratch(Scratch::filters, cut.sum_floats());
+      sum_part(s, cut, part, x, dy, sums);
+      finish_part(s, cut, part, part.k, part.k_end, sums, 0, accumulate, dw);
+    });
+    return;
+  }
+  float* const sums = thread_scratch(Scratch::partial, cut.pieces * parts * cut.sum_floats());
+  parallel_for(stream, cut.pieces * parts, 1, [&](int64_t task, int64_t) {
+    sum_part(s, cut, Part(s, cut, task), x, dy, sums + task * cut.sum_floats());
+  });
+  constexpr int64_t kRows = 8;  // filters of a task
+  const int64_t row_parts = ceil_divide(cut.filters, kRows);
+  parallel_for(stream, parts * row_parts, 1, [&](int64_t task, int64_t) {
+    const Part part(s, cut, task / row_parts);
+    const int64_t k = smaller(part.k + task % row_parts * kRows, part.k_end);
+    finish_part(s, cut, part, k, smaller(k + kRows, part.k_end), sums + task / row_parts * cut.sum_floats(),
+                parts * cut.sum_floats(), accumulate, dw);
+  });
+}
+
+}  // namespace convoy::CONVOY_ISA
