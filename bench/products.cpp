@@ -9,8 +9,7 @@
 //
 // On a GPU a call is one of many in a replayed graph, so that the cost of launching does not count.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -18,17 +17,15 @@
 #include <vector>
 
 #include "apps/device_options.h"
+#include "bench/median_time.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/kernels.h"
 #include "tensor/ops.h"
-#include "tensor/seconds_since.h"
 #include "tensor/tensor.h"
 
 namespace convoy {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // The layers of mnist-cnn, cifar-cnn and resnet18, and a 1x1; the batch is chosen on the command line.
 constexpr Conv2dShape kConvShapes[] = {
@@ -69,21 +66,15 @@ Tensor noise(const Shape& shape, uint32_t which) {
   return convert(values.to(current_stream().device), activation_type(current_stream()));
 }
 
-double seconds_of(const std::function<void()>& work) {
-  const Clock::time_point start = Clock::now();
-  work();
-  return seconds_since(start);
-}
-
 // The median time of one call of `work`, in seconds.
 double time_of(const std::function<void()>& work, double seconds) {
   const Stream& stream = current_stream();
-  work();
   int calls = 1;  // in one measurement
   std::function<void()> measured = work;
   std::unique_ptr<cuda::Graph> graph;
   if (stream.device.kind == Device::Kind::cuda) {
     calls = 20;
+    work();  // takes memory, which must not happen while a graph is recorded
     graph = std::make_unique<cuda::Graph>(stream, [&] {
       for (int i = 0; i < calls; ++i) work();
     });
@@ -92,14 +83,7 @@ double time_of(const std::function<void()>& work, double seconds) {
       cuda::synchronize(stream);
     };
   }
-  measured();
-  std::vector<double> times;
-  for (double spent = 0; spent < seconds || times.size() < 5;) {
-    times.push_back(seconds_of(measured));
-    spent += times.back();
-  }
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2] / calls;
+  return median_time(measured, seconds) / calls;
 }
 
 void print(const Conv2dShape& s, const char* direction, double seconds) {

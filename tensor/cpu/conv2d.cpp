@@ -15,22 +15,12 @@
 namespace convoy::CONVOY_ISA {
 namespace {
 
-// Filters packed once per call: panels of kTileColumns columns, each [k][kTileColumns].
-struct PackedFilters {
-  const float* panels;
-  int64_t panel_stride;
-
-  BlockB block(int64_t step, int64_t column) const {
-    return {panels + column / kTileColumns * panel_stride + step * kTileColumns, panel_stride};
-  }
-};
-
 // C rows from im2col rows, B from packed filters: forward and backward_input.
 struct ImageProduct {
   static constexpr Layout kLayout = Layout::rows;
   int64_t m, n, k;
   Im2col rows;
-  PackedFilters filters;
+  PackedB filters;
   float* c;
   // Row (image, i, j) of C is pixel (i * step_h, j * step_w) of the output image, [image, height, width, n] from c.
   int64_t height, width, step_h, step_w;
@@ -41,7 +31,9 @@ struct ImageProduct {
     rows.copy_rows(row, count, step, step + depth, scratch, kRowStride);
     return {scratch, 0};
   }
-  BlockB block_b(int64_t step, int64_t, int64_t column, int64_t, float*) const { return filters.block(step, column); }
+  BlockB block_b(int64_t step, int64_t, int64_t column, int64_t, float*) const {
+    return {filters.at(step, column), filters.panel_stride};
+  }
   void row_offsets(int64_t row, int64_t count, int64_t* out) const {
     for (int64_t i = 0; i < count; ++i) {
       const int64_t index = row + i, x = index % rows.out_w, y = index / rows.out_w % rows.out_h,

@@ -30,6 +30,13 @@ inline void zero_floats(float* to, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = 0;
 }
 
+// Rows of a block are too short for the processor to see where the next one begins, so it is told some rows ahead.
+inline constexpr int64_t kRowsAhead = 4;
+inline void prefetch(const float* from, int64_t count) {
+  constexpr int64_t kLine = 16;
+  for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(from + i);
+}
+
 // Copies `columns` columns of `depth` rows, `stride` floats apart, into panels of kTileColumns columns; the last is
 // filled up with zeros.
 inline void pack_panels(const float* from, int64_t stride, int64_t depth, int64_t columns, float* panels,
@@ -39,6 +46,7 @@ inline void pack_panels(const float* from, int64_t stride, int64_t depth, int64_
     float* to = panels + step * kTileColumns;
     for (int64_t j = 0; j < columns; j += kTileColumns, to += panel_stride) {
       const int64_t width = smaller(kTileColumns, columns - j);
+      prefetch(from + kRowsAhead * stride + j, kTileColumns);
       copy_floats(to, from + j, width);
       zero_floats(to + width, kTileColumns - width);
     }
@@ -76,5 +84,15 @@ inline void pack_panels_transposed(const float* from, int64_t stride, int64_t de
     }
   }
 }
+
+// A whole B packed once, for all blocks of A: panels of kTileColumns columns, each [k][kTileColumns].
+struct PackedB {
+  const float* panels;
+  int64_t panel_stride;
+
+  const float* at(int64_t step, int64_t column) const {
+    return panels + column / kTileColumns * panel_stride + step * kTileColumns;
+  }
+};
 
 }  // namespace convoy::CONVOY_ISA

@@ -122,6 +122,26 @@ TEST_P(Gemm, gives_the_same_bits_on_every_run) {
   }
 }
 
+// More of b than is packed at once for many rows of a; small integers, so that a formula tells the result.
+TEST_P(Gemm, is_exact_beyond_what_is_packed_at_once) {
+  if (stream.device.kind != Device::Kind::cpu) return;  // its own way of cutting
+  const int64_t m = 260, n = 7300, k = 601;
+  std::vector<float> a(static_cast<size_t>(m * k)), b(static_cast<size_t>(k * n));
+  const auto row = [](int64_t i) { return static_cast<float>(i % 7 - 3); };
+  const auto cell = [](int64_t step, int64_t j) { return static_cast<float>((j + step) % 5 - 2); };
+  for (int64_t i = 0; i < m * k; ++i) a[static_cast<size_t>(i)] = row(i / k);
+  for (int64_t i = 0; i < k * n; ++i) b[static_cast<size_t>(i)] = cell(i / n, i % n);
+  GuardedArray c(m * n);
+  kernels().gemm(stream, {.m = m, .n = n, .k = k}, in_array(a), in_array(b), {}, false, c.data());
+  const std::vector<float> values = c.values();
+  for (int64_t j = 0; j < n; ++j) {
+    float sum = 0;
+    for (int64_t step = 0; step < k; ++step) sum += cell(step, j);
+    for (int64_t i = 0; i < m; ++i) ASSERT_EQ(values[static_cast<size_t>(i * n + j)], row(i) * sum) << i << ", " << j;
+  }
+  EXPECT_TRUE(c.intact());
+}
+
 TEST_P(Gemm, lets_nan_through_the_fused_relu) {
   const std::vector<float> a = {NAN, 1, 1, -1}, b = {1, 0, 0, 1};
   GuardedArray c(4);
