@@ -70,6 +70,7 @@ def main():
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--graph", action="store_true", help="on a GPU: capture the step and replay it")
     parser.add_argument("--tf32", action="store_true", help="on a GPU: TF32 products")
+    parser.add_argument("--inference", action="store_true", help="forward passes alone")
     parser.add_argument("--seconds", type=float, default=4)
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
@@ -79,14 +80,19 @@ def main():
 
     build, shape = MODELS[a.model]
     memory_format = torch.channels_last if a.layout == "nhwc" else torch.contiguous_format
-    net = build().to(a.device, memory_format=memory_format).train()
+    net = build().to(a.device, memory_format=memory_format)
     batches = [(torch.rand(a.batch, *shape).mul_(2).sub_(1).to(a.device, memory_format=memory_format),
                 torch.randint(0, 10, (a.batch,), device=a.device)) for _ in range(8)]
     optimizer = (torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9) if a.model == "resnet18"
                  else torch.optim.Adam(net.parameters(), lr=1e-3, fused=True, capturable=a.graph))
     model = torch.compile(net) if a.compile else net
 
+    net.train(not a.inference)
+
     def step(x, y):
+        if a.inference:
+            with torch.inference_mode():
+                return model(x)
         optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(model(x), y).backward()
         optimizer.step()

@@ -1,6 +1,7 @@
 // How long does one training step take? Forward, backward and optimizer update on batches of noise that lie
-// in memory; the data loader is not under test. Prints one JSON line with the same keys as the peers'
-// scripts: the median step as samples per second, and the slow (p10) and fast (p90) ends.
+// in memory; the data loader is not under test. With --inference: the forward pass alone, as evaluation runs it. Prints one
+// JSON line with the same keys as the peers' scripts: the median step as samples per second, and the slow (p10) and fast
+// (p90) ends.
 //
 //   bench_train_step --model cifar-cnn --batch 64 --threads 2 --seconds 4
 //   {"batch":64,"isa":"avx512","model":"cifar-cnn","p10":…,"p90":…,"samples_per_second":…,"steps":…,"threads":2}
@@ -30,6 +31,7 @@ struct Settings {
   int64_t batch = 64;
   int threads = available_cores();
   double seconds = 4;
+  bool inference = false;
 };
 
 struct Batch {
@@ -63,20 +65,28 @@ std::vector<double> time_steps(const Settings& settings) {
   const auto optimizer =
       uses_sgd ? make_sgd(variables_of(*net), {.momentum = 0.9f}) : make_adam(variables_of(*net), {});
   const float lr = uses_sgd ? 0.05f : 1e-3f;
+  net->set_training(!settings.inference);
+  const auto step = [&](const Batch& batch) {
+    if (settings.inference) {
+      const NoGrad no_grad;
+      (*net)(Variable(batch.images));
+      return;
+    }
+    optimizer->clear_grad();
+    softmax_cross_entropy((*net)(Variable(batch.images)), batch.labels).backward();
+    optimizer->step(lr);
+  };
   std::vector<Batch> batches;
   for (uint32_t i = 0; i < kBatches; ++i) batches.push_back(noise(settings.batch, image, i));
 
   using Clock = std::chrono::steady_clock;
   std::vector<double> times;
   Clock::time_point begin;
-  for (int step = 0; step < kWarmUpSteps + 5 || seconds_since(begin) < settings.seconds; ++step) {
-    if (step == kWarmUpSteps) begin = Clock::now();
-    const Batch& batch = batches[static_cast<size_t>(step % kBatches)];
+  for (int i = 0; i < kWarmUpSteps + 5 || seconds_since(begin) < settings.seconds; ++i) {
+    if (i == kWarmUpSteps) begin = Clock::now();
     const Clock::time_point start = Clock::now();
-    optimizer->clear_grad();
-    softmax_cross_entropy((*net)(Variable(batch.images)), batch.labels).backward();
-    optimizer->step(lr);
-    if (step >= kWarmUpSteps) times.push_back(seconds_since(start));
+    step(batches[static_cast<size_t>(i % kBatches)]);
+    if (i >= kWarmUpSteps) times.push_back(seconds_since(start));
   }
   std::sort(times.begin(), times.end());
   return times;
@@ -113,6 +123,7 @@ int main(int argc, char** argv) {
   app.add_option("--batch", settings.batch, "samples per step")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--threads", settings.threads, "OpenMP threads")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--seconds", settings.seconds, "time to measure")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_flag("--inference", settings.inference, "forward passes alone");
   CLI11_PARSE(app, argc, argv);
   try {
     convoy::run(settings);

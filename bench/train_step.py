@@ -27,6 +27,10 @@ PEER_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_":
 # Settings of the caller that would slow one program and not another.
 MEDDLING = re.compile(r"(OPENBLAS|MKL|OMP|GOMP|KMP|MALLOC|XLA|DNNL|ONEDNN|TORCH|ATEN|THP|GLIBC|CONVOY)_|LD_PRELOAD")
 
+# What holds everyone to an instruction set.
+ISAS = {"avx2": {"CONVOY_ISA": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2", "OPENBLAS_CORETYPE": "Haswell",
+                 "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}}
+
 
 class Program:
     """One row of the table: a command that prints a JSON line with samples_per_second."""
@@ -48,22 +52,25 @@ class Program:
         return statistics.median(self.rates)
 
 
-def programs_for(model, a):
-    common = ["--model", model, "--batch", a.batch, "--seconds", a.seconds]
-    ours = Program("Convoy", "", [a.binary, *common, "--threads", a.threads])
+def programs_for(model, a, inference):
+    common = ["--model", model, "--batch", a.batch, "--seconds", a.seconds, *["--inference"] * inference]
+    isa = ISAS.get(a.isa, {})
+    ours = Program("Convoy", "", [a.binary, *common, "--threads", a.threads], isa)
     peers = []
     if a.python_torch:
         for layout in ("nchw", "nhwc"):
-            peers.append(Program("PyTorch", layout, [a.python_torch, ROOT / "bench/peer_torch.py", *common,
-                                                     "--threads", a.threads, "--layout", layout], PEER_MALLOC))
+            for compiled in (False, True)[:1 + a.compiled]:
+                peers.append(Program("PyTorch", layout + ", compiled" * compiled,
+                                     [a.python_torch, ROOT / "bench/peer_torch.py", *common, "--threads", a.threads, "--layout", layout,
+                                      *["--compile"] * compiled], PEER_MALLOC | isa))
     if a.python_jax and model in ("mnist-cnn", "cifar-cnn"):
-        peers.append(Program("JAX", "jit, donated", [a.python_jax, ROOT / "bench/peer_jax.py", *common], PEER_MALLOC))
+        peers.append(Program("JAX", "jit, donated", [a.python_jax, ROOT / "bench/peer_jax.py", *common], PEER_MALLOC | isa))
     return ours, peers
 
 
-def table(model, ours, peers):
+def table(title, ours, peers):
     ours.setting, ours.last["version"] = ours.last["isa"], commit()
-    lines = [f"\n## {model}\n", "| program | version | setting | samples/s | lowest and highest round | Convoy is |", "|---|---|---|--:|--:|--:|"]
+    lines = [f"\n## {title}\n", "| program | version | setting | samples/s | lowest and highest round | Convoy is |", "|---|---|---|--:|--:|--:|"]
     for program in (ours, *peers):
         ratio = "" if program is ours else f"{ours.median() / program.median():.2f}×"
         lines.append(f"| {program.name} | {program.last['version']} | {program.setting} | {program.median():,.0f} | "
@@ -101,6 +108,9 @@ def arguments():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=4, help="of measurement per program and round")
+    parser.add_argument("--isa", choices=ISAS, help="hold everyone to this instruction set")
+    parser.add_argument("--compiled", action="store_true", help="try PyTorch compiled, too")
+    parser.add_argument("--inference", action="store_true", help="measure forward passes alone, too")
     parser.add_argument("--dry", action="store_true", help="print only, write no result file")
     a = parser.parse_args()
     if not a.binary.exists():
@@ -118,26 +128,28 @@ def main():
     models = a.model or ["mnist-cnn", "cifar-cnn"]
     shown = ["bench/train_step.py", "--batch", str(a.batch), "--threads", str(a.threads), "--rounds", str(a.rounds), "--seconds", f"{a.seconds:g}"]
     shown += [word for model in a.model or [] for word in ("--model", model)]
+    shown += ["--isa", a.isa] if a.isa else []
+    shown += ["--compiled"] * a.compiled + ["--inference"] * a.inference
     shown += ["--python-torch", "PATH"] * bool(a.python_torch) + ["--python-jax", "PATH"] * bool(a.python_jax)
-    page = [f"# Training steps, batch {a.batch}, {a.threads} threads\n",
+    page = [f"# Training steps, batch {a.batch}, {a.threads} threads{', ' + a.isa if a.isa else ''}\n",
             f"- date: {datetime.date.today()}, commit: {commit()}",
             f"- machine: {machine}; load before the run: {load:.2f}",
             f"- command: `{shlex.join(shown)}`",
             f"- medians over {a.rounds} interleaved rounds of {a.seconds:g} s per program; a round's figure is the median step",
-            "- one step: forward, loss, backward, optimizer (Adam; SGD with momentum for resnet18), on noise in memory",
+            "- one step: forward, loss, backward, optimizer (Adam; SGD with momentum for resnet18), on noise in memory; inference: forward alone",
             "- peers run with malloc's thresholds raised, Convoy with the system's defaults"]
-    for model in models:
-        ours, peers = programs_for(model, a)
+    for model, inference in [(model, inference) for inference in (False, True)[:1 + a.inference] for model in models]:
+        ours, peers = programs_for(model, a, inference)
         for number in range(a.rounds):
             for program in (ours, *peers):
                 program.run(cores)
-            print(f"{model} round {number + 1}: " + ", ".join(f"{p.name} {p.setting} {p.rates[-1]:,.0f}" for p in (ours, *peers)),
+            print(f"{model}{', inference' * inference} round {number + 1}: " + ", ".join(f"{p.name} {p.setting} {p.rates[-1]:,.0f}" for p in (ours, *peers)),
                   file=sys.stderr, flush=True)
-        page.append(table(model, ours, peers))
+        page.append(table(model + ", inference" * inference, ours, peers))
     text = "\n".join(page) + "\n"
     print(text)
     if not a.dry:
-        target = ROOT / f"bench/results/{datetime.date.today()}-train_step-{slug}.md"
+        target = ROOT / f"bench/results/{datetime.date.today()}-train_step-{slug}{'-' + a.isa if a.isa else ''}.md"
         target.parent.mkdir(exist_ok=True)
         target.write_text(text)
         print(f"train_step: wrote {target.relative_to(ROOT)}", file=sys.stderr)

@@ -4,9 +4,9 @@
 //   backward_input   dx [NHW, C]   = im2col(dy) [NHW, RSK]   * w   [RSK, C]     taps reversed; one product per residue of the stride
 //   backward_weight  dw^T [RSC, K] = im2col(x)^T [RSC, NPQ]  * dy  [NPQ, K]
 //
-// Two kinds of layers go other ways: the first of a network, conv2d_stem.h, and 3x3 filters at stride 1,
+// At stride 1 the matrix of windows mostly need not be packed, conv2d_windows.h, and 3x3 filters may go a third way,
 // conv2d_winograd.h.
-#include "tensor/cpu/conv2d_stem.h"
+#include "tensor/cpu/conv2d_windows.h"
 #include "tensor/cpu/conv2d_winograd.h"
 #include "tensor/cpu/im2col.h"
 #include "tensor/cpu/split_sums.h"
@@ -49,7 +49,7 @@ struct WeightProduct {
   static constexpr Layout kLayout = Layout::columns;
   int64_t m, n, k;
   Im2col rows;
-  const float* dy;
+  PackedB dy;
   float* partial;
   Epilogue epilogue = {};
   bool accumulate = false;
@@ -58,10 +58,8 @@ struct WeightProduct {
     rows.copy_rows(pixel, pixels, tap, tap + taps, scratch, taps);
     return {scratch, taps};
   }
-  BlockB block_b(int64_t pixel, int64_t pixels, int64_t column, int64_t columns, float* scratch) const {
-    const int64_t panel_stride = pixels * kTileColumns;
-    pack_panels(dy + pixel * n + column, n, pixels, columns, scratch, panel_stride);
-    return {scratch, panel_stride};
+  BlockB block_b(int64_t pixel, int64_t, int64_t column, int64_t, float*) const {
+    return {dy.at(pixel, column), dy.panel_stride};
   }
   void row_offsets(int64_t tap, int64_t taps, int64_t* out) const {
     for (int64_t i = 0; i < taps; ++i) out[i] = (tap + i) * n;
@@ -101,6 +99,10 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
     const int64_t t = columns.first + (columns.count - 1 - tap % columns.count) * s.stride_w;
     pack_panels(w + (r * s.s + t) * s.c, s.taps(), s.k, s.c, panels + tap * s.k * kTileColumns, panel_stride);
   });
+  const RunWindows run_windows =
+      s.stride_h == 1 && s.stride_w == 1 ? windows_function(windows_of_gradient(s)) : nullptr;
+  if (run_windows != nullptr)
+    return run_windows(stream, windows_of_gradient(s), dy, {panels, panel_stride}, s.c, {}, accumulate, dx);
   const ImageProduct product{.m = m,
                              .n = s.c,
                              .k = k,
@@ -125,6 +127,9 @@ void gemm_forward(const Stream& stream, const Conv2dShape& s, const float* x, co
     pack_panels_transposed(w + begin * s.taps(), s.taps(), s.taps(), end - begin,
                            panels + begin / kTileColumns * panel_stride, panel_stride);
   });
+  const RunWindows run_windows = s.stride_h == 1 && s.stride_w == 1 ? windows_function(windows_of(s)) : nullptr;
+  if (run_windows != nullptr)
+    return run_windows(stream, windows_of(s), x, {panels, panel_stride}, s.k, epilogue, false, y);
   const ImageProduct product{.m = s.output_pixels(),
                              .n = s.k,
                              .k = s.taps(),
@@ -144,11 +149,7 @@ void gemm_forward(const Stream& stream, const Conv2dShape& s, const float* x, co
 
 void conv2d_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w,
                     const Epilogue& epilogue, float* y) {
-  const auto forward = winograd_wanted(stream, s) ? winograd_forward
-                       : !is_stem(s)              ? gemm_forward
-                       : s.c == 1                 ? stem_forward<1>
-                                                  : stem_forward<3>;
-  forward(stream, s, x, w, epilogue, y);
+  (winograd_wanted(stream, s) ? winograd_forward : gemm_forward)(stream, s, x, w, epilogue, y);
   if (epilogue.mean != nullptr)
     batch_norm_statistics(stream, s.output_pixels(), s.k, y, epilogue.mean, epilogue.variance);
 }
@@ -167,17 +168,25 @@ void conv2d_backward_weight(const Stream& stream, const Conv2dShape& s, const fl
                             bool accumulate, float* dw) {
   if (winograd_wanted(stream, s)) return winograd_backward_weight(stream, s, x, dy, accumulate, dw);
   const int64_t taps = s.taps(), pixels = s.output_pixels();
-  if (is_stem(s)) {
-    const int64_t pieces = stem_pieces(s);
-    float* const partial = thread_scratch(Scratch::partial, pieces * taps * s.k);
-    stem_backward_weight(stream, s, x, dy, partial);
-    return add_splits_transposed(stream, s.k, taps, pieces, partial, {}, accumulate, dw);
+  if (windows_for_gradient(s)) {
+    const WindowCut windows(s);
+    float* const partial = thread_scratch(Scratch::partial, windows.pieces * taps * s.k);
+    window_gradients(stream, s, windows, x, dy, partial);
+    return add_splits_transposed(stream, s.k, taps, windows.pieces, partial, {}, accumulate, dw);
   }
   const Blocking cut = choose_blocking(taps, s.k, pixels, true);
-  float* partial = thread_scratch(Scratch::partial, cut.splits * taps * s.k);
-  run_product(stream,
-              WeightProduct{.m = taps, .n = s.k, .k = pixels, .rows = im2col_of(s, x), .dy = dy, .partial = partial},
-              cut);
+  const int64_t panel_stride = pixels * kTileColumns;
+  float* const panels = thread_scratch(Scratch::filters, ceil_divide(s.k, kTileColumns) * panel_stride);
+  constexpr int64_t kPixels = 256;  // of a task
+  parallel_for(stream, pixels, kPixels, [&](int64_t begin, int64_t end) {
+    pack_panels(dy + begin * s.k, s.k, end - begin, s.k, panels + begin * kTileColumns, panel_stride);
+  });
+  float* const partial = thread_scratch(Scratch::partial, cut.splits * taps * s.k);
+  run_product(
+      stream,
+      WeightProduct{
+          .m = taps, .n = s.k, .k = pixels, .rows = im2col_of(s, x), .dy = {panels, panel_stride}, .partial = partial},
+      cut);
   add_splits_transposed(stream, s.k, taps, cut.splits, partial, {}, accumulate, dw);
 }
 

@@ -14,14 +14,15 @@ using namespace winograd;
 
 inline constexpr int64_t kFilterBlock = 64, kChannelBlock = 128;  // of a task
 inline constexpr int64_t kBlockFloats = 192 * 1024;               // of a block's patches and gradients: 768 KiB
-inline constexpr int64_t kSumFloats = 2 * 1024 * 1024;            // of all pieces' sums: 8 MiB
+inline constexpr int64_t kTasks = 8;
+inline constexpr int64_t kTilesOfPiece = 256;  // with fewer, writing and adding up its sums would take too long
 
 // How the work is cut, by the shape alone.
 struct Cut {
   int64_t filters, channels;  // of a task
   int64_t filter_parts, channel_parts;
-  int64_t block;          // tiles whose patches and gradients are in the cache
   int64_t piece, pieces;  // tiles of a task
+  int64_t block;          // tiles whose patches and gradients are in the cache
 
   explicit Cut(const Conv2dShape& s)
       : filters(even_part(s.k, kFilterBlock)),
@@ -29,12 +30,15 @@ struct Cut {
         filter_parts(ceil_divide(s.k, filters)),
         channel_parts(ceil_divide(s.c, channels)) {
     const int64_t tiles = Tiles{s.n, s.p(), s.q()}.count();
-    const int64_t most = larger(2 * kTileRows, smaller(64, kBlockFloats / (kPositions * (filters + channels))));
-    const int64_t wanted = ceil_divide(kEnoughTasks, filter_parts * channel_parts);
-    const int64_t bearable = smaller(kSumFloats / (kPositions * s.k * s.c), tiles / most);
-    piece = larger(1, ceil_divide(tiles, larger(1, smaller(wanted, bearable))));
+    const int64_t most_pieces = larger(1, tiles / kTilesOfPiece);
+    if (filter_parts * channel_parts * most_pieces < kTasks / 2) {  // rather transform patches twice
+      filters = even_part(s.k, kFilterBlock / 2);
+      filter_parts = ceil_divide(s.k, filters);
+    }
+    pieces = smaller(most_pieces, ceil_divide(kTasks, filter_parts * channel_parts));
+    piece = larger(1, ceil_divide(tiles, pieces));
     pieces = larger(1, ceil_divide(tiles, piece));
-    block = even_part(piece, most);
+    block = even_part(piece, larger(2 * kTileRows, smaller(64, kBlockFloats / (kPositions * (filters + channels)))));
   }
   int64_t sum_floats() const { return kPositions * filters * channels; }  // of a task
 };

@@ -1,0 +1,191 @@
+// Convolution at stride 1 straight from the image, without packing windows into a matrix: in an image with its padding around
+// it the windows of neighbouring pixels are rows of A that overlap, `channels` floats apart, each of R runs of S * channels
+// floats. What the windows of a line see above and below the image is left out.
+//
+// The micro-kernel has to know the distance of A's rows when it is compiled, so there are some for certain numbers of
+// channels: gray and colour images, whose windows are so short that packing them would take longer than
+// multiplying, and what networks like to use.
+#pragma once
+
+#include "tensor/cpu/blocked_product.h"
+
+namespace convoy::CONVOY_ISA {
+
+// An image [h, w, channels]'s lines [begin - pad_h, begin - pad_h + lines) with padding at both ends, zeros outside it.
+struct PaddedLines {
+  const float* pixels;
+  int64_t line;  // floats
+};
+
+struct WindowShape {
+  int64_t n, h, w, channels;   // images
+  int64_t r, s, pad_h, pad_w;  // pads are not negative
+  int64_t p, q;                // results
+
+  int64_t line() const { return (w + 2 * pad_w) * channels; }
+};
+
+inline WindowShape windows_of(const Conv2dShape& s) {
+  return {s.n, s.h, s.w, s.c, s.r, s.s, s.pad_h, s.pad_w, s.p(), s.q()};
+}
+
+// Of dx, where dy is the image: its windows see dy from the other side.
+inline WindowShape windows_of_gradient(const Conv2dShape& s) {
+  return {s.n, s.p(), s.q(), s.k, s.r, s.s, s.r - 1 - s.pad_h, s.s - 1 - s.pad_w, s.h, s.w};
+}
+
+// Written to `to`; without padding they are the image's own.
+inline PaddedLines pad_lines(const WindowShape& s, const float* image, int64_t begin, int64_t lines, float* to) {
+  if (s.pad_h == 0 && s.pad_w == 0) return {image + begin * s.line(), s.line()};
+  const int64_t inside = s.w * s.channels, side = s.pad_w * s.channels, line = s.line();
+  float* at = to;
+  for (int64_t i = begin - s.pad_h; i < begin - s.pad_h + lines; ++i, at += line) {
+    if (i < 0 || i >= s.h) continue;  // never read
+    zero_floats(at, side);
+    copy_floats(at + side, image + i * inside, inside);
+    zero_floats(at + side + inside, side);
+  }
+  return {to, line};
+}
+
+// The rows of the window of result line p that lie in the image.
+struct WindowRows {
+  int64_t begin, end;
+  WindowRows(const WindowShape& s, int64_t p)
+      : begin(larger(0, s.pad_h - p)), end(larger(begin, smaller(s.r, s.h + s.pad_h - p))) {}
+};
+
+// y [n, p, q, columns] = or += the convolution; `filters` are panels of r * s * channels steps. Result lines of one task share what
+// they see of the image.
+template <int64_t kChannels>
+void run_windows(const Stream& stream, const WindowShape& s, const float* x, const PackedB& filters, int64_t columns,
+                 const Epilogue& epilogue, bool accumulate, float* y) {
+  constexpr int64_t kLines = 8;
+  const int64_t lines = even_part(s.p, kLines), parts = ceil_divide(s.p, lines), tile = even_part(s.q, kTileRows);
+  parallel_for(stream, s.n * parts, 1, [&](int64_t task, int64_t) {
+    const int64_t n = task / parts, p_begin = task % parts * lines, p_end = smaller(p_begin + lines, s.p);
+    const PaddedLines seen = pad_lines(s, x + n * s.h * s.w * kChannels, p_begin, p_end - p_begin + s.r - 1,
+                                       thread_scratch(Scratch::pack_a, (lines + s.r - 1) * s.line()));
+    int64_t row_offset[kTileRows];
+    for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * columns;
+    for (int64_t column = 0; column < columns; column += kTileColumns) {
+      const int64_t count = smaller(kTileColumns, columns - column);
+      for (int64_t p = p_begin; p < p_end; ++p) {
+        const WindowRows rows(s, p);
+        for (int64_t q = 0; q < s.q; q += tile) {
+          tile_function<Layout::rows, kChannels>(smaller(tile, s.q - q), ceil_divide(count, kVectorFloats))(
+              {.depth = s.s * kChannels,
+               .a = seen.pixels + (p - p_begin + rows.begin) * seen.line + q * kChannels,
+               .a_stride = 0,
+               .b = filters.at(rows.begin * s.s * kChannels, column),
+               .runs = rows.end - rows.begin,
+               .run_stride = seen.line},
+              {.c = y + ((n * s.p + p) * s.q + q) * columns + column,
+               .row_offset = row_offset,
+               .columns = static_cast<int>(count),
+               .accumulate = accumulate,
+               .bias = epilogue.bias != nullptr ? epilogue.bias + column : nullptr,
+               .relu = epilogue.relu});
+        }
+      }
+    }
+  });
+}
+
+using RunWindows = void (*)(const Stream&, const WindowShape&, const float*, const PackedB&, int64_t, const Epilogue&,
+                            bool, float*);
+
+// Null for shapes that are packed instead: with other numbers of channels, or lines so short that tiles would be small.
+inline RunWindows windows_function(const WindowShape& s) {
+  if (s.pad_h < 0 || s.pad_w < 0) return nullptr;
+  if (s.channels == 1) return run_windows<1>;
+  if (s.channels == 3) return run_windows<3>;
+  if (s.q < 7) return nullptr;
+  switch (s.channels) {
+    case 16:
+      return run_windows<16>;
+    case 32:
+      return run_windows<32>;
+    case 64:
+      return run_windows<64>;
+    case 128:
+      return run_windows<128>;
+    case 256:
+      return run_windows<256>;
+    case 512:
+      return run_windows<512>;
+    default:
+      return nullptr;
+  }
+}
+
+// --- backward_weight --------------------------------------------------------------------------------------------
+
+// Whether a filter's gradient is summed that way; else its windows are packed, which small results need to keep the
+// multipliers busy.
+inline bool windows_for_gradient(const Conv2dShape& s) {
+  return s.stride_h == 1 && s.stride_w == 1 && (s.c <= 3 || s.p() * s.q() >= 36);
+}
+
+// How the images are cut into pieces, each with a gradient of its own, and their filters into blocks.
+struct WindowCut {
+  int64_t filters, filter_parts, images, pieces;
+
+  explicit WindowCut(const Conv2dShape& s) {
+    constexpr int64_t kFilterBlock = 64, kSumFloats = 768 * 1024;  // of all pieces: 3 MiB
+    filters = larger(kTileColumns, round_up(even_part(s.k, kFilterBlock), kTileColumns));
+    filter_parts = ceil_divide(s.k, filters);
+    const int64_t bearable = larger(2, kSumFloats / larger(1, s.taps() * s.k));
+    images = larger(1, ceil_divide(s.n, smaller(kEnoughTasks, bearable)));
+    pieces = larger(1, ceil_divide(s.n, images));
+  }
+};
+
+// partial [piece, taps, K] = the pieces' share of dw^T.
+inline void window_gradients(const Stream& stream, const Conv2dShape& shape, const WindowCut& cut, const float* x,
+                             const float* dy, float* partial) {
+  const WindowShape s = windows_of(shape);
+  const int64_t k = shape.k, run = s.s * s.channels, tile = even_part(run, kTileRows);
+  parallel_for(stream, cut.pieces * cut.filter_parts, 1, [&](int64_t task, int64_t) {
+    const int64_t piece = task / cut.filter_parts, k_begin = task % cut.filter_parts * cut.filters,
+                  k_end = smaller(k_begin + cut.filters, k), panel_stride = s.p * s.q * kTileColumns;
+    float* const sums = partial + piece * shape.taps() * k;
+    float* const padded = thread_scratch(Scratch::pack_a, (s.p + s.r - 1) * s.line());
+    float* const scratch = thread_scratch(Scratch::pack_b, ceil_divide(cut.filters, kTileColumns) * panel_stride);
+    int64_t row_offset[kTileRows];
+    for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * k;
+    for (int64_t tap = 0; tap < shape.taps(); ++tap) zero_floats(sums + tap * k + k_begin, k_end - k_begin);
+    for (int64_t n = piece * cut.images; n < smaller(s.n, (piece + 1) * cut.images); ++n) {
+      const PaddedLines seen = pad_lines(s, x + n * s.h * s.w * s.channels, 0, s.p + s.r - 1, padded);
+      const float* const gradient = dy + n * s.p * s.q * k + k_begin;
+      const bool is_panel = k == kTileColumns;  // as it lies
+      if (!is_panel) pack_panels(gradient, k, s.p * s.q, k_end - k_begin, scratch, panel_stride);
+      const float* const panels = is_panel ? gradient : scratch;
+      for (int64_t r = 0; r < s.r; ++r) {
+        // The result lines whose windows have row r in the image.
+        const int64_t p_begin = smaller(s.p, larger(0, s.pad_h - r)),
+                      p_end = larger(p_begin, smaller(s.p, s.h + s.pad_h - r));
+        for (int64_t column = 0; column < k_end - k_begin; column += kTileColumns) {
+          const int64_t count = smaller(kTileColumns, k_end - k_begin - column);
+          for (int64_t i = 0; i < run; i += tile) {
+            tile_function<Layout::columns>(smaller(tile, run - i), ceil_divide(count, kVectorFloats))(
+                {.depth = s.q,
+                 .a = seen.pixels + (p_begin + r) * seen.line + i,
+                 .a_stride = s.channels,
+                 .b = panels + column / kTileColumns * panel_stride + p_begin * s.q * kTileColumns,
+                 .runs = p_end - p_begin,
+                 .run_stride = seen.line},
+                {.c = sums + (r * run + i) * k + k_begin + column,
+                 .row_offset = row_offset,
+                 .columns = static_cast<int>(count),
+                 .accumulate = true,
+                 .bias = nullptr,
+                 .relu = false});
+          }
+        }
+      }
+    }
+  });
+}
+
+}  // namespace convoy::CONVOY_ISA
