@@ -1,0 +1,117 @@
+// How long do the kernels take that are bound by memory: pooling, batch norm, elementwise functions, optimizers? Prints one
+// JSON line for each: the median call in microseconds and the bytes that it has to move at least, each input read once and each
+// output written once.
+//
+//   bench_memory_bound --threads 2
+//   {"bytes":…,"kernel":"max_pool_forward","shape":"64×32×32×32, 2×2","us":…}
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "bench/median_time.h"
+#include "tensor/cpu/parallel.h"
+#include "tensor/kernels.h"
+#include "tensor/tensor.h"
+
+namespace convoy {
+namespace {
+
+Tensor noise(const Shape& shape) {
+  Tensor values = Tensor::empty(shape);
+  for (int64_t i = 0; i < values.count(); ++i)
+    values.data<float>()[i] = random_uniform({.stream = RandomStream::synthetic}, static_cast<uint64_t>(i)) - 0.5f;
+  return values;
+}
+
+struct Bench {
+  const Stream& stream;
+  const Kernels& k;
+  double seconds;
+
+  void time(const char* kernel, const std::string& shape, int64_t bytes, const std::function<void()>& work) const {
+    const double us = 1e6 * median_time(work, seconds);
+    std::cout << nlohmann::json{{"kernel", kernel}, {"shape", shape}, {"bytes", bytes}, {"us", us}} << std::endl;
+  }
+
+  void max_pool(const Pool2dShape& s, const std::string& text) const {
+    const Tensor x = noise({s.n, s.h, s.w, s.c}), dy = noise({s.n, s.p(), s.q(), s.c});
+    Tensor y = noise(dy.shape()), dx = noise(x.shape());
+    Tensor index = Tensor::empty(dy.shape(), DType::u8);
+    uint8_t* const position = index.data<uint8_t>();
+    const int64_t large = 4 * x.count(), small = 4 * y.count() + y.count();
+    time("max_pool_forward", text, large + small, [&] { k.max_pool_forward(stream, s, x, y, position); });
+    time("max_pool_backward", text, large + small, [&] { k.max_pool_backward(stream, s, dy, position, false, dx); });
+  }
+
+  void batch_norm(int64_t rows, int64_t channels, const std::string& text) const {
+    const Tensor x = noise({rows, channels}), dy = noise({rows, channels});
+    Tensor y = noise(x.shape());
+    std::vector<float> mean(static_cast<size_t>(channels)), variance(mean), gamma(mean.size(), 1), beta(mean),
+        dgamma(mean), dbeta(mean);
+    const int64_t bytes = 4 * x.count();
+    time("batch_norm_statistics", text, bytes,
+         [&] { k.batch_norm_statistics(stream, rows, channels, x, mean.data(), variance.data()); });
+    time("batch_norm_normalize", text, 2 * bytes, [&] {
+      k.batch_norm_normalize(stream, rows, channels, x, mean.data(), variance.data(), 1e-5f, gamma.data(), beta.data(),
+                             true, y);
+    });
+    time("batch_norm_backward_reduce", text, 2 * bytes, [&] {
+      k.batch_norm_backward_reduce(stream, rows, channels, x, dy, mean.data(), variance.data(), 1e-5f, gamma.data(),
+                                   beta.data(), true, dgamma.data(), dbeta.data());
+    });
+    time("batch_norm_backward_input", text, 3 * bytes, [&] {
+      k.batch_norm_backward_input(stream, rows, channels, rows, x, dy, mean.data(), variance.data(), 1e-5f,
+                                  gamma.data(), beta.data(), true, dgamma.data(), dbeta.data(), false, y);
+    });
+  }
+
+  void bias_relu(int64_t rows, int64_t columns, const std::string& text) const {
+    const Tensor y = noise({rows, columns}), dy = noise({rows, columns});
+    Tensor dz = noise(y.shape());
+    std::vector<float> dbias(static_cast<size_t>(columns));
+    time("bias_relu_backward", text, 12 * y.count(),
+         [&] { k.bias_relu_backward(stream, rows, columns, y, dy, dz, false, dbias.data()); });
+  }
+
+  void optimizers(int64_t count, const std::string& text) const {
+    const Tensor gradient = noise({count});
+    Tensor value = noise({count}), first = noise({count}), second = noise({count});
+    for (int64_t i = 0; i < count; ++i) second.data<float>()[i] += 0.5f;
+    const ParameterSlice slice{.count = count,
+                               .value = value.data<float>(),
+                               .gradient = gradient.data<float>(),
+                               .first = first.data<float>(),
+                               .second = second.data<float>()};
+    time("adam_step", text, 28 * count, [&] { k.adam_step(stream, {.lr = 1e-6f}, {&slice, 1}); });
+    time("sgd_step", text, 20 * count, [&] { k.sgd_step(stream, {.lr = 1e-6f, .momentum = 0.9f}, {&slice, 1}); });
+  }
+};
+
+void run(const Stream& stream, double seconds) {
+  set_current_stream(stream);
+  const Bench bench{stream, kernels(stream.device), seconds};
+  bench.max_pool({.n = 64, .h = 32, .w = 32, .c = 32, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
+                 "64×32×32×32, 2×2");
+  bench.batch_norm(64 * 32 * 32, 32, "65,536×32");
+  bench.batch_norm(64 * 32 * 32, 64, "65,536×64");
+  bench.bias_relu(64 * 26 * 26, 32, "43,264×32");
+  bench.optimizers(2'770'634, "2.8 M parameters");
+  bench.optimizers(11'173'962, "11 M parameters");
+}
+
+}  // namespace
+}  // namespace convoy
+
+int main(int argc, char** argv) {
+  convoy::limit_openmp_spinning(argv);
+  convoy::Stream stream{.threads = convoy::available_cores()};
+  double seconds = 0.2;
+  CLI::App app("Times the kernels that are bound by memory.");
+  app.add_option("--threads", stream.threads, "OpenMP threads")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--seconds", seconds, "to measure each")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  convoy::run(stream, seconds);
+}
