@@ -23,14 +23,14 @@ constexpr PrecisionRow kPrecisions[] = {
 };
 
 constexpr ConvolutionAlgorithmRow kAlgorithms[] = {
-    {"auto", "chosen by channels and precision; what cannot do a shape or type gives way to it",
+    {"auto", "chosen by shape and precision; what cannot do a shape or type gives way to it",
      ConvolutionAlgorithm::automatic},
-    {"gemm", "on the CPU: implicit product", ConvolutionAlgorithm::gemm},
-    {"winograd", "on the CPU: Winograd's F(4x4, 3x3), for 3x3 filters at stride 1", ConvolutionAlgorithm::winograd},
-    {"im2col", "the im2col matrix in memory, then a product", ConvolutionAlgorithm::im2col},
-    {"tiled", "implicit product, tiles in shared memory", ConvolutionAlgorithm::tiled},
-    {"tensor-core", "implicit product on tensor cores", ConvolutionAlgorithm::tensor_core},
-    {"direct", "no product, for images of up to 4 channels", ConvolutionAlgorithm::direct},
+    {"gemm", "CPU: implicit product", ConvolutionAlgorithm::gemm},
+    {"winograd", "CPU: fewer multiplications, for 3x3 filters at stride 1", ConvolutionAlgorithm::winograd},
+    {"im2col", "GPU: the im2col matrix in memory, then a product", ConvolutionAlgorithm::im2col},
+    {"tiled", "GPU: implicit product, tiles in shared memory", ConvolutionAlgorithm::tiled},
+    {"tensor-core", "GPU: implicit product on tensor cores", ConvolutionAlgorithm::tensor_core},
+    {"direct", "GPU: no product, for images of up to 4 channels", ConvolutionAlgorithm::direct},
 };
 
 }  // namespace
@@ -106,7 +106,8 @@ std::string machine_text(const Settings& settings) {
   const Device device = parse_device(settings.device);
   const std::string kernels_text = fmt::format("{} kernels", kernels(device).name);
   if (device.kind == Device::Kind::cpu)
-    return fmt::format("{}, {}, threads {}, loader workers {}", cpu_name(), kernels_text, settings.threads,
+    return fmt::format("{}, {}{}, threads {}, loader workers {}", cpu_name(), kernels_text,
+                       settings.conv_algo == "auto" ? "" : ", conv-algo " + settings.conv_algo, settings.threads,
                        settings.workers);
   const int first = current_stream().device.index;
   std::string gpus = Device{Device::Kind::cuda, first}.text();

@@ -271,7 +271,7 @@ std::vector<OptionRow> build_table() {
       name_of(
           "--conv-algo", "NAME", machine, &S::conv_algo,
           [](const std::string& name) { find_convolution_algorithm(name); },
-          "how a GPU computes convolutions (docs/cuda.md)" + choices(convolution_algorithm_table())),
+          "how convolutions are computed (docs/convolution.md, docs/cuda.md)" + choices(convolution_algorithm_table())),
       toggle("--graph", machine, &S::graph, "on a GPU: record the training step once (CUDA graph), then replay it"),
       count("--threads", machine, &S::threads, 1, 1024,
             "threads that compute, of each process; without it $OMP_NUM_THREADS or its share of the cores; never "

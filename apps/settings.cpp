@@ -67,7 +67,8 @@ std::vector<Unheeded> unheeded(const Settings& settings) {
   const bool gpu = on_gpu(settings);
   const std::string device = "--device " + settings.device;
   heed("--precision", gpu || settings.precision == "fp32", device);
-  heed("--conv-algo", gpu || settings.conv_algo == "auto", device);
+  const bool cpu_algorithm = settings.conv_algo == "gemm" || settings.conv_algo == "winograd";
+  heed("--conv-algo", settings.conv_algo == "auto" || gpu != cpu_algorithm, device);
   heed("--conv-algo", settings.conv_algo != "tiled" || settings.precision != "bf16",
        "--precision bf16, whose products run on tensor cores");
   heed("--graph", gpu, device);

@@ -183,6 +183,26 @@ TEST(usage, a_gpu_where_there_is_none_is_refused_in_one_line) {
   EXPECT_TRUE(folder.names().empty());
 }
 
+TEST(usage, convolution_algorithms_of_the_cpu_are_its_own) {
+  const TemporaryFolder folder;
+  std::map<std::string, std::string> steps;
+  for (const std::string algorithm : {"auto", "gemm", "winograd"}) {
+    const Outcome outcome =
+        run_convoy(folder, small_training({"--model", "conv 16 3x3; relu; conv 16 3x3; flatten; linear 10",
+                                           "--conv-algo", algorithm, "--run", algorithm}));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+    EXPECT_EQ(outcome.out.find(" kernels, conv-algo " + algorithm) != std::string::npos, algorithm != "auto")
+        << outcome.out;
+    steps[algorithm] = step_lines(folder / algorithm);
+  }
+  EXPECT_NE(steps["gemm"], steps["winograd"]) << "which rounds otherwise";
+  EXPECT_NE(steps["gemm"], steps["auto"]);
+  EXPECT_NE(steps["winograd"], steps["auto"]) << "whose first layer, of one channel, is not Winograd's";
+  const Outcome on_gpu = run_convoy(folder, {"train", "--device", "cuda", "--conv-algo", "gemm"}, {}, kConvoyEmulated);
+  EXPECT_EQ(on_gpu.exit_code, 2);
+  EXPECT_EQ(on_gpu.error, "convoy: --conv-algo: has no effect with --device cuda\n");
+}
+
 TEST(usage, choices_for_gpus_are_refused_on_the_cpu) {
   const TemporaryFolder folder;
   for (const auto& [option, value] :
