@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "apps/number_text.h"
+#include "apps/profile.h"
 #include "apps/run_folder.h"
 #include "apps/run_plots.h"
 #include "apps/trainer.h"
@@ -118,6 +119,7 @@ void print_files(const Tried& tried, const Settings& settings) {
   fmt::print("files    {}/config.json, metrics.jsonl and its copies: metrics.csv, steps.csv, events.out.tfevents…\n",
              run);
   if (settings.plots) fmt::print("         {}/{}: pictures of the curves\n", run, kPlotsFolder);
+  if (settings.profile) fmt::print("         {}/{} and {}\n", run, kProfileTable, kProfileTrace);
   if (settings.checkpoint_every != 0)
     fmt::print("         {}/checkpoints: the newest {} and the best, {} each\n", run, settings.keep,
                mebibytes(tried.checkpoint_bytes));

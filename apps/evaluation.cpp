@@ -6,10 +6,12 @@
 #include "apps/number_text.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
+#include "tensor/work.h"
 
 namespace convoy {
 
 int64_t count_correct(const Tensor& logits, const Tensor& labels) {
+  const WorkScope work("accuracy");
   const Tensor predicted = argmax(logits).to(Device{}), expected = labels.to(Device{});
   const int32_t* prediction = predicted.data<int32_t>();
   const int32_t* label = expected.data<int32_t>();

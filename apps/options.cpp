@@ -317,6 +317,10 @@ std::vector<OptionRow> build_table() {
       path("--trace", "FILE", output, &S::trace,
            "write here what each rank and replica did in steps 2 to 21, to be seen in ui.perfetto.dev (JSON; "
            "docs/parallel.md)"),
+      flag("--profile", output, &S::profile,
+           "on the CPU: tell at the end where the time of steps 2 to 21 went, by layer and kernel, and how near each "
+           "came to what this CPU can do; DIR/profile.txt has all of it, DIR/profile.json is for ui.perfetto.dev "
+           "(docs/training.md)"),
   };
 }
 

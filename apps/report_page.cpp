@@ -74,7 +74,7 @@ struct SettingRow {
 
 // Everything that runs may have in common, but where their files are.
 std::vector<SettingRow> setting_rows(const std::vector<RunRecord>& runs) {
-  constexpr std::array kPlaces = {"--run", "--resume", "--save", "--trace", "--config", "--dry-run"};
+  constexpr std::array kPlaces = {"--run", "--resume", "--save", "--trace", "--config", "--dry-run", "--profile"};
   std::vector<SettingRow> rows;
   const auto add = [&](std::string name, auto&& value) {
     SettingRow row{.name = std::move(name), .values = {}};

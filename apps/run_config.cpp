@@ -27,9 +27,9 @@ std::string key_of(const OptionRow& row) {
   return key;
 }
 
-// The others are no settings of the run, but tell where these come from, or that there is to be none.
+// The others are no settings of the run, but tell where these come from, that there is to be none, or that it is watched.
 bool is_setting(const OptionRow& row) {
-  return row.name != "--resume" && row.name != "--config" && row.name != "--dry-run";
+  return row.name != "--resume" && row.name != "--config" && row.name != "--dry-run" && row.name != "--profile";
 }
 
 Json parse(const std::string& text, const std::string& where) {

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/log_line.h"
+#include "apps/profile.h"
 #include "apps/run_folder.h"
 #include "apps/run_plots.h"
 #include "apps/whole_file.h"
@@ -61,7 +62,9 @@ void check_output(const char* option, const fs::path& path, const Settings& sett
     if (file == run_folder) fail(ErrorKind::io, "{} {}: is the folder of --run", option, path.string());
     if (file.parent_path() == run_folder) {
       const std::string name = path.filename().string();
-      if (name == kMetricsFile || name == kConfigFile || name == kPlotsFolder || LogCopies::is_file_name(name))
+      const bool profile = settings.profile && (name == kProfileTable || name == kProfileTrace);
+      if (name == kMetricsFile || name == kConfigFile || name == kPlotsFolder || profile ||
+          LogCopies::is_file_name(name))
         fail(ErrorKind::io, "{} {}: the run itself writes this file", option, path.string());
       if (!fs::exists(run_folder, error)) return;  // it will be created
     }

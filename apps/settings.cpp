@@ -99,6 +99,8 @@ std::vector<Unheeded> unheeded(const Settings& settings) {
   heed("--shards", reduce.fixed_shards, "--reduce " + settings.reduce);
   heed("--bucket-mb", summed, where);
   heed("--trace", parallel, where + ", which communicates with nobody");
+  heed("--profile", !gpu, device + ", whose kernels NVIDIA's Nsight Systems shows");
+  heed("--profile", !parallel, (many ? where : "--reduce tree or --accumulate") + ", where --trace shows what happens");
   heed("--graph", !gpu || !parallel || !settings.graph, many ? where : "--reduce tree or --accumulate");
   return options;
 }

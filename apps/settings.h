@@ -52,6 +52,7 @@ struct Settings {
   bool parallel() const { return shards > 1 || accumulate > 1 || strategy != "serial"; }
 
   bool dry_run = false;
+  bool profile = false;          // on the CPU, without shards
   int64_t log_every = 50;        // steps
   std::filesystem::path config;  // read before all else (config_file.h)
   std::filesystem::path run, init, save, trace;

@@ -15,6 +15,9 @@
 #include "apps/launch.h"
 #include "apps/layer_table.h"
 #include "apps/number_text.h"
+#include "apps/profile.h"
+#include "apps/profile_table.h"
+#include "apps/profile_trace.h"
 #include "apps/progress.h"
 #include "apps/resume.h"
 #include "apps/run_log.h"
@@ -43,9 +46,9 @@ void write_checkpoint(CheckpointKind kind, const TrainingState& state, const Tra
   checkpoints.write_step(state.steps, net, parts, facts);
 }
 
-// `log` is null on ranks that keep none, `from` where the training begins.
+// `log` is null on ranks that keep none, `from` where the training begins, `profile` where none is taken.
 TrainingEvents events(const Settings& settings, const StepCount& steps, const InterruptGuard& interrupt, Job& job,
-                      const Module& net, RunLog* log, const Checkpoint* from, Progress& progress) {
+                      const Module& net, RunLog* log, const Checkpoint* from, Progress& progress, Profile* profile) {
   TrainingEvents events{.on_step =
                             [&job, log, &progress](const StepReport& report) {
                               job.note_step(report.step);
@@ -68,6 +71,10 @@ TrainingEvents events(const Settings& settings, const StepCount& steps, const In
                                                   const TrainingParts& parts) {
       write_checkpoint(kind, state, parts, net, CheckpointFolder(log->folder(), settings.keep), *log);
     };
+  if (profile != nullptr) {
+    events.before_step = [profile] { profile->begin_step(); };
+    events.after_step = [profile] { profile->end_step(); };
+  }
   return events;
 }
 
@@ -81,6 +88,17 @@ std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Mate
                           .bucket_bytes = static_cast<int64_t>(settings.bucket_mb * (1 << 20)),
                           .trace = trace},
       job.others());
+}
+
+// The table without its small rows; the files have all. A training that was interrupted early may have none.
+void print_profile(const ProfileRecord& record, const std::filesystem::path& run) {
+  constexpr double kLeastShare = 0.005;
+  if (record.steps.empty())
+    return fmt::print("profile  none: the first step is not recorded, and no other has ended\n");
+  write_file_atomically(run / kProfileTable, table_of(record));
+  write_file_atomically(run / kProfileTrace, trace_of(record));
+  fmt::print("\n{}\nprofile  {}, {} (open it in ui.perfetto.dev)\n", table_of(record, kLeastShare),
+             (run / kProfileTable).string(), (run / kProfileTrace).string());
 }
 
 // The run is complete without them.
@@ -132,10 +150,13 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
     const std::unique_ptr<DataParallel> parallel = make_parallel(settings, material, job, trace.get());
     const StepCount steps = count_steps(settings, data.train.size());
     if (settings.dry_run) return dry_run(net, data, settings, parallel.get(), interrupt, job.first());
+    std::optional<Profile> profile;
+    if (settings.profile) profile.emplace(net);
     std::optional<Progress> progress(steps);
-    const TrainingResult result =
-        train(net, data, settings, events(settings, steps, interrupt, job, net, log ? &*log : nullptr, from, *progress),
-              parallel.get(), state);
+    const TrainingResult result = train(net, data, settings,
+                                        events(settings, steps, interrupt, job, net, log ? &*log : nullptr, from,
+                                               *progress, profile ? &*profile : nullptr),
+                                        parallel.get(), state);
     progress.reset();
     // The signal may have come to another rank.
     const int exit_code = result.stopped ? 128 + (interrupt.signal() != 0 ? interrupt.signal() : SIGINT) : 0;
@@ -154,6 +175,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
     }
     result.stopped ? log->interrupted(result) : log->summary(result);
     if (settings.plots) print_plots(log->folder());
+    if (profile) print_profile(profile->record(), log->folder());
     return exit_code;
   } catch (const OutOfMemory& error) {
     const OutOfMemory told(fmt::format("{}; {}", error.what(), what_would_fit(net, data.train, settings)));

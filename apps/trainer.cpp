@@ -119,10 +119,12 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
     net.set_training(true);
     steps.start_epoch(state.epochs - 1, state.steps - (state.epochs - 1) * per_epoch);
     while (state.steps < total && !stopped) {
+      if (events.before_step) events.before_step();
       if (!steps.run({.step = state.steps + 1, .epoch = state.epochs, .lr = schedule.rate(rates, state.steps)}, done))
         break;
       ++state.steps;
       if (average) average->approach(1 - average_decay(settings.ema, state.steps));
+      if (events.after_step) events.after_step();
       stopped = steps.stop_requested();
       if (stopped || settings.checkpoint_every <= 0 || state.steps % settings.checkpoint_every != 0) continue;
       steps.finish(done);

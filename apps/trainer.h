@@ -45,6 +45,9 @@ struct TrainingEvents {
   // Keeps weights, parts and state, between two steps: as settings.checkpoint_every asks for it, before an end by
   // stop_requested, and of the best evaluation so far. With settings.ema the network then has the average.
   std::function<void(CheckpointKind, const TrainingState&, const TrainingParts&)> on_checkpoint;
+  // The next two may be empty. Around each step, from waiting for its batch to the last of its updates; at the end of an
+  // epoch the first is called once more, without a step.
+  std::function<void()> before_step = {}, after_step = {};
 };
 
 struct TrainingResult {

@@ -4,6 +4,7 @@
 
 #include "apps/checkpoint_folder.h"
 #include "apps/data_request.h"
+#include "apps/profile.h"
 #include "apps/resume.h"
 #include "apps/trainer.h"
 #include "layers/weights.h"
@@ -20,6 +21,9 @@ void check_steps(Module& net, const DatasetSplits& data, const Settings& setting
         settings.warmup_steps, steps.total);
   CHECK(settings.trace.empty() || steps.total >= Trace::kFirstStep,
         "--trace: records steps {} to {}, this training has {}", Trace::kFirstStep, Trace::kLastStep, steps.total);
+  CHECK(!settings.profile || steps.total >= Profile::kFirstStep,
+        "--profile: records steps {} to {}, this training has {}", Profile::kFirstStep, Profile::kLastStep,
+        steps.total);
   const bool single = settings.batch == 1 || (size % settings.batch == 1 && steps.total >= steps.per_epoch);
   if (!single) return;
   const ImageExtent extent = extent_of(data.train);

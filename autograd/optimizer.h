@@ -10,6 +10,7 @@
 
 #include "autograd/variable.h"
 #include "tensor/kernels.h"
+#include "tensor/work.h"
 
 namespace convoy {
 
@@ -27,7 +28,10 @@ class Optimizer {
   Optimizer& operator=(const Optimizer&) = delete;
 
   // One update with learning rate `lr`. A parameter without a gradient is left alone.
-  void step(float lr) { apply(advance(lr)); }
+  void step(float lr) {
+    const WorkScope work("optimizer", Work::Pass::update);
+    apply(advance(lr));
+  }
   // Its two halves, for a step whose kernels are recorded once and replayed: counts one more update and says what it
   // goes by; enqueues it.
   virtual StepScalars advance(float lr) = 0;

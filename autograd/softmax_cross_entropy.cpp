@@ -1,8 +1,10 @@
 #include "autograd/autograd.h"
+#include "tensor/work.h"
 
 namespace convoy {
 
 Variable softmax_cross_entropy(const Variable& logits, const Tensor& labels, float smoothing, int64_t samples) {
+  const WorkScope work("loss");
   CHECK(logits.shape().rank() != 2 || logits.shape()[0] > 0 || samples > 0,
         "softmax_cross_entropy: the mean over no samples (logits {})", logits.shape());
   const Variable wide = convert(logits, DType::f32);

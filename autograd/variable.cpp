@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "tensor/kernels.h"
+#include "tensor/work.h"
 
 namespace convoy {
 
@@ -34,6 +35,7 @@ struct Variable::Node {
   uint64_t sequence = 0;           // order of creation
   std::vector<std::shared_ptr<Node>> inputs;
   Backward backward;     // empty once run
+  Work work;             // what `backward` is done for
   bool visited = false;  // scratch of collect()
 
   ~Node();
@@ -181,6 +183,8 @@ Variable Variable::record(const char* function, Tensor value, std::vector<Variab
   node.sequence = next_sequence++;
   node.inputs = std::move(nodes);
   node.backward = std::move(backward);
+  node.work = current_work();
+  node.work.pass = Work::Pass::backward;
   return result;
 }
 
@@ -259,14 +263,18 @@ void Variable::backward() const {
     for (const std::shared_ptr<Node>& input : node->inputs) ++input->awaited;
   }
   ++root->awaited;
-  Tensor one = Tensor::empty(shape(), value().dtype(), value().device());
-  kernels(one.device()).fill(current_stream(), 1, 1.0f, one);
-  add_grad(one);
+  {
+    const WorkScope work(root->work);
+    Tensor one = Tensor::empty(shape(), value().dtype(), value().device());
+    kernels(one.device()).fill(current_stream(), 1, 1.0f, one);
+    add_grad(one);
+  }
 
   for (const std::shared_ptr<Node>& node : nodes) {
     const Tensor dy = std::move(node->grad);
     node->grad = Tensor();
     const size_t before = contributions;
+    const WorkScope work(node->work);
     node->backward(dy);
     if (contributions - before != node->inputs.size()) {
       fail(ErrorKind::internal, "backward: '{}' made {} contributions to the gradients of {} inputs", node->function,

@@ -14,6 +14,7 @@
 #include "data/shuffle.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
+#include "tensor/work.h"
 
 namespace convoy {
 namespace {
@@ -108,6 +109,7 @@ class Loader::Impl {
   }
 
   Tensor gather(const Tensor& positions, uint32_t epoch, const Stream& stream) const {
+    const WorkScope work("images", Work::Pass::data);
     const Tensor& images = dataset_.images;
     ImageBatchShape shape{.n = positions.size(0),
                           .h = images.size(1),

@@ -1,6 +1,7 @@
 // Batch normalisation as a layer: it owns the scale, the shift and the running statistics.
 #include "layers/initialise.h"
 #include "layers/layers.h"
+#include "tensor/work.h"
 
 namespace convoy {
 
@@ -31,6 +32,7 @@ Variable BatchNorm2d::after(Conv2d& conv, const Variable& x, Activation then) {
   if (!training()) return (*this)(conv(x), then);
   BatchStatistics statistics;
   const Variable y = conv.with_statistics(x, statistics);
+  const WorkScope work(this);
   const Variable z = batch_norm(y, weight_, bias_, state_, true, then == Activation::relu, &statistics);
   ForwardObserver::notify(*this, z);
   return z;

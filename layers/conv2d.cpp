@@ -2,6 +2,7 @@
 #include "layers/initialise.h"
 #include "layers/layers.h"
 #include "layers/window_text.h"
+#include "tensor/work.h"
 
 namespace convoy {
 
@@ -34,6 +35,7 @@ void Conv2d::reset_parameters(const RandomKey& key) {
 }
 
 Variable Conv2d::with_statistics(const Variable& x, BatchStatistics& statistics) {
+  const WorkScope work(this);
   const Variable y = conv2d(x, weight_, bias_, options_.stride, options_.pad, false, &statistics);
   ForwardObserver::notify(*this, y);
   return y;

@@ -1,5 +1,7 @@
 #include "layers/module.h"
 
+#include "tensor/work.h"
+
 namespace convoy {
 namespace {
 
@@ -12,6 +14,7 @@ std::string dotted(const std::string& prefix, const std::string& name) {
 }  // namespace
 
 Variable Module::operator()(const Variable& x, Activation then) {
+  const WorkScope work(this);
   Variable y = forward_then(x, then);
   ForwardObserver::notify(*this, y);
   return y;

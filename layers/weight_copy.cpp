@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "layers/weights.h"
+#include "tensor/work.h"
 
 namespace convoy {
 
@@ -30,6 +31,7 @@ void WeightCopy::exchange() {
 
 void WeightCopy::approach(float rate) {
   if (copy_.empty()) return;
+  const WorkScope work("average of weights", Work::Pass::update);
   slices_.clear();
   for (size_t i = 0; i < copy_.size(); ++i) {
     Tensor &mine = copy_[i].variable.value(), &other = network_[i].variable.value();

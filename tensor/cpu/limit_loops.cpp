@@ -1,0 +1,58 @@
+#include "tensor/cpu/limit_loops.h"
+
+#include "tensor/cpu/microkernel.h"
+
+namespace convoy::CONVOY_ISA {
+namespace {
+
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+constexpr const char* kIsaName = TEXT(CONVOY_ISA);  // "cpu_avx2"
+
+// Enough sums that do not wait for each other: an instruction's latency is some 4 cycles, of which two or more may begin in
+// each; a multiplication and an addition apart take twice as long. With their two factors they fit in 16 registers.
+constexpr int kSums = 12;
+
+// sum = sum * factor + term, which comes to term / (1 - factor) and stays there: neither infinite nor denormal.
+float fma(int64_t steps) {
+  Vector sum[kSums];
+  for (int i = 0; i < kSums; ++i) sum[i] = broadcast(static_cast<float>(i));
+  const Vector factor = broadcast(0.5f), term = broadcast(1.0f);
+  for (int64_t step = 0; step < steps; ++step) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kSums; ++i) sum[i] = sum[i] * factor + term;
+  }
+  Vector all{};
+  for (int i = 0; i < kSums; ++i) all += sum[i];
+  return all[0];
+}
+
+float read(int64_t count, const float* x) {
+  Vector sum[4] = {};
+  int64_t i = 0;
+  for (; i + 4 * kVectorFloats <= count; i += 4 * kVectorFloats) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) sum[v] += load(x + i + v * kVectorFloats);
+  }
+  float rest = 0;
+  for (; i < count; ++i) rest += x[i];
+  const Vector all = sum[0] + sum[1] + (sum[2] + sum[3]);
+  for (int lane = 0; lane < kVectorFloats; ++lane) rest += all[lane];
+  return rest;
+}
+
+void copy(int64_t count, const float* from, float* to) {
+  int64_t i = 0;
+  for (; i + kVectorFloats <= count; i += kVectorFloats) store(to + i, load(from + i));
+  for (; i < count; ++i) to[i] = from[i];
+}
+
+}  // namespace
+
+const LimitLoops kLimitLoops = {.name = kIsaName + sizeof("cpu_") - 1,
+                                .multiply_adds = kSums * kVectorFloats,
+                                .fma = fma,
+                                .read = read,
+                                .copy = copy};
+
+}  // namespace convoy::CONVOY_ISA

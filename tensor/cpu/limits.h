@@ -1,0 +1,22 @@
+// What this CPU can do at most, measured: the roofs under which kernels are judged. Each takes about a tenth of a second,
+// longer where memory is slow, and is the best of some tries; other programs that run meanwhile make it less.
+//
+//   const double peak = fma_peak(current_stream());    // FLOP/s
+#pragma once
+
+#include "tensor/device.h"
+
+namespace convoy {
+
+// FLOP/s of fp32 multiply-adds, two each, on stream.threads threads, from registers alone, with the widest vectors of the
+// kernel table in use: as multiply and add where that has no fused ones.
+double fma_peak(const Stream& stream);
+
+// Bytes/s on stream.threads threads in buffers that no cache holds. `read` sums one up; `copy` writes one from
+// another, the bytes read and those written counted, not those that the CPU reads in order to write.
+struct MemoryBandwidth {
+  double read = 0, copy = 0;
+};
+MemoryBandwidth memory_bandwidth(const Stream& stream);
+
+}  // namespace convoy
