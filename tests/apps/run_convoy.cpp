@@ -53,6 +53,8 @@ Process::Process(const TemporaryFolder& folder, const std::vector<std::string>& 
   argv.push_back(nullptr);
   id_ = fork();
   if (id_ != 0) return;
+  // As in a terminal, also where the tests run in the background of a script, which ignores these.
+  for (const int ignored : {SIGHUP, SIGINT, SIGQUIT}) signal(ignored, SIG_DFL);
   for (const auto& [name, value] : variables)
     value.empty() ? unsetenv(name.c_str()) : setenv(name.c_str(), value.c_str(), 1);
   const int out = open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600),
