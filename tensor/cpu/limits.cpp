@@ -26,8 +26,6 @@ extern const LimitLoops kLimitLoops;
 
 namespace {
 
-constexpr int kTries = 8;
-
 const LimitLoops& loops() {
   const std::string_view name = kernels(Device{}).name;
   for (const LimitLoops* loops : {&cpu_portable::kLimitLoops, &cpu_avx2::kLimitLoops, &cpu_avx512::kLimitLoops}) {
@@ -36,12 +34,16 @@ const LimitLoops& loops() {
   fail(ErrorKind::internal, "limits: no loops for '{}' kernels", name);
 }
 
-// Seconds of the fastest of some calls of work().
+// Seconds of the fastest of the calls of work() that fit into a tenth of a second: among so many there is one, on a machine
+// that has other things to do, that was not interrupted.
 template <class Work>
 double least_seconds(Work&& work) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kLeastTries = 4;
   double least = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < kTries; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+  const Clock::time_point begin = Clock::now();
+  for (int tries = 0; tries < kLeastTries || seconds_since(begin) < 0.1; ++tries) {
+    const Clock::time_point start = Clock::now();
     work();
     least = std::min(least, seconds_since(start));
   }
@@ -61,10 +63,12 @@ std::atomic<float> sink;
 }  // namespace
 
 double fma_peak(const Stream& stream) {
-  constexpr int64_t kSteps = 400'000;  // some milliseconds: threads take longer to wake up than a kernel lasts
+  constexpr int64_t kSteps = 1'000'000;  // a millisecond or more: waking threads up takes some dozen microseconds
   const LimitLoops& loops = convoy::loops();
-  const double seconds = least_seconds(
-      [&] { parallel_for(stream, stream.threads, 1, [&](int64_t, int64_t) { sink.store(loops.fma(kSteps), std::memory_order_relaxed); }); });
+  const double seconds = least_seconds([&] {
+    parallel_for(stream, stream.threads, 1,
+                 [&](int64_t, int64_t) { sink.store(loops.fma(kSteps), std::memory_order_relaxed); });
+  });
   return 2.0 * static_cast<double>(loops.multiply_adds) * kSteps * stream.threads / seconds;
 }
 
@@ -75,9 +79,12 @@ MemoryBandwidth memory_bandwidth(const Stream& stream) {
   const auto x = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(count)),
              y = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(count));
   // Memory of its own for each page, or all would be one page of zeros.
-  parallel_for(stream, count, kGrain, [&](int64_t begin, int64_t end) { std::fill(x.get() + begin, x.get() + end, 1.0f); });
+  parallel_for(stream, count, kGrain,
+               [&](int64_t begin, int64_t end) { std::fill(x.get() + begin, x.get() + end, 1.0f); });
   const double read = least_seconds([&] {
-    parallel_for(stream, count, kGrain, [&](int64_t begin, int64_t end) { sink.store(loops.read(end - begin, x.get() + begin), std::memory_order_relaxed); });
+    parallel_for(stream, count, kGrain, [&](int64_t begin, int64_t end) {
+      sink.store(loops.read(end - begin, x.get() + begin), std::memory_order_relaxed);
+    });
   });
   const double copied = least_seconds([&] {
     parallel_for(stream, count, kGrain,

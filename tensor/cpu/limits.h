@@ -1,5 +1,5 @@
-// What this CPU can do at most, measured: the roofs under which kernels are judged. Each takes about a tenth of a second,
-// longer where memory is slow, and is the best of some tries; other programs that run meanwhile make it less.
+// What this CPU can do at most, measured: the roofs under which kernels are judged. Measuring takes a few tenths of
+// a second, in which the best of many tries counts; other programs that run meanwhile may make it less all the same.
 //
 //   const double peak = fma_peak(current_stream());    // FLOP/s
 #pragma once

@@ -304,8 +304,8 @@ TEST(usage, help_lists_every_option_with_the_choices_and_the_exit_codes) {
                            "--seed",     "--threads",      "--workers",    "--augment",     "--shuffle",
                            "--holdout",  "--limit",        "--steps",      "--log-every",   "--run",
                            "--init",     "--save",         "--config",     "--clip-norm",   "--ema",
-                           "--patience", "--dry-run",      "resnet18",     "cifar10",       "one-cycle",
-                           "adamw",      "maxpool"}) {
+                           "--patience", "--dry-run",      "--profile",    "resnet18",      "cifar10",
+                           "one-cycle",  "adamw",          "maxpool"}) {
     EXPECT_NE(train.out.find(word), std::string::npos) << word;
   }
 }

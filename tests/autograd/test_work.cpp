@@ -49,8 +49,8 @@ TEST(WorkOfGradients, backward_runs_under_the_work_of_forward) {
     z = sum(add(y, y));
   }
   EXPECT_EQ(kernels_of([&] { z.backward(); }),
-            "second backward: fill\n"            // d z / d z
-            "second backward: fill\n"            // of sum, and the next
+            "second backward: fill\n"  // d z / d z
+            "second backward: fill\n"  // of sum, and the next
             "second backward: bias_forward\n"
             "second backward: binary_forward\n"  // two contributions to y
             "first backward: unary_backward\n");
