@@ -1,6 +1,7 @@
 // The one place where CPU kernels become parallel. Work is cut into chunks by its size alone, never by the number
-// of threads; who runs which chunk is left to chance. So a kernel whose chunks write disjoint memory gives the same
-// bits on any number of threads.
+// of threads. So a kernel whose chunks write disjoint memory gives the same bits on any number of threads. Each thread
+// first takes its share of the chunks, in order, which makes it likely to meet in its cache what it wrote in the kernel
+// before; then what others have left.
 #pragma once
 
 #include <cstdint>
