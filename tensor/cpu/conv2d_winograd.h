@@ -39,6 +39,16 @@ inline constexpr float a = 0.625f, b = 1.5f, aa = a * a, bb = b * b;
 
 // Each one-dimensional transform takes its input from `in(i)` and gives its result to `out(i, value)`, i from 0.
 
+// At the points a, -a, b and -b: the terms of even powers plus and minus those of odd ones.
+template <class Value, class Out>
+[[gnu::always_inline]] inline void give_pairs(const Value& even_a, const Value& odd_a, const Value& even_b,
+                                              const Value& odd_b, Out&& out) {
+  out(1, even_a + odd_a);
+  out(2, even_a - odd_a);
+  out(3, even_b + odd_b);
+  out(4, even_b - odd_b);
+}
+
 // B^T, 6 from 6: of the image.
 template <class Value, class In, class Out>
 [[gnu::always_inline]] inline void transform_image(In&& in, Out&& out) {
@@ -46,10 +56,7 @@ template <class Value, class In, class Out>
   const Value even_a = d4 - bb * d2, odd_a = a * (d3 - bb * d1);
   const Value even_b = d4 - aa * d2, odd_b = b * (d3 - aa * d1);
   out(0, aa * bb * in(0) - (aa + bb) * d2 + d4);
-  out(1, even_a + odd_a);
-  out(2, even_a - odd_a);
-  out(3, even_b + odd_b);
-  out(4, even_b - odd_b);
+  give_pairs(even_a, odd_a, even_b, odd_b, out);
   out(5, aa * bb * d1 - (aa + bb) * d3 + in(5));
 }
 
@@ -63,10 +70,7 @@ template <class Value, class In, class Out>
   const Value even_a = of_a * g0 + of_a * aa * g2, odd_a = of_a * a * g1;
   const Value even_b = of_b * g0 + of_b * bb * g2, odd_b = of_b * b * g1;
   out(0, of_0 * g0);
-  out(1, even_a + odd_a);
-  out(2, even_a - odd_a);
-  out(3, even_b + odd_b);
-  out(4, even_b - odd_b);
+  give_pairs(even_a, odd_a, even_b, odd_b, out);
   out(5, g2);
 }
 
@@ -77,10 +81,7 @@ template <class Value, class In, class Out>
   const Value even_a = of_a * g0 + of_a * aa * g2, odd_a = of_a * a * g1 + of_a * a * aa * g3;
   const Value even_b = of_b * g0 + of_b * bb * g2, odd_b = of_b * b * g1 + of_b * b * bb * g3;
   out(0, of_0 * g0);
-  out(1, even_a + odd_a);
-  out(2, even_a - odd_a);
-  out(3, even_b + odd_b);
-  out(4, even_b - odd_b);
+  give_pairs(even_a, odd_a, even_b, odd_b, out);
   out(5, g3);
 }
 

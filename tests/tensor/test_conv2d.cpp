@@ -224,7 +224,7 @@ TEST_P(Conv2d, all_directions_match_reference_on_images_whose_matrix_is_large) {
 // More channels than one row of transformed patches has room for, and filters than one task takes; and more tiles than
 // are summed at once for the weight.
 TEST_P(Conv2d, all_directions_match_reference_beyond_one_block_of_tiles) {
-  if (stream.convolution != ConvolutionAlgorithm::winograd) return;
+  if (stream.convolution != ConvolutionAlgorithm::winograd) GTEST_SKIP() << "blocks of Winograd's algorithm";
   Draw draw(18);
   check_all_directions({.n = 2, .h = 5, .w = 6, .c = 330, .k = 140, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1}, draw);
   check_all_directions({.n = 2, .h = 5, .w = 6, .c = 140, .k = 330, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1}, draw);
