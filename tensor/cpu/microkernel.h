@@ -52,48 +52,25 @@ inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 inline Vector broadcast(float x) { return x - Vector{}; }
 inline Vector relu(Vector v) { return v > 0 ? v : (v != v ? v : Vector{}); }
 
-// sum [R, V vectors] += one column of A * one row of B.
-template <int R, int V, Layout layout, int64_t row_stride>
-[[gnu::always_inline]] inline void multiply_step(const float* a, const float* b, Vector (&sum)[R][V]) {
-  Vector column[V];
-#pragma GCC unroll 2
-  for (int v = 0; v < V; ++v) column[v] = load(b + v * kVectorFloats);
-#pragma GCC unroll 16
-  for (int i = 0; i < R; ++i) {
-    const Vector row = broadcast(layout == Layout::rows ? a[i * row_stride] : a[i]);
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) sum[i][v] += row * column[v];
-  }
-}
-
 // C tile [R, columns] = or += A [R, runs * depth] * B [runs * depth, V vectors], then bias and ReLU.
 template <int R, int V, Layout layout, int64_t row_stride>
 [[gnu::noinline]] void multiply_tile(const TileInput& in, const TileOutput& out) {
-  // A multiply-add takes 4 cycles and two start in each: with fewer than 8 accumulators, even and odd steps have their own.
-  constexpr int kChains = R * V < 8 ? 2 : 1;
-  Vector sum[R][V] = {}, odd[R][V] = {};
+  Vector sum[R][V] = {};
   const float* b = in.b;
   for (int64_t run = 0; run < in.runs; ++run) {
     const float* a = in.a + run * in.run_stride;
-    int64_t k = 0;
-    for (; k + kChains <= in.depth; k += kChains) {
-      multiply_step<R, V, layout, row_stride>(a, b, sum);
+    for (int64_t k = 0; k < in.depth; ++k) {
+      Vector column[V];
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) column[v] = load(b + v * kVectorFloats);
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) {
+        const Vector row = broadcast(layout == Layout::rows ? a[i * row_stride] : a[i]);
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) sum[i][v] += row * column[v];
+      }
       a += layout == Layout::rows ? 1 : in.a_stride;
       b += kTileColumns;
-      if constexpr (kChains == 2) {
-        multiply_step<R, V, layout, row_stride>(a, b, odd);
-        a += layout == Layout::rows ? 1 : in.a_stride;
-        b += kTileColumns;
-      }
-    }
-    if (kChains == 2 && k < in.depth) {
-      multiply_step<R, V, layout, row_stride>(a, b, sum);
-      b += kTileColumns;
-    }
-  }
-  if constexpr (kChains == 2) {
-    for (int i = 0; i < R; ++i) {
-      for (int v = 0; v < V; ++v) sum[i][v] += odd[i][v];
     }
   }
 
