@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 
@@ -152,6 +153,8 @@ bool get(const Request& request, const Receiver& receiver) {
   transfer.set(CURLOPT_ERRORBUFFER, details);
   transfer.set(CURLOPT_URL, request.url.c_str());
   transfer.set(CURLOPT_PROTOCOLS_STR, "http,https");
+  // As the commands of curl and OpenSSL do; libcurl itself looks only where it was told when it was built.
+  if (const char* trusted = std::getenv("SSL_CERT_FILE")) transfer.set(CURLOPT_CAINFO, trusted);
   transfer.set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   transfer.set(CURLOPT_FOLLOWLOCATION, 1L);
   transfer.set(CURLOPT_MAXREDIRS, kMostRedirects);

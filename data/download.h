@@ -1,4 +1,5 @@
-// One download over http or https, by libcurl. A build without it links no_download.cpp.
+// One download over http or https, by libcurl. A build without it links no_download.cpp. Certificates are checked against the
+// system's authorities, or those in $SSL_CERT_FILE.
 //
 // Ranges and their conditions: RFC 9110, sections 13.1.5 and 14.
 #pragma once

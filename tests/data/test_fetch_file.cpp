@@ -2,6 +2,8 @@
 // every failure is one line with its cause.
 #include "data/fetch_file.h"
 
+#include <thread>
+
 #include "data/download.h"
 #include "tensor/sha256.h"
 #include "tests/data/files.h"
@@ -51,7 +53,7 @@ class FetchFile : public ::testing::Test {
     return error({server.url()});
   }
 
-  const EnvironmentVariable no_proxy_{"no_proxy", "127.0.0.1"};
+  const EnvironmentVariable no_proxy_{"no_proxy", "127.0.0.1,localhost"};
   const TemporaryFolder folder_;
   const std::string content_ = text_of(pattern(50'000));
   const PublishedFile file_{"a.gz", 50'000, sha256(content_)};
@@ -242,6 +244,51 @@ TEST_F(FetchFile, redirects_are_followed_up_to_ten) {
                          return Reply{.status = 302, .headers = {{"Location", "file:///etc/passwd"}}};
                        }),
                        {"rotocol"}));
+}
+
+// An https server in front of `server`, from construction to destruction.
+class HttpsFront {
+ public:
+  explicit HttpsFront(const HttpServer& server) {
+    const std::string http = server.url(), port = http.substr(http.rfind(':') + 1, http.size() - http.rfind(':') - 2);
+    process_ = popen(
+        ("python3 " CONVOY_TEST_FILES "/data/https_front.py " + folder_.path().string() + " " + port).c_str(), "w");
+    for (int tries = 0; tries < 600 && !std::filesystem::exists(folder_.path() / "port"); ++tries)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ~HttpsFront() { pclose(process_); }
+  HttpsFront(const HttpsFront&) = delete;
+  HttpsFront& operator=(const HttpsFront&) = delete;
+
+  std::string url() const { return "https://127.0.0.1:" + read(folder_.path() / "port") + "/"; }
+  std::string certificate() const { return folder_.path() / "certificate.pem"; }
+
+ private:
+  const TemporaryFolder folder_;
+  FILE* process_ = nullptr;
+};
+
+TEST_F(FetchFile, https_is_taken_from_those_whose_certificate_is_trusted) {
+  if (std::system("python3 -c 'import ssl' 2>/dev/null && openssl version >/dev/null 2>&1") != 0)
+    GTEST_SKIP() << "python3 or openssl is missing";
+  const HttpServer server([&](const Request& request) {
+    Reply reply = whole_file(request, content_);
+    if (request.number == 0) reply.cut_after = 20'000;
+    return reply;
+  });
+  const HttpsFront front(server);
+  EXPECT_TRUE(contains(error({front.url()}), {front.url(), "certificate"}));
+  EXPECT_TRUE(server.requests().empty()) << "nothing is asked of a server that is not trusted";
+
+  const EnvironmentVariable trusted("SSL_CERT_FILE", front.certificate().c_str());
+  EXPECT_TRUE(fetch({front.url()}));
+  EXPECT_EQ(server.requests().size(), 2u) << "a connection that broke off is gone on from";
+  EXPECT_EQ(server.requests()[1].first, 20'000);
+
+  std::filesystem::remove(target_);
+  std::string other_name = front.url();
+  other_name.replace(other_name.find("127.0.0.1"), 9, "localhost");
+  EXPECT_TRUE(contains(error({other_name}), {"localhost", "certificate"})) << "the certificate is of 127.0.0.1";
 }
 
 TEST_F(FetchFile, servers_that_stall_are_left_after_a_while) {
