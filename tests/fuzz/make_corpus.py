@@ -159,6 +159,10 @@ def config_seeds():
 def config_file_seeds():
     put("config_file", "run", json.dumps(CONFIG))
     put("config_file", "deep", '{"batch": ' + "[" * 3000 + "]" * 3000 + "}")
+    put("config_toml", "plain", '# a comment\nmodel = "flatten; linear 10"\nbatch = 3_2\nlr = 1e-3\naugment = true\ndry-run = false\n')
+    put("config_toml", "strings", "model = \"\"\"\\\nflatten;\\u0020linear 10\"\"\"\n\"dataset\" = 'synthetic'\nbatch = 0x20\n")
+    put("config_toml", "others", "[train]\nbatch = [1, {a.b = 2}]\n[[more]]\nsince = 1979-05-27T07:32:00Z\nlr = -inf\n")
+    put("config_toml", "deep", "batch = " + "[" * 3000 + "]" * 3000)
 
 
 def metrics_seeds():

@@ -17,6 +17,7 @@ constexpr std::array kTargets = {
     Target{"description", fuzz_description, ErrorKind::usage, 3},
     Target{"config", fuzz_config},
     Target{"config_file", fuzz_config_file, ErrorKind::usage},
+    Target{"config_toml", fuzz_config_toml, ErrorKind::usage},
     Target{"metrics", fuzz_metrics},
     Target{"image", fuzz_image},
 };

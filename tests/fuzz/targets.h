@@ -14,6 +14,7 @@ void fuzz_description(std::string_view input);
 void fuzz_config(std::string_view input);
 void fuzz_metrics(std::string_view input);
 void fuzz_config_file(std::string_view input);
+void fuzz_config_toml(std::string_view input);
 void fuzz_image(std::string_view input);
 
 }  // namespace convoy::fuzz
