@@ -4,7 +4,7 @@
     kill_trainings.py --convoy build/release/apps/convoy [--tests 200] [--seed 1] [--without-mpi]
 
 Each training writes a checkpoint after every step and is killed (SIGKILL, all its processes) again and again, at moments drawn over its
-whole length, until it comes to its end. Then its weights, its log and the copies of that have to be, but for times, those of the same training that was never
+whole length, of which half are put off until a checkpoint is being written, until it comes to its end. Then its weights, its log and the copies of that have to be, but for times, those of the same training that was never
 stopped. A training killed before its first checkpoint begins anew. A test is one kill; `N of them within a save` counts those that left a
 half-written file. Prints `N passed, N failed`; exit code 0 when none failed.
 """
@@ -73,15 +73,25 @@ def reference(a, folder, method):
     return result(folder), time.monotonic() - begin
 
 
+def ended_before(process, moment, folder, within_save):
+    """The exit code of a training that ends before `moment`, or, within_save, before it writes its next checkpoint after that; else None."""
+    try:
+        return process.wait(moment)
+    except subprocess.TimeoutExpired:
+        pass
+    while within_save and process.poll() is None and not any((folder / "run/checkpoints").glob("*.tmp")):
+        pass
+    return process.poll()
+
+
 def train_and_kill(a, folder, method, expected, seconds, draw, most):
     """One training to its end, or until it was killed `most` times: kills, kills within a save, and what was wrong."""
     kills = within = 0
     arguments = fresh = [*COMMON, *METHODS[method], "--run", "run", "--checkpoint-every", "1"]
     while True:
         process = start(a, folder, arguments)
-        try:
-            code = process.wait(draw.uniform(0, seconds) if kills < most else None)
-        except subprocess.TimeoutExpired:
+        code = ended_before(process, draw.uniform(0, seconds), folder, draw.random() < 0.5) if kills < most else process.wait()
+        if code is None:
             process.kill()
             process.wait()
             kill_all(folder)
