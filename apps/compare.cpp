@@ -19,6 +19,7 @@
 #include "apps/run_folder.h"
 #include "apps/shell_word.h"
 #include "tensor/atomic_file.h"
+#include "tensor/cores.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 #include "tensor/seconds_since.h"

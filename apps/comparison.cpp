@@ -11,6 +11,7 @@
 #include "apps/number_text.h"
 #include "apps/options.h"
 #include "parallel/mpi.h"
+#include "tensor/cores.h"
 #include "tensor/device.h"
 #include "tensor/kernels.h"
 #include "tensor/physical_memory.h"

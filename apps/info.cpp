@@ -6,6 +6,7 @@
 #include "data/download.h"
 #include "parallel/mpi.h"
 #include "parallel/nccl.h"
+#include "tensor/cores.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/device.h"
 #include "tensor/kernels.h"

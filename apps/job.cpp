@@ -5,10 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "apps/device_options.h"
 #include "apps/job_environment.h"
 #include "apps/options.h"
 #include "parallel/agreement.h"
 #include "parallel/strategy.h"
+#include "tensor/cores.h"
 #include "tensor/kernels.h"
 
 namespace convoy {
@@ -51,6 +53,7 @@ std::unique_ptr<AsyncAllReduce> open_sums(const Settings& settings, Transport& s
 Job::Job(const Settings& settings)
     : layout_{.ranks = settings.ranks, .replicas = settings.replicas, .shards = settings.shards} {
   if (settings.ranks == 1) return;
+  if (!on_gpu(settings)) keep_to_share_of_cores(local_rank(), ranks_on_this_host(settings.ranks), settings.threads);
   if (std::optional<tcp::MeetingPoint> point = meeting_point()) {
     point->on_waiting = [](const std::string& text) { fmt::print(stderr, "convoy: {}\n", text); };
     tcp_ = std::make_unique<tcp::Session>(*point);

@@ -18,6 +18,7 @@
 #include "apps/job_records.h"
 #include "apps/mpirun_output.h"
 #include "apps/signal_file.h"
+#include "tensor/cores.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 

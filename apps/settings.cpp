@@ -12,6 +12,7 @@
 #include "data/image_folder.h"
 #include "parallel/layout.h"
 #include "parallel/strategy.h"
+#include "tensor/cores.h"
 #include "tensor/counted.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/device.h"

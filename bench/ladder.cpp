@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bench/median_time.h"
+#include "tensor/cores.h"
 #include "tensor/cpu/limits.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/kernels.h"

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "tensor/cores.h"
 #include "tensor/cpu/limits.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/kernels.h"

@@ -18,6 +18,7 @@
 
 #include "apps/device_options.h"
 #include "bench/median_time.h"
+#include "tensor/cores.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/kernels.h"

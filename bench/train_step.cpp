@@ -15,6 +15,7 @@
 
 #include "autograd/optimizer.h"
 #include "layers/models.h"
+#include "tensor/cores.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/kernels.h"
 #include "tensor/seconds_since.h"

@@ -5,6 +5,7 @@
 
 #include "autograd/batch_exchange.h"
 #include "parallel/binary_tree.h"
+#include "tensor/cores.h"
 #include "tensor/cuda/cuda.h"
 #include "tensor/seconds_since.h"
 
@@ -91,7 +92,8 @@ DataParallel::DataParallel(Module& net, const std::function<std::unique_ptr<Modu
       replica_slots_(static_cast<size_t>(layout_.replicas)),
       gradients_(parameters(), options.bucket_bytes, others, options.trace),
       exchange_(slots(), others, options.trace),
-      threads_(slots(), streams(), [this] { exchange_.close(); }) {
+      threads_(
+          slots(), [this](size_t shard) { begin_thread(shard); }, [this] { exchange_.close(); }) {
   connect(streams_);
   share_weights();
 }
@@ -112,11 +114,11 @@ std::vector<std::mutex*> DataParallel::slots() {
   return slots;
 }
 
-std::vector<Stream> DataParallel::streams() const {
-  std::vector<Stream> streams;
-  for (int shard = 0; shard < layout_.local_shards(); ++shard)
-    streams.push_back(streams_[static_cast<size_t>(layout_.replica_of(shard))]);
-  return streams;
+void DataParallel::begin_thread(size_t shard) {
+  const int replica = layout_.replica_of(static_cast<int>(shard));
+  const Stream& stream = streams_[static_cast<size_t>(replica)];
+  set_current_stream(stream);
+  if (stream.device.kind == Device::Kind::cpu) keep_to_share_of_cores(replica, layout_.replicas, stream.threads);
 }
 
 // Rank 0's weights and running statistics to all ranks, then to all shards, of which those of one replica share its

@@ -96,7 +96,7 @@ class DataParallel {
  private:
   std::vector<std::vector<Variable>> parameters() const;  // of each shard
   std::vector<std::mutex*> slots();                       // of each shard
-  std::vector<Stream> streams() const;                    // likewise
+  void begin_thread(size_t shard);                        // on it
   void share_weights();
   void copy_weights();
 

@@ -22,9 +22,11 @@ void check(int status, const char* call) {
   fail(ErrorKind::peer, "{}: {}", call, text);
 }
 
-// MPI_Wait() would keep a core busy, which this process's own kernels can use.
+// MPI_Wait() would keep a core busy, which this process's own kernels can use. Asking first, for about a millisecond, and giving the
+// core away in between: batch norm's exchanges are short, and to wake up takes longer than most of them. Against 100 polls that halved
+// the time of exchanges (cifar-cnn, 2 ranks on 2 cores of a Zen 3).
 void wait_for(MPI_Request& request) {
-  constexpr int kEagerPolls = 100;
+  constexpr int kEagerPolls = 2000;
   constexpr auto kPause = std::chrono::microseconds(20);
   for (int polls = 0, done = 0;; ++polls) {
     check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");

@@ -8,8 +8,9 @@
 
 namespace convoy {
 
-ShardThreads::ShardThreads(std::vector<std::mutex*> slots, std::vector<Stream> streams, std::function<void()> on_error)
-    : slots_(std::move(slots)), streams_(std::move(streams)), on_error_(std::move(on_error)) {
+ShardThreads::ShardThreads(std::vector<std::mutex*> slots, std::function<void(size_t shard)> on_start,
+                           std::function<void()> on_error)
+    : slots_(std::move(slots)), on_start_(std::move(on_start)), on_error_(std::move(on_error)) {
   threads_.reserve(slots_.size());
   try {
     for (size_t shard = 0; shard < slots_.size(); ++shard) threads_.emplace_back([this, shard] { serve(shard); });
@@ -42,7 +43,7 @@ void ShardThreads::run(const std::function<void(size_t shard)>& work) {
 }
 
 void ShardThreads::serve(size_t shard) {
-  set_current_stream(streams_[shard]);
+  on_start_(shard);
   std::unique_lock lock(mutex_);
   for (int64_t done = 0;; ++done) {
     wait_eagerly(lock, changed_, [&] { return stopping_ || round_ > done; });

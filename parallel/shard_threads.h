@@ -10,16 +10,14 @@
 #include <thread>
 #include <vector>
 
-#include "tensor/device.h"
-
 namespace convoy {
 
 class ShardThreads {
  public:
-  // Shard i computes on slots[i], on the stream streams[i]; shards of one slot may share one. `on_error` is called on the
-  // thread of a shard that has failed, to wake others that would wait for it. Throws Error(device) when a thread does
-  // not start.
-  ShardThreads(std::vector<std::mutex*> slots, std::vector<Stream> streams, std::function<void()> on_error);
+  // Shard i computes on slots[i]; shards may share one. Its thread calls on_start(i) first. `on_error` is called on the thread
+  // of a shard that has failed, to wake others that would wait for it. Throws Error(device) when a thread does not start.
+  ShardThreads(std::vector<std::mutex*> slots, std::function<void(size_t shard)> on_start,
+               std::function<void()> on_error);
   ~ShardThreads();
   ShardThreads(const ShardThreads&) = delete;
   ShardThreads& operator=(const ShardThreads&) = delete;
@@ -32,7 +30,7 @@ class ShardThreads {
   void stop();
 
   std::vector<std::mutex*> slots_;
-  const std::vector<Stream> streams_;
+  const std::function<void(size_t)> on_start_;
   std::function<void()> on_error_;
 
   // --- guarded by mutex_

@@ -1,10 +1,9 @@
 #include "tensor/device.h"
 
-#include <sched.h>
-
 #include <cstdlib>
 #include <thread>
 
+#include "tensor/cores.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -32,12 +31,6 @@ const Stream& current_stream() { return thread_stream(); }
 void set_current_stream(const Stream& stream) {
   CHECK(stream.threads >= 1, "stream: {} threads, at least 1 is needed", stream.threads);
   thread_stream() = stream;
-}
-
-int available_cores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
 }  // namespace convoy

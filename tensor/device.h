@@ -75,7 +75,4 @@ class StreamScope {
   const Stream before_;
 };
 
-// Number of cores this process may run on.
-int available_cores();
-
 }  // namespace convoy

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "tensor/cores.h"
 #include "tensor/error.h"
 
 #ifdef CONVOY_TSAN
@@ -61,9 +62,7 @@ void run_chunks(const Stream& stream, int64_t chunks, void (*run)(void*, int64_t
 }
 
 void limit_openmp_spinning(char** argv) {
-  // Threads that the user has bound to cores: libgomp has bound this one already, and would find no other core again.
-  for (const char* bound : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"})
-    if (std::getenv(bound) != nullptr) return;
+  if (openmp_is_bound()) return;  // libgomp has bound this thread already, and would find no other core again
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
   setenv("GOMP_SPINCOUNT", "10000", 1);
   execv("/proc/self/exe", argv);  // returns only when it fails: then the threads spin, and nothing else changes

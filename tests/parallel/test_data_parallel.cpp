@@ -1,9 +1,13 @@
 // Parallel is right when it equals serial at the same global batch: to the last bit along the tree, up to rounding
 // around the ring.
 #include <gtest/gtest.h>
+#include <sched.h>
+
+#include <array>
 
 #include "parallel/ring_all_reduce.h"
 #include "parallel/tree_all_reduce.h"
+#include "tensor/cores.h"
 #include "tensor/error.h"
 #include "tests/parallel/small_training.h"
 
@@ -74,6 +78,23 @@ TEST(DataParallel, first_error_of_a_shard_is_thrown_and_nobody_waits_for_it) {
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "shard 2 fails");
   }
+}
+
+TEST(DataParallel, replicas_stay_on_cores_of_their_own) {
+  if (available_cores() < 2 || openmp_is_bound()) GTEST_SKIP() << "needs two cores, which OpenMP was not bound to";
+  const std::unique_ptr<Module> net = small_net();
+  initialise(*net, 1);
+  DataParallel parallel(*net, small_net, {.layout = {.replicas = 2, .shards = 4}, .streams = {2, Stream{}}}, nullptr);
+  parallel.begin_step();
+  std::array<cpu_set_t, 4> cores;
+  parallel.run(Tensor::zeros({8, 10, 9, 2}), Tensor::zeros({8}, DType::i32),
+               {.size = 8, .piece = {0, 8}, .here = {0, 8}},
+               [&](const Shard& shard) { EXPECT_EQ(sched_getaffinity(0, sizeof(cpu_set_t), &cores[shard.index]), 0); });
+  EXPECT_TRUE(CPU_EQUAL(&cores[0], &cores[1])) << "shards of one replica share its cores";
+  EXPECT_TRUE(CPU_EQUAL(&cores[2], &cores[3]));
+  cpu_set_t common;
+  CPU_AND(&common, &cores[0], &cores[2]);
+  EXPECT_EQ(CPU_COUNT(&common), 0);
 }
 
 TEST(Layout, tells_who_takes_part_in_words) {

@@ -31,7 +31,8 @@ std::vector<BatchStatistics> merged(const Tensor& x, const std::vector<Range>& p
   std::mutex slot;
   const std::vector<std::mutex*> slots(parts.size(), &slot);
   ShardExchange exchange(slots, others);
-  ShardThreads threads(slots, std::vector<Stream>(parts.size()), [&] { exchange.close(); });
+  ShardThreads threads(
+      slots, [](size_t) {}, [&] { exchange.close(); });
   std::vector<BatchStatistics> results(parts.size());
   threads.run([&](size_t shard) {
     BatchStatistics statistics = batch_norm_statistics(x.slice(parts[shard].begin, parts[shard].end));
@@ -105,7 +106,8 @@ TEST(ShardExchangeOfThreads, no_rows_at_all_have_no_statistics) {
 TEST(ShardExchangeOfThreads, sums_are_of_all_parts_and_leave_the_old_tensors_alone) {
   std::mutex slots[3];
   ShardExchange exchange({&slots[0], &slots[1], &slots[2]}, nullptr);
-  ShardThreads threads({&slots[0], &slots[1], &slots[2]}, std::vector<Stream>(3), [&] { exchange.close(); });
+  ShardThreads threads(
+      {&slots[0], &slots[1], &slots[2]}, [](size_t) {}, [&] { exchange.close(); });
   for (int round = 0; round < 50; ++round) {
     threads.run([&](size_t shard) {
       const auto own = static_cast<float>(shard + 1);
