@@ -310,8 +310,9 @@ std::vector<OptionRow> build_table() {
       count("--keep", output, &S::keep, 1, kAnyCount, "the newest N checkpoints are kept, and the best"),
       path("--resume", "DIR", output, &S::resume,
            "go on with the run in DIR from its newest checkpoint, to the same result; its settings are taken from "
-           "there, and of other options only --data, --log-every, --plots, --save, --threads and --workers may be "
-           "given"),
+           "there, and of other options only --data, --log-every, --plots, --profile, --save, --threads and --workers "
+           "may "
+           "be given"),
       path("--save", "FILE", output, &S::save,
            "write the weights here at the end, also when interrupted (safetensors with PyTorch's names)"),
       path("--trace", "FILE", output, &S::trace,
@@ -319,8 +320,8 @@ std::vector<OptionRow> build_table() {
            "docs/parallel.md)"),
       flag("--profile", output, &S::profile,
            "on the CPU: tell at the end where the time of steps 2 to 21 went, by layer and kernel, and how near each "
-           "came to what this CPU can do; DIR/profile.txt has all of it, DIR/profile.json is for ui.perfetto.dev "
-           "(docs/training.md)"),
+           "came to what this CPU can do; --steps 21 trains no longer than that; DIR/profile.txt has all of it, "
+           "DIR/profile.json is for ui.perfetto.dev (docs/training.md)"),
   };
 }
 

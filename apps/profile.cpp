@@ -1,26 +1,35 @@
 #include "apps/profile.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "tensor/cores.h"
 
 namespace convoy {
 namespace {
 
-double bandwidth(const MemoryBandwidth& memory) { return std::max(memory.read, memory.copy); }
+CpuLimits measure(const Stream& stream) {
+  return {.flops = fma_peak(stream), .memory = memory_bandwidth(stream), .difference = 0};
+}
+
+CpuLimits higher(const CpuLimits& a, const CpuLimits& b) {
+  const auto apart = [](double x, double y) { return std::max(x, y) / std::min(x, y) - 1; };
+  return {.flops = std::max(a.flops, b.flops),
+          .memory = a.memory.best() > b.memory.best() ? a.memory : b.memory,
+          .difference = std::max(apart(a.flops, b.flops), apart(a.memory.best(), b.memory.best()))};
+}
 
 }  // namespace
 
-bool CpuLimits::bound_by_flops(const KernelCost& cost) const {
-  return cost.flops / flops > cost.bytes / bandwidth(memory);
-}
-
 double CpuLimits::seconds(const KernelCost& cost) const {
-  return std::max(cost.flops / flops, cost.bytes / bandwidth(memory));
+  return std::max(cost.flops / flops, cost.bytes / memory.best());
 }
 
 Profile::Profile(Module& net)
     : thread_(std::this_thread::get_id()),
       stream_(current_stream()),
-      limits_{.flops = fma_peak(stream_), .memory = memory_bandwidth(stream_)},
+      limits_(measure(stream_)),
       observer_([this](const KernelCall& call) { add(call); }) {
   for (const Module::NamedModule& module : net.modules()) names_[module.module] = module.name;
 }
@@ -55,10 +64,16 @@ std::string Profile::layer_of(const Work& work) const {
   return name.empty() ? "after " + after->second : name + " after " + after->second.substr(name.size() + 1);
 }
 
-ProfileRecord Profile::record() const {
+ProfileRecord Profile::finish(const std::string& about) {
+  limits_ = higher(limits_, measure(stream_));
   const std::lock_guard lock(mutex_);
-  ProfileRecord record{
-      .limits = limits_, .kernels = kernels(Device{}).name, .threads = stream_.threads, .steps = {}, .calls = {}};
+  ProfileRecord record{.about = about,
+                       .limits = limits_,
+                       .kernels = kernels(Device{}).name,
+                       .threads = stream_.threads,
+                       .cores = available_cores(),
+                       .steps = {},
+                       .calls = {}};
   if (steps_.empty()) return record;
   const auto seconds = [&](Clock::time_point when) {
     return std::chrono::duration<double>(when - steps_.front().begin).count();
@@ -70,7 +85,9 @@ ProfileRecord Profile::record() const {
     const int thread = threads.try_emplace(call.thread, static_cast<int>(threads.size())).first->second;
     record.calls.push_back({.layer = layer_of(call.work),
                             .pass = call.work.pass,
-                            .kernel = call.kernel.kernel,
+                            .kernel = call.kernel.variant == nullptr
+                                          ? call.kernel.kernel
+                                          : fmt::format("{} {}", call.kernel.kernel, call.kernel.variant),
                             .cost = call.kernel.cost,
                             .step = call.step,
                             .thread = thread,

@@ -5,7 +5,7 @@
 //   profile.begin_step();
 //   …                                  // a step, on this thread
 //   profile.end_step();
-//   print(table_of(profile.record()));   // profile_table.h
+//   print(table_of(profile.finish("")));  // profile_table.h
 #pragma once
 
 #include <cstdint>
@@ -28,16 +28,16 @@ inline constexpr const char *kProfileTable = "profile.txt", *kProfileTrace = "pr
 struct CpuLimits {
   double flops = 0;        // per second
   MemoryBandwidth memory;  // bytes/s
+  double difference = 0;   // between measurements that should have found the same: 0.1 is 10 %
 
   // The least seconds that a call can take, by what limits it more.
   double seconds(const KernelCost& cost) const;
-  bool bound_by_flops(const KernelCost& cost) const;  // else by memory
 };
 
 struct ProfiledCall {
   std::string layer;  // "layer1.0.conv1", "layer1.0 after bn2" for what that module does itself; "loss", "optimizer"
   Work::Pass pass = Work::Pass::forward;
-  const char* kernel = "";
+  std::string kernel;  // "adam_step", "conv2d_forward winograd"
   KernelCost cost;
   int64_t step = 0;           // from 0, among those recorded
   int thread = 0;             // 0: the one that trains; else one that works beside it
@@ -49,9 +49,10 @@ struct ProfileRecord {
   struct Step {
     double begin = 0, end = 0;  // as above
   };
+  std::string about;  // lines on what was trained
   CpuLimits limits;
   std::string kernels;  // "avx2"
-  int threads = 1;
+  int threads = 1, cores = 1;
   std::vector<Step> steps;
   std::vector<ProfiledCall> calls;  // those of thread 0 in the order in which they ran
 };
@@ -61,16 +62,17 @@ class Profile {
   // Steps that are recorded, the first left out: in it memory is taken for the first time.
   static constexpr int64_t kFirstStep = 2, kLastStep = 21;
 
-  // Measures the limits of current_stream()'s threads, in less than a second. While it lives, kernels are observed
-  // (kernel_observer.h): it comes and goes while no thread runs them. `net` outlives it.
+  // Measures the limits of current_stream()'s threads, in less than a second and 128 MiB. While it lives, kernels are
+  // observed (kernel_observer.h): it comes and goes while no thread runs them. `net` outlives it. Throws OutOfMemory.
   explicit Profile(Module& net);
 
   // Around a step, on the thread that trains. A step that is begun and not ended is forgotten.
   void begin_step();
   void end_step();
 
-  // Of the steps that have ended.
-  ProfileRecord record() const;
+  // Of the steps that have ended; `about` is kept with it. Measures the limits once more, because other programs may have
+  // disturbed the first time: the higher ones count.
+  ProfileRecord finish(const std::string& about);
 
  private:
   using Clock = KernelCall::Clock;
@@ -91,7 +93,7 @@ class Profile {
   CpuLimits limits_;
   std::unordered_map<const void*, std::string> names_;  // of modules; that of the network is empty
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   // Guarded by mutex_, because batches are prepared by other threads meanwhile.
   int64_t begun_ = 0;
   bool recording_ = false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "tensor/counted.h"
 
@@ -19,11 +20,37 @@ const char* name_of(Pass pass) {
   return kNames[static_cast<size_t>(pass)];
 }
 
-// "152.1 GFLOP/s" by what limits it more.
-std::string rate(const KernelCost& cost, double seconds, const CpuLimits& limits) {
+// "152.1 GFLOP/s" of products, the bytes of others.
+std::string rate(const KernelCost& cost, double seconds) {
   if (seconds <= 0) return "";
-  if (limits.bound_by_flops(cost)) return fmt::format("{:.1f} GFLOP/s", cost.flops / seconds / 1e9);
+  if (cost.flops > 0) return fmt::format("{:.1f} GFLOP/s", cost.flops / seconds / 1e9);
   return fmt::format("{:.1f} GB/s   ", cost.bytes / seconds / 1e9);
+}
+
+// "of 9.94 ms, 9.80 to 10.31".
+std::string duration_of(const std::vector<ProfileRecord::Step>& steps) {
+  std::vector<double> milliseconds;
+  for (const ProfileRecord::Step& step : steps) milliseconds.push_back((step.end - step.begin) * 1e3);
+  std::ranges::sort(milliseconds);
+  const double mean =
+      std::accumulate(milliseconds.begin(), milliseconds.end(), 0.0) / static_cast<double>(milliseconds.size());
+  if (milliseconds.size() == 1) return fmt::format("of {:.2f} ms", mean);
+  return fmt::format("of {:.2f} ms on average, {:.2f} to {:.2f}", mean, milliseconds.front(), milliseconds.back());
+}
+
+// What makes the limits doubtful; a line for each.
+std::string warnings(const ProfileRecord& record) {
+  constexpr double kNoise = 0.1;
+  std::string text;
+  if (record.limits.difference > kNoise)
+    text += fmt::format(
+        "warning  the limits before and after the training differ by {:.0f} %, other programs were running; the higher "
+        "count\n",
+        100 * record.limits.difference);
+  if (record.threads > record.cores)
+    text += fmt::format("warning  {} on {}: limits and kernels are slower than the CPU is\n",
+                        counted(record.threads, "thread"), counted(record.cores, "core"));
+  return text;
 }
 
 // Lays out lines; `steps` and `step_seconds`, of all steps together, turn sums into what one step takes.
@@ -42,12 +69,9 @@ class Lines {
                          layer_width_ + 2, "kernel", kernel_width_);
   }
 
-  void row(const std::string& layer, const ProfileRow& row) {
-    const std::string calls = row.calls == 0 ? "" : fmt::format("{:.4g}", static_cast<double>(row.calls) / steps_);
-    const std::string limit = row.seconds > 0 ? fmt::format("{:.0f} %", 100 * row.floor / row.seconds) : "";
-    line(layer, row.kernel, calls, row.seconds,
-         fmt::format("  {:>13}  {:>8}", rate(row.cost, row.seconds, record_.limits), limit));
-  }
+  void row(const ProfileRow& row) { line(row.layer, row, rate(row.cost, row.seconds)); }
+  // Of several kernels, which have no rate in common.
+  void sum(const std::string& name, const ProfileRow& all) { line(name, all, ""); }
 
   // Of what is no kernel.
   void time(const std::string& what, double seconds) { line(what, "", "", seconds, ""); }
@@ -58,6 +82,12 @@ class Lines {
   const std::string& text() const { return text_; }
 
  private:
+  void line(const std::string& name, const ProfileRow& row, const std::string& rate) {
+    const std::string calls = row.calls == 0 ? "" : fmt::format("{:.4g}", static_cast<double>(row.calls) / steps_);
+    const std::string limit = row.seconds > 0 ? fmt::format("{:.0f} %", 100 * row.floor / row.seconds) : "";
+    line(name, row.kernel, calls, row.seconds, fmt::format("  {:>13}  {:>8}", rate, limit));
+  }
+
   void line(const std::string& name, const std::string& kernel, const std::string& calls, double seconds,
             const std::string& rest) {
     const std::string line =
@@ -90,14 +120,14 @@ ProfileRow add_pass(const std::vector<ProfileRow>& rows, Pass pass, double least
     empty = false;
     add(row, all);
     if (lines.share(row) >= least_share) {
-      lines.row(row.layer, row);
+      lines.row(row);
     } else {
       ++small_ones;
       add(row, small);
     }
   }
-  if (small_ones > 0) lines.row(counted(small_ones, "smaller row"), small);
-  if (!empty) lines.row(fmt::format("all of {}", name_of(pass)), all);
+  if (small_ones > 0) lines.sum(counted(small_ones, "smaller row"), small);
+  if (!empty) lines.sum(fmt::format("all of {}", name_of(pass)), all);
   return all;
 }
 
@@ -150,25 +180,28 @@ std::string table_of(const ProfileRecord& record, double least_share) {
 
   Lines lines(record, rows, step_seconds);
   const CpuLimits& limits = record.limits;
-  lines.add(fmt::format("profile  {}, {:.2f} ms each; {} kernels, {}\n",
-                        counted(static_cast<int64_t>(record.steps.size()), "step"),
-                        lines.microseconds(step_seconds) / 1e3, record.kernels, counted(record.threads, "thread")));
-  lines.add(fmt::format("limits   {:.1f} GFLOP/s of fp32 multiply-adds; memory {:.1f} GB/s read, {:.1f} GB/s copied\n",
-                        limits.flops / 1e9, limits.memory.read / 1e9, limits.memory.copy / 1e9));
+  lines.add(fmt::format("profile  {} {}; {} kernels, {}\n", counted(static_cast<int64_t>(record.steps.size()), "step"),
+                        duration_of(record.steps), record.kernels, counted(record.threads, "thread")));
+  lines.add(
+      fmt::format("limits   {:.1f} GFLOP/s of fp32 multiply-adds; memory: {:.1f} GB/s read, {:.1f} copied, {:.1f} "
+                  "changed in place\n",
+                  limits.flops / 1e9, limits.memory.read / 1e9, limits.memory.copy / 1e9, limits.memory.update / 1e9));
+  lines.add(warnings(record));
   ProfileRow kernels;
   for (const Pass pass : kPasses) add(add_pass(rows, pass, least_share, lines), kernels);
   const double waiting = seconds_until_batch(record);
   lines.add("\n");
-  lines.row("all kernels", kernels);
+  lines.sum("all kernels", kernels);
   lines.time("until the batch was there", waiting);
   lines.time("else outside kernels", step_seconds - kernels.seconds - waiting);
   lines.time("step", step_seconds);
   lines.add(
       "\nGFLOP/s: two operations for each multiply-add of the definition. GB/s: every input read and every output "
       "written\n"
-      "once. The limit is that of arithmetic or of memory, whichever takes longer for these. More than 100 % is "
-      "possible:\n"
-      "caches serve bytes faster than memory does, and Winograd's convolutions multiply less often than defined.\n");
+      "once. The limit is that of arithmetic or of memory, whichever takes longer for these; of a sum, the sum of "
+      "these\n"
+      "times. More than 100 % is possible: caches serve bytes faster than memory does, and Winograd's convolutions\n"
+      "multiply less often than defined. A conv2d_forward before a batch norm contains that one's statistics.\n");
   if (beside > 0)
     lines.add(fmt::format("Beside the steps, other threads prepared batches: {:.1f} µs in kernels for each step.\n",
                           lines.microseconds(beside)));

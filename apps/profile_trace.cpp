@@ -38,7 +38,7 @@ Json kernel_span(const ProfiledCall& call, const CpuLimits& limits) {
   if (seconds > 0) {
     if (call.cost.flops > 0) arguments["GFLOP/s"] = call.cost.flops / seconds / 1e9;
     arguments["GB/s"] = call.cost.bytes / seconds / 1e9;
-    arguments["of limit"] = limits.seconds(call.cost) / seconds;
+    arguments["% of limit"] = 100 * limits.seconds(call.cost) / seconds;
   }
   return span(lane_of(call.thread), call.kernel, call.begin, call.end, std::move(arguments));
 }
@@ -83,7 +83,14 @@ std::string trace_of(const ProfileRecord& record) {
     last = &call;
   }
   end_layer();
-  return Json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}.dump() + "\n";
+  return Json{{"traceEvents", std::move(events)},
+              {"displayTimeUnit", "ms"},
+              {"otherData",
+               {{"about", record.about},
+                {"limit GFLOP/s", record.limits.flops / 1e9},
+                {"limit GB/s", record.limits.memory.best() / 1e9}}}}
+             .dump(-1, ' ', false, Json::error_handler_t::replace) +
+         "\n";
 }
 
 }  // namespace convoy

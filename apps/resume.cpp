@@ -20,8 +20,8 @@ namespace convoy {
 namespace {
 
 // The options that change no result; --dataset where the pictures of a folder have moved.
-constexpr std::array kMayBeGiven = {"--data", "--dataset", "--log-every", "--plots",
-                                    "--save", "--threads", "--workers"};
+constexpr std::array kMayBeGiven = {"--data",    "--dataset", "--log-every", "--plots",
+                                    "--profile", "--save",    "--threads",   "--workers"};
 
 // A job has as many ranks as it had, whoever starts them.
 void check_ranks(const Settings& settings, const std::string& where) {
@@ -57,6 +57,9 @@ RunConfig config_to_resume(const GivenOptions& given) {
         "--data: has no effect with {}, a run on synthetic digits", where);
   CHECK(!given.contains("--data") || !find_dataset_row(settings.dataset).takes_path,
         "--data: has no effect with {}, a run on {}", where, settings.dataset);
+  CHECK(!given.contains("--profile") || !(on_gpu(settings) || settings.parallel()),
+        "--profile: has no effect with {}, a run on {}", where,
+        on_gpu(settings) ? "a GPU" : "replicas, ranks or shards");
   CHECK(!given.contains("--workers") || !on_gpu(settings),
         "--workers: has no effect with {}, whose batches are made on the GPU", where);
   check_ranks(settings, where);

@@ -90,15 +90,29 @@ std::unique_ptr<DataParallel> make_parallel(const Settings& settings, const Mate
       job.others());
 }
 
-// The table without its small rows; the files have all. A training that was interrupted early may have none.
-void print_profile(const ProfileRecord& record, const std::filesystem::path& run) {
+// The table without its small rows. A training that was interrupted early may have none.
+void print_profile(const ProfileRecord& record) {
   constexpr double kLeastShare = 0.005;
   if (record.steps.empty())
-    return fmt::print("profile  none: the first step is not recorded, and no other has ended\n");
-  write_file_atomically(run / kProfileTable, table_of(record));
-  write_file_atomically(run / kProfileTrace, trace_of(record));
-  fmt::print("\n{}\nprofile  {}, {} (open it in ui.perfetto.dev)\n", table_of(record, kLeastShare),
-             (run / kProfileTable).string(), (run / kProfileTrace).string());
+    fmt::print("profile  none: the first step is not recorded, and no other has ended\n");
+  else
+    fmt::print("\n{}\n", table_of(record, kLeastShare));
+}
+
+// All of it; the run is complete without. The exit code.
+int write_profile(const ProfileRecord& record, const std::filesystem::path& run) {
+  if (record.steps.empty()) return 0;
+  try {
+    write_file_atomically(run / kProfileTable, record.about + table_of(record));
+    write_file_atomically(run / kProfileTrace, trace_of(record));
+  } catch (const Error& error) {
+    std::fflush(stdout);
+    fmt::print(stderr, "convoy: {}; the training is complete all the same\n", error.what());
+    return static_cast<int>(error.kind());
+  }
+  fmt::print("profile  {}, {} (open it in ui.perfetto.dev)\n", (run / kProfileTable).string(),
+             (run / kProfileTrace).string());
+  return 0;
 }
 
 // The run is complete without them.
@@ -159,9 +173,14 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
                                         parallel.get(), state);
     progress.reset();
     // The signal may have come to another rank.
-    const int exit_code = result.stopped ? 128 + (interrupt.signal() != 0 ? interrupt.signal() : SIGINT) : 0;
+    int exit_code = result.stopped ? 128 + (interrupt.signal() != 0 ? interrupt.signal() : SIGINT) : 0;
     const std::string trace_text = trace == nullptr ? "" : trace->json(job.others());
     if (!job.first()) return exit_code;
+    ProfileRecord profiled;
+    if (profile) {
+      profiled = profile->finish(header_text(settings, data, tabulate(net, extent_of(data.train))));
+      print_profile(profiled);
+    }
     print_result(result, settings, log->folder());
     if (!settings.save.empty()) {
       save_weights(net, settings.save);
@@ -175,7 +194,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
     }
     result.stopped ? log->interrupted(result) : log->summary(result);
     if (settings.plots) print_plots(log->folder());
-    if (profile) print_profile(profile->record(), log->folder());
+    if (const int failed = write_profile(profiled, log->folder()); failed != 0 && exit_code == 0) exit_code = failed;
     return exit_code;
   } catch (const OutOfMemory& error) {
     const OutOfMemory told(fmt::format("{}; {}", error.what(), what_would_fit(net, data.train, settings)));

@@ -54,21 +54,27 @@ void print_how_to_get_mnist() {
       mnist.files);
 }
 
+std::string header_text(const Settings& settings, const DatasetSplits& data, const LayerTable& layers) {
+  const Tensor& images = data.train.images;
+  const bool fewer = data.train.size() < settings.limit;
+  const StepCount steps = count_steps(settings, data.train.size());
+  std::string text = fmt::format("model    {}: {} parameters, {} multiply-adds per sample\n", one_line(settings.model),
+                                 grouped(layers.parameters), grouped(layers.multiply_adds)) +
+                     fmt::format("data     {}: {} training{}, {} {} images, {}x{}x{}, {} classes\n", settings.dataset,
+                                 grouped(data.train.size()), fewer ? " (all there are, less than --limit)" : "",
+                                 grouped(data.test.size()), settings.evaluated(), images.size(1), images.size(2),
+                                 images.size(3), data.train.classes.size()) +
+                     fmt::format("machine  {}\n", machine_text(settings)) +
+                     fmt::format("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n",
+                                 steps.epochs(), steps.total, settings.batch, method_text(settings),
+                                 settings.augment ? "on" : "off", settings.shuffle ? "on" : "off", settings.seed);
+  if (settings.parallel()) text += fmt::format("parallel {}\n", parallel_text(settings));
+  return text;
+}
+
 void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const std::string& run,
                   const Checkpoint* from) {
-  const Tensor& images = data.train.images;
-  fmt::print("model    {}: {} parameters, {} multiply-adds per sample\n", one_line(settings.model),
-             grouped(layers.parameters), grouped(layers.multiply_adds));
-  const bool fewer = data.train.size() < settings.limit;
-  fmt::print("data     {}: {} training{}, {} {} images, {}x{}x{}, {} classes\n", settings.dataset,
-             grouped(data.train.size()), fewer ? " (all there are, less than --limit)" : "", grouped(data.test.size()),
-             settings.evaluated(), images.size(1), images.size(2), images.size(3), data.train.classes.size());
-  fmt::print("machine  {}\n", machine_text(settings));
-  const StepCount steps = count_steps(settings, data.train.size());
-  fmt::print("method   epochs {}, steps {}, batch {}, {}, augment {}, shuffle {}, seed {}\n", steps.epochs(),
-             steps.total, settings.batch, method_text(settings), settings.augment ? "on" : "off",
-             settings.shuffle ? "on" : "off", settings.seed);
-  if (settings.parallel()) fmt::print("parallel {}\n", parallel_text(settings));
+  fmt::print("{}", header_text(settings, data, layers));
   if (!run.empty()) fmt::print("run      {}\n", run);
   if (from != nullptr) fmt::print("resumed  {}\n", from->path.string());
   std::fflush(stdout);

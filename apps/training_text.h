@@ -14,7 +14,10 @@ namespace convoy {
 
 void print_how_to_get_mnist();
 
-// `run`: its folder, not told when empty. `from`: what the training goes on from; null: it begins.
+// What is trained, on what, where and how: a line each.
+std::string header_text(const Settings& settings, const DatasetSplits& data, const LayerTable& layers);
+
+// The same, with `run`, its folder, unless that is empty, and with `from`, what the training goes on from; null: it begins.
 void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const std::string& run,
                   const Checkpoint* from);
 

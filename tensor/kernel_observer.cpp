@@ -1,5 +1,8 @@
 #include "tensor/kernel_observer.h"
 
+#include <type_traits>
+
+#include "tensor/cpu/winograd_wanted.h"
 #include "tensor/error.h"
 
 namespace convoy {
@@ -17,6 +20,14 @@ struct Name {
   }
 };
 
+// By the first argument, which says what a row does.
+template <class First, class... Others>
+const char* variant_of(const Stream& stream, const First& first, const Others&...) {
+  if constexpr (std::is_same_v<First, Unary> || std::is_same_v<First, Binary>) return name_of(first);
+  if constexpr (std::is_same_v<First, Conv2dShape>) return winograd_wanted(stream, first) ? "winograd" : "gemm";
+  return nullptr;
+}
+
 template <auto row, Name name, auto cost>
 struct Observed;
 
@@ -26,7 +37,8 @@ struct Observed<row, name, cost> {
   static void run(const Stream& stream, Parameters... arguments) {
     const KernelCall::Clock::time_point begin = KernelCall::Clock::now();
     (observed->*row)(stream, arguments...);
-    observer({name.text, cost(arguments...), begin, KernelCall::Clock::now()});
+    const KernelCall::Clock::time_point end = KernelCall::Clock::now();
+    observer({name.text, variant_of(stream, arguments...), cost(arguments...), begin, end});
   }
 };
 

@@ -14,7 +14,8 @@ namespace convoy {
 
 struct KernelCall {
   using Clock = std::chrono::steady_clock;
-  const char* kernel;  // the row's name, "conv2d_forward": one pointer for each row
+  const char* kernel;   // the row's name, "conv2d_forward": one pointer for each row
+  const char* variant;  // which function or algorithm, "tanh" or "winograd"; null where a row has one alone
   KernelCost cost;
   Clock::time_point begin, end;
 };

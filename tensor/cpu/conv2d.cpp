@@ -11,6 +11,7 @@
 #include "tensor/cpu/im2col.h"
 #include "tensor/cpu/split_sums.h"
 #include "tensor/cpu/table.h"
+#include "tensor/cpu/winograd_wanted.h"
 
 namespace convoy::CONVOY_ISA {
 namespace {

@@ -187,15 +187,6 @@ inline void transform_filters(const Conv2dShape& s, const float* w, int64_t k, i
 
 }  // namespace
 
-bool winograd_wanted(const Stream& stream, const Conv2dShape& s) {
-  const bool possible = s.r == 3 && s.s == 3 && s.stride_h == 1 && s.stride_w == 1 && s.c > 0 && s.k > 0;
-  if (!possible || stream.convolution == ConvolutionAlgorithm::gemm) return false;
-  if (stream.convolution == ConvolutionAlgorithm::winograd) return true;
-  // Below 16 channels the transforms take longer than what they save; overhanging tiles compute what nobody wants.
-  const Tiles tiles{1, s.p(), s.q()};
-  return s.c >= 16 && s.k >= 16 && 9 * s.p() * s.q() >= 2 * kPositions * tiles.count();
-}
-
 void winograd_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w,
                       const Epilogue& epilogue, float* y) {
   const WinogradProduct product{.x = {x, s.h, s.w, s.c},

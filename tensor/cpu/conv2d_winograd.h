@@ -3,21 +3,16 @@
 //   Y = A^T [ (G g G^T) * (B^T d B) ] A      d a 6 x 6 patch of the image, g a filter, * element by element
 //
 // Lavin, Gray, "Fast algorithms for convolutional neural networks", 2016. This page has the three transforms; what
-// surrounds them is in conv2d_winograd.cpp, what they cost in digits in docs/convolution.md.
+// surrounds them is in conv2d_winograd.cpp, when they are taken in winograd_wanted.h, what they cost in digits in docs/convolution.md.
 #pragma once
 
 #include <cstdint>
 
 #include "tensor/conv_shape.h"
 #include "tensor/cpu/isa.h"
-#include "tensor/device.h"
 #include "tensor/kernels.h"
 
 namespace convoy::CONVOY_ISA {
-
-// Whether the stream's algorithm takes this way for a shape. It does not depend on the number of images, so that each
-// has the same result in any batch.
-bool winograd_wanted(const Stream& stream, const Conv2dShape& shape);
 
 // As the rows of the same names in tensor/kernels.h, for 3 x 3 filters at stride 1; of the epilogue without statistics.
 void winograd_forward(const Stream& stream, const Conv2dShape& shape, const float* x, const float* w,

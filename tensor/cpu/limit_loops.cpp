@@ -47,12 +47,20 @@ void copy(int64_t count, const float* from, float* to) {
   for (; i < count; ++i) to[i] = from[i];
 }
 
+void update(int64_t count, float* x) {
+  const Vector minus_one = broadcast(-1.0f);
+  int64_t i = 0;
+  for (; i + kVectorFloats <= count; i += kVectorFloats) store(x + i, load(x + i) * minus_one);
+  for (; i < count; ++i) x[i] *= -1.0f;
+}
+
 }  // namespace
 
 const LimitLoops kLimitLoops = {.name = kIsaName + sizeof("cpu_") - 1,
                                 .multiply_adds = kSums * kVectorFloats,
                                 .fma = fma,
                                 .read = read,
-                                .copy = copy};
+                                .copy = copy,
+                                .update = update};
 
 }  // namespace convoy::CONVOY_ISA

@@ -14,6 +14,7 @@ struct LimitLoops {
   // The sum of x [count]. to [count] = from [count].
   float (*read)(int64_t count, const float* x);
   void (*copy)(int64_t count, const float* from, float* to);
+  void (*update)(int64_t count, float* x);  // each element to its opposite
 };
 
 }  // namespace convoy

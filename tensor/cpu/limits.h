@@ -4,6 +4,8 @@
 //   const double peak = fma_peak(current_stream());    // FLOP/s
 #pragma once
 
+#include <algorithm>
+
 #include "tensor/device.h"
 
 namespace convoy {
@@ -12,10 +14,12 @@ namespace convoy {
 // kernel table in use: as multiply and add where that has no fused ones.
 double fma_peak(const Stream& stream);
 
-// Bytes/s on stream.threads threads in buffers that no cache holds. `read` sums one up; `copy` writes one from
-// another, the bytes read and those written counted, not those that the CPU reads in order to write.
+// Bytes/s on stream.threads threads, in two tensors of 64 MiB each, which no cache holds, or of less where memory is short: `read`
+// sums one up, `copy` writes one from the other, `update` changes one in place. Bytes read and bytes written are counted, not
+// those that the CPU reads in order to write. Throws OutOfMemory.
 struct MemoryBandwidth {
-  double read = 0, copy = 0;
+  double read = 0, copy = 0, update = 0;
+  double best() const { return std::max({read, copy, update}); }
 };
 MemoryBandwidth memory_bandwidth(const Stream& stream);
 

@@ -13,6 +13,7 @@
 #include "apps/profile_trace.h"
 #include "autograd/optimizer.h"
 #include "layers/models.h"
+#include "tests/apps/resumed_training.h"
 #include "tests/apps/run_convoy.h"
 
 namespace convoy {
@@ -49,7 +50,7 @@ class ProfiledNet {
     }
     profile.begin_step();  // which does not end
     (*net_)(Variable(images_));
-    return profile.record();
+    return profile.finish("");
   }
   Module& net() { return *net_; }
 
@@ -121,9 +122,11 @@ TEST(Profile, records_twenty_steps_after_the_first_and_their_kernels_fit_in_them
 
 // Two steps of a millisecond each: 10 us until the batch has come, of which 4 us for images, then two convolutions.
 ProfileRecord small_record() {
-  ProfileRecord record{.limits = {.flops = 1e9, .memory = {.read = 1e9, .copy = 5e8}},
+  ProfileRecord record{.about = "model    small\n",
+                       .limits = {.flops = 1e9, .memory = {.read = 5e8, .copy = 4e8, .update = 1e9}},
                        .kernels = "avx2",
                        .threads = 2,
+                       .cores = 2,
                        .steps = {{0, 1e-3}, {2e-3, 3e-3}},
                        .calls = {}};
   for (const int64_t step : {0, 1}) {
@@ -165,15 +168,15 @@ std::string squeezed(const std::string& text) {
 TEST(ProfileTable, tells_times_shares_rates_and_limits) {
   const std::string text = squeezed(table_of(small_record(), 0.002));
   for (const char* line : {
-           "profile 2 steps, 1.00 ms each; avx2 kernels, 2 threads\n",
-           "limits 1.0 GFLOP/s of fp32 multiply-adds; memory 1.0 GB/s read, 0.5 GB/s copied\n",
+           "profile 2 steps of 1.00 ms on average, 1.00 to 1.00; avx2 kernels, 2 threads\n",
+           "limits 1.0 GFLOP/s of fp32 multiply-adds; memory: 0.5 GB/s read, 0.4 copied, 1.0 changed in place\n",
            "data kernel calls µs/step share rate of limit\n",
            " images image_batch 1 4.0 0.4 % 0.1 GB/s 10 %\n",
-           " conv1 conv2d_forward 1 100.0 10.0 % 0.5 GFLOP/s 50 %\n",       // 50e3 FLOP in 100 µs
-           " conv1 conv2d_backward_weight 1 200.0 20.0 % 0.5 GB/s 50 %\n",  // 100e3 bytes are what limits it
-           " 1 smaller row 1 1.0 0.1 % 2.0 GB/s 200 %\n",
-           " all of backward 2 201.0 20.1 % 0.5 GB/s 51 %\n",
-           " all kernels 4 305.0 30.5 % 0.3 GB/s 50 %\n",
+           " conv1 conv2d_forward 1 100.0 10.0 % 0.5 GFLOP/s 50 %\n",          // 50e3 FLOP in 100 µs
+           " conv1 conv2d_backward_weight 1 200.0 20.0 % 0.2 GFLOP/s 50 %\n",  // 100e3 bytes are what limits it
+           " 1 smaller row 1 1.0 0.1 % 200 %\n",
+           " all of backward 2 201.0 20.1 % 51 %\n",
+           " all kernels 4 305.0 30.5 % 50 %\n",
            " until the batch was there 6.0 0.6 %\n",  // 10 less 4
            " else outside kernels 689.0 68.9 %\n",
            " step 1000.0 100.0 %\n",
@@ -181,7 +184,26 @@ TEST(ProfileTable, tells_times_shares_rates_and_limits) {
        })
     EXPECT_TRUE(has(text, line)) << line << "\nin\n" << text;
   EXPECT_FALSE(has(text, "column_sum")) << text;
+  EXPECT_FALSE(has(text, "warning")) << text;
   EXPECT_TRUE(has(table_of(small_record()), "column_sum"));
+}
+
+TEST(ProfileTable, tells_the_range_of_steps_and_what_makes_limits_doubtful) {
+  ProfileRecord record = small_record();
+  record.steps[1].end = 3.5e-3;
+  record.limits.difference = 0.34;
+  record.threads = 64;
+  const std::string text = table_of(record);
+  for (const char* line : {
+           "profile  2 steps of 1.25 ms on average, 1.00 to 1.50; avx2 kernels, 64 threads\n",
+           "warning  the limits before and after the training differ by 34 %, other programs were running; the higher "
+           "count\n",
+           "warning  64 threads on 2 cores: limits and kernels are slower than the CPU is\n",
+       })
+    EXPECT_TRUE(has(text, line)) << line << "\nin\n" << text;
+  record.steps.pop_back();
+  std::erase_if(record.calls, [](const ProfiledCall& call) { return call.step == 1; });
+  EXPECT_TRUE(has(table_of(record), "profile  1 step of 1.00 ms; ")) << table_of(record);
 }
 
 TEST(ProfileTrace, has_lanes_for_steps_layers_kernels_and_what_is_beside) {
@@ -197,6 +219,8 @@ TEST(ProfileTrace, has_lanes_for_steps_layers_kernels_and_what_is_beside) {
             (std::vector<std::string>{"images", "conv1", "conv1 backward", "images", "conv1", "conv1 backward"}));
   EXPECT_EQ(names["kernels"].size(), 8u);
   EXPECT_EQ(names["kernels of loader worker 1"].size(), 2u);
+  EXPECT_EQ(trace.at("otherData").at("about"), "model    small\n");
+  EXPECT_EQ(trace.at("otherData").at("limit GB/s"), 1.0);
 }
 
 TEST(ProfileOption, writes_table_and_picture_and_changes_no_result) {
@@ -209,17 +233,18 @@ TEST(ProfileOption, writes_table_and_picture_and_changes_no_result) {
   ASSERT_EQ(profiled.exit_code, 0) << profiled.error;
   EXPECT_EQ(step_lines(folder / "plain"), step_lines(folder / "run"));
   EXPECT_EQ(read_text(folder / "plain.safetensors"), read_text(folder / "w.safetensors"));
-  EXPECT_TRUE(has(profiled.out, "profile  20 steps, ")) << profiled.out;
+  EXPECT_TRUE(has(profiled.out, "profile  20 steps of ")) << profiled.out;
   EXPECT_TRUE(has(profiled.out, "profile  run/profile.txt, run/profile.json (open it in ui.perfetto.dev)\n"));
   EXPECT_FALSE(has(plain.out, "profile"));
   EXPECT_FALSE(std::filesystem::exists(folder / "plain/profile.json"));
   EXPECT_FALSE(has(read_text(folder / "run/config.json"), "profile"));
 
   const std::string table = read_text(folder / "run/profile.txt");
-  for (const char* part : {"\nforward ", "\nbackward ", "\nupdate ", "conv2d_forward", "conv2d_backward_weight", "gemm",
+  for (const char* part : {"model    ", "\ndata     synthetic: ", "\nmachine  ", "\nmethod   epochs 3", "\nforward ",
+                           "\nbackward ", "\nupdate ", "conv2d_forward gemm", "conv2d_backward_weight gemm",
                            "softmax_cross_entropy_backward", "adam_step", "all kernels", "Beside the steps"})
     EXPECT_TRUE(has(table, part)) << part << "\nin\n" << table;
-  std::istringstream lines(table);
+  std::istringstream lines(table.substr(table.find("\nprofile ")));
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 121u) << line;  // "µ" has two bytes
 
   std::set<int64_t> steps;
@@ -238,11 +263,37 @@ TEST(ProfileOption, without_loader_workers_images_are_a_part_of_the_step) {
       folder, small_training({"--workers", "0", "--ema", "0.9", "--steps", "3", "--run", "run", "--profile"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
   const std::string table = read_text(folder / "run/profile.txt");
-  EXPECT_TRUE(has(table, "profile  2 steps, ")) << table;
+  EXPECT_TRUE(has(table, "profile  2 steps of ")) << table;
   EXPECT_TRUE(has(table, "\ndata ")) << table;
   EXPECT_TRUE(has(table, "  images   ")) << table;
   EXPECT_TRUE(has(table, "  average of weights ")) << table;
   EXPECT_FALSE(has(table, "Beside the steps")) << table;
+}
+
+TEST(ProfileOption, can_be_given_with_resume) {
+  const TemporaryFolder folder;
+  const Outcome complete = run_convoy(folder, small_training({"--batch", "20", "--epochs", "3", "--run", "complete",
+                                                              "--checkpoint-every", "1", "--keep", "100"}));
+  ASSERT_EQ(complete.exit_code, 0) << complete.error;
+  copy_killed_run(folder / "complete", folder / "run", 2);
+  const Outcome resumed = run_convoy(folder, {"train", "--resume", "run", "--profile"});
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.error;
+  EXPECT_TRUE(has(resumed.out, "profile  run/profile.txt, ")) << resumed.out;
+}
+
+TEST(ProfileOption, that_cannot_be_written_leaves_the_run_complete) {
+  if (*kFailACall == 0) GTEST_SKIP() << "not beside a sanitizer";
+  const TemporaryFolder folder;
+  const Outcome outcome = run_convoy(folder, small_training({"--run", "run", "--profile"}),
+                                     {{"LD_PRELOAD", kFailACall},
+                                      {"FAIL_CALL", "1"},
+                                      {"FAIL_TOLD", (folder / "told").string()},
+                                      {"FAIL_BELOW", (folder / "run/profile").string()}});
+  EXPECT_EQ(outcome.exit_code, 5) << outcome.error;
+  EXPECT_TRUE(has(outcome.error, "run/profile.txt")) << outcome.error;
+  EXPECT_TRUE(has(outcome.error, "; the training is complete all the same\n")) << outcome.error;
+  EXPECT_TRUE(has(outcome.out, "all kernels")) << outcome.out;
+  EXPECT_FALSE(has(read_text(folder / "run/metrics.jsonl"), "failed"));
 }
 
 TEST(ProfileOption, is_refused_where_it_would_show_nothing) {

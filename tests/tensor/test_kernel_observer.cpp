@@ -102,9 +102,32 @@ TEST(KernelObserver, is_told_of_each_kernel_and_leaves_results_as_they_are) {
   ASSERT_EQ(calls.size(), 2u);
   EXPECT_STREQ(calls[0].kernel, "conv2d_forward");
   EXPECT_EQ(calls[0].cost.flops, 2.0 * (2 * 5 * 7) * 4 * 27);
+  EXPECT_STREQ(calls[0].variant, "gemm");
   EXPECT_STREQ(calls[1].kernel, "sum");
+  EXPECT_EQ(calls[1].variant, nullptr);
   EXPECT_LE(calls[0].begin, calls[0].end);
   EXPECT_LE(calls[0].end, calls[1].begin);
+}
+
+TEST(KernelObserver, is_told_which_function_and_which_algorithm) {
+  std::vector<std::string> variants;
+  const KernelObserver observer([&](const KernelCall& call) {
+    if (call.variant != nullptr) variants.push_back(call.variant);
+  });
+  const auto convolve = [](ConvolutionAlgorithm algorithm, int64_t channels, int64_t filter) {
+    Stream stream = current_stream();
+    stream.convolution = algorithm;
+    const StreamScope scope(stream);
+    conv2d(Tensor::full({1, 8, 8, channels}, 1), Tensor::full({16, filter, filter, channels}, 1), Tensor(), {1, 1},
+           {1, 1}, false);
+  };
+  convolve(ConvolutionAlgorithm::automatic, 16, 3);
+  convolve(ConvolutionAlgorithm::automatic, 3, 3);
+  convolve(ConvolutionAlgorithm::winograd, 3, 3);
+  convolve(ConvolutionAlgorithm::winograd, 16, 5);  // which it cannot do
+  convolve(ConvolutionAlgorithm::gemm, 16, 3);
+  apply(Unary::tanh, Tensor::full({3}, 1));
+  EXPECT_EQ(variants, (std::vector<std::string>{"winograd", "gemm", "winograd", "gemm", "gemm", "tanh"}));
 }
 
 TEST(KernelObserver, there_is_one_at_a_time) {

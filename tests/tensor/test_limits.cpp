@@ -33,9 +33,10 @@ TEST(Limits, fma_peak_is_that_of_the_kernel_table_in_use) {
 
 TEST(Limits, memory_moves_between_a_tenth_and_ten_thousand_gigabytes_a_second) {
   const MemoryBandwidth memory = memory_bandwidth(Stream{});
-  for (const double bytes : {memory.read, memory.copy}) {
+  for (const double bytes : {memory.read, memory.copy, memory.update}) {
     EXPECT_GT(bytes, 1e8);
     EXPECT_LT(bytes, 1e13);
+    EXPECT_LE(bytes, memory.best());
   }
 }
 
