@@ -37,8 +37,7 @@ Profile::Profile(Module& net)
 void Profile::begin_step() {
   const std::lock_guard lock(mutex_);
   std::erase_if(calls_, [&](const Call& call) { return call.step == static_cast<int64_t>(steps_.size()); });
-  ++begun_;
-  recording_ = begun_ >= kFirstStep && static_cast<int64_t>(steps_.size()) <= kLastStep - kFirstStep;
+  recording_ = ended_ >= kFirstStep - 1 && static_cast<int64_t>(steps_.size()) <= kLastStep - kFirstStep;
   begin_ = Clock::now();
 }
 
@@ -46,6 +45,7 @@ void Profile::end_step() {
   const std::lock_guard lock(mutex_);
   if (recording_) steps_.push_back({begin_, Clock::now()});
   recording_ = false;
+  ++ended_;
 }
 
 void Profile::add(const KernelCall& call) {

@@ -95,7 +95,7 @@ class Profile {
 
   std::mutex mutex_;
   // Guarded by mutex_, because batches are prepared by other threads meanwhile.
-  int64_t begun_ = 0;
+  int64_t ended_ = 0;  // steps, also those not recorded
   bool recording_ = false;
   Clock::time_point begin_;
   std::vector<Step> steps_;

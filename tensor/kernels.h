@@ -126,7 +126,8 @@ struct Kernels {
                                     ConstArray dy, const float* mean, const float* variance, float epsilon,
                                     const float* gamma, const float* beta, bool relu, const float* dgamma,
                                     const float* dbeta, bool accumulate, Array dx);
-  // running = (1 - momentum) * running + momentum * (mean, variance * rows / (rows - 1)), all [channels].
+  // running = (1 - momentum) * running + momentum * (mean, variance * rows / (rows - 1)), all [channels]; of one row the
+  // variance itself.
   void (*batch_norm_update_running)(const Stream&, int64_t rows, int64_t channels, float momentum, const float* mean,
                                     const float* variance, float* running_mean, float* running_variance);
 

@@ -217,7 +217,8 @@ inline Values batch_norm_backward_input(int64_t rows, int64_t channels, int64_t 
 
 inline Moments batch_norm_update_running(int64_t rows, double momentum, const Moments& batch, Moments running) {
   for (size_t c = 0; c < running.mean.size(); ++c) {
-    const double unbiased = batch.variance[c] * static_cast<double>(rows) / static_cast<double>(rows - 1);
+    const double rows_less_one = rows > 1 ? static_cast<double>(rows - 1) : 1;
+    const double unbiased = batch.variance[c] * static_cast<double>(rows) / rows_less_one;
     running.mean[c] = (1 - momentum) * running.mean[c] + momentum * batch.mean[c];
     running.variance[c] = (1 - momentum) * running.variance[c] + momentum * unbiased;
   }

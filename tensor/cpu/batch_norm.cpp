@@ -81,7 +81,7 @@ void batch_norm_statistics(const Stream& stream, int64_t rows, int64_t channels,
 }
 
 void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, const float* x, const float* mean,
-                          const float* variance, float epsilon, const float* gamma, const float* beta, bool relu,
+                          const float* variance, float epsilon, const float* gamma, const float* beta, bool with_relu,
                           float* y) {
   float* const multiplier = thread_scratch(Scratch::partial, channels);
   compute_multiplier(channels, variance, epsilon, gamma, multiplier);
@@ -99,8 +99,7 @@ void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, 
           for (int i = 0; i < K; ++i) {
             const int64_t at = r * channels + c + i * Lane::kWidth;
             const Value z = (Lane::load(x + at) - m[i]) * a[i] + b[i];
-            // `z < 0 ? 0 : z` lets NaN through.
-            Lane::store(y + at, relu ? (z < Value{} ? Value{} : z) : z);
+            Lane::store(y + at, with_relu ? relu(z) : z);
           }
         }
       });

@@ -4,8 +4,11 @@
 //   backward_input   dx [NHW, C]   = im2col(dy) [NHW, RSK]   * w   [RSK, C]     taps reversed; one product per residue of the stride
 //   backward_weight  dw^T [RSC, K] = im2col(x)^T [RSC, NPQ]  * dy  [NPQ, K]
 //
-// At stride 1 the matrix of windows mostly need not be packed, conv2d_windows.h, and 3x3 filters may go a third way,
-// conv2d_winograd.h.
+// There are three ways, and each direction takes the first that it can:
+//
+//   Winograd's   3x3 filters at stride 1 and enough channels              winograd_wanted.h, conv2d_winograd.h
+//   windows      stride 1 and certain channels: no matrix is packed       windows_function(), windows_for_gradient() in conv2d_windows.h
+//   im2col       all others: blocks of the matrix are packed              this file
 #include "tensor/cpu/conv2d_windows.h"
 #include "tensor/cpu/conv2d_winograd.h"
 #include "tensor/cpu/im2col.h"
@@ -100,9 +103,7 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
     const int64_t t = columns.first + (columns.count - 1 - tap % columns.count) * s.stride_w;
     pack_panels(w + (r * s.s + t) * s.c, s.taps(), s.k, s.c, panels + tap * s.k * kTileColumns, panel_stride);
   });
-  const RunWindows run_windows =
-      s.stride_h == 1 && s.stride_w == 1 ? windows_function(windows_of_gradient(s)) : nullptr;
-  if (run_windows != nullptr)
+  if (const RunWindows run_windows = windows_function(s, windows_of_gradient(s)))
     return run_windows(stream, windows_of_gradient(s), dy, {panels, panel_stride}, s.c, {}, accumulate, dx);
   const ImageProduct product{.m = m,
                              .n = s.c,
@@ -128,8 +129,7 @@ void gemm_forward(const Stream& stream, const Conv2dShape& s, const float* x, co
     pack_panels_transposed(w + begin * s.taps(), s.taps(), s.taps(), end - begin,
                            panels + begin / kTileColumns * panel_stride, panel_stride);
   });
-  const RunWindows run_windows = s.stride_h == 1 && s.stride_w == 1 ? windows_function(windows_of(s)) : nullptr;
-  if (run_windows != nullptr)
+  if (const RunWindows run_windows = windows_function(s, windows_of(s)))
     return run_windows(stream, windows_of(s), x, {panels, panel_stride}, s.k, epilogue, false, y);
   const ImageProduct product{.m = s.output_pixels(),
                              .n = s.k,

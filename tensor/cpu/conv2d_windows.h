@@ -11,7 +11,7 @@
 
 namespace convoy::CONVOY_ISA {
 
-// An image [h, w, channels]'s lines [begin - pad_h, begin - pad_h + lines) with padding at both ends, zeros outside it.
+// Lines of an image with their padding around them.
 struct PaddedLines {
   const float* pixels;
   int64_t line;  // floats
@@ -34,7 +34,8 @@ inline WindowShape windows_of_gradient(const Conv2dShape& s) {
   return {s.n, s.p(), s.q(), s.k, s.r, s.s, s.r - 1 - s.pad_h, s.s - 1 - s.pad_w, s.h, s.w};
 }
 
-// Written to `to`; without padding they are the image's own.
+// The lines [begin - pad_h, begin - pad_h + lines) of an image [h, w, channels], zeros at both ends of each; those above and below
+// the image are left unwritten. Written to `to`; without padding they are the image's own.
 inline PaddedLines pad_lines(const WindowShape& s, const float* image, int64_t begin, int64_t lines, float* to) {
   if (s.pad_h == 0 && s.pad_w == 0) return {image + begin * s.line(), s.line()};
   const int64_t inside = s.w * s.channels, side = s.pad_w * s.channels, line = s.line();
@@ -95,9 +96,10 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
 using RunWindows = void (*)(const Stream&, const WindowShape&, const float*, const PackedB&, int64_t, const Epilogue&,
                             bool, float*);
 
-// Null for shapes that are packed instead: with other numbers of channels, or lines so short that tiles would be small.
-inline RunWindows windows_function(const WindowShape& s) {
-  if (s.pad_h < 0 || s.pad_w < 0) return nullptr;
+// For `s`, the windows of `shape` or of its gradient. Null for those that are packed instead: at other strides, with other
+// numbers of channels, or lines so short that tiles would be small.
+inline RunWindows windows_function(const Conv2dShape& shape, const WindowShape& s) {
+  if (shape.stride_h != 1 || shape.stride_w != 1 || s.pad_h < 0 || s.pad_w < 0) return nullptr;
   if (s.channels == 1) return run_windows<1>;
   if (s.channels == 3) return run_windows<3>;
   if (s.q < 7) return nullptr;
@@ -112,8 +114,6 @@ inline RunWindows windows_function(const WindowShape& s) {
       return run_windows<128>;
     case 256:
       return run_windows<256>;
-    case 512:
-      return run_windows<512>;
     default:
       return nullptr;
   }

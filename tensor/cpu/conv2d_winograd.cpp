@@ -56,11 +56,10 @@ struct FilterPanels {
   int64_t position_stride;
 };
 
-inline constexpr int64_t kColumnBlock = 128;         // of results in one task
-inline constexpr int64_t kBlockFloats = 192 * 1024;  // of a block's patches and products: 768 KiB, most of an L2 cache
+inline constexpr int64_t kColumnBlock = 128;  // of results in one task
 inline constexpr int64_t kFewTiles = 128;
 
-// Tiles of a block. Fewer than two tiles of the micro-kernel would read the filters too often.
+// Tiles of a block, whose patches and products are kept. Fewer than two tiles of the micro-kernel would read the filters too often.
 int64_t tiles_of_block(const WinogradProduct& p) {
   const int64_t floats = kPositions * (p.x.channels + smaller(p.columns, kColumnBlock));
   const int64_t most = larger(2, smaller(6, kBlockFloats / floats / kTileRows)) * kTileRows;
@@ -83,7 +82,7 @@ inline void transform_result(const WinogradProduct& p, const TilePlace& place, i
         float* const to = y + (i * p.tiles.w + j) * p.columns;
         Value value = sum + bias;
         if (p.accumulate) value += Lane::load(to);
-        if (p.epilogue.relu) value = value < Value{} ? Value{} : value;
+        if (p.epilogue.relu) value = relu(value);
         Lane::store(to, value);
       });
 }

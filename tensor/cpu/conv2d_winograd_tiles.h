@@ -7,14 +7,8 @@
 
 namespace convoy::CONVOY_ISA::winograd {
 
-// Calls body.operator()<Lane>(c) for runs of Lane::kWidth channels that together cover [begin, end).
-template <class Body>
-inline void for_lanes(int64_t begin, int64_t end, Body&& body) {
-  int64_t c = begin;
-  for (; c + kVectorFloats <= end; c += kVectorFloats) body.template operator()<Lanes<kVectorFloats>>(c);
-  for (; c + 4 <= end; c += 4) body.template operator()<Lanes<4>>(c);
-  for (; c < end; ++c) body.template operator()<Lanes<1>>(c);
-}
+// Of what a block of tiles keeps in a second-level cache, most of it: 768 KiB.
+inline constexpr int64_t kBlockFloats = 192 * 1024;
 
 // The results of a convolution, n images of h x w pixels, cut into tiles of kTile x kTile; the last of a line or column
 // may overhang.

@@ -13,7 +13,6 @@ namespace {
 using namespace winograd;
 
 inline constexpr int64_t kFilterBlock = 64, kChannelBlock = 128;  // of a task
-inline constexpr int64_t kBlockFloats = 192 * 1024;               // of a block's patches and gradients: 768 KiB
 inline constexpr int64_t kTasks = 8;
 inline constexpr int64_t kTilesOfPiece = 256;  // with fewer, writing and adding up its sums would take too long
 
@@ -22,7 +21,7 @@ struct Cut {
   int64_t filters, channels;  // of a task
   int64_t filter_parts, channel_parts;
   int64_t piece, pieces;  // tiles of a task
-  int64_t block;          // tiles whose patches and gradients are in the cache
+  int64_t block;          // tiles whose patches and gradients are kept
 
   explicit Cut(const Conv2dShape& s)
       : filters(even_part(s.k, kFilterBlock)),

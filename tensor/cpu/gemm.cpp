@@ -1,4 +1,5 @@
-// Matrix product on the CPU. Both operands are packed block by block, whatever their transposition.
+// Matrix product on the CPU. Operands are packed, whatever their transposition: a block by block, b likewise or, where many
+// tasks need the same of it, before.
 #include "tensor/cpu/blocked_product.h"
 #include "tensor/cpu/split_sums.h"
 #include "tensor/cpu/table.h"

@@ -11,7 +11,12 @@
 #define CONVOY_ISA cpu_portable
 #endif
 
+#define CONVOY_TEXT_OF(x) #x
+#define CONVOY_TEXT(x) CONVOY_TEXT_OF(x)
+
 namespace convoy::CONVOY_ISA {
+
+constexpr const char* kIsaName = CONVOY_TEXT(CONVOY_ISA) + sizeof("cpu_") - 1;  // "avx2"
 
 #if defined(__AVX512F__)
 inline constexpr int kVectorFloats = 16;

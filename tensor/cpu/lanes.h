@@ -48,4 +48,19 @@ struct Lanes<1> {
   static void store_bytes(uint8_t* p, int32_t v) { *p = static_cast<uint8_t>(v); }
 };
 
+// Calls body.operator()<Lane>(c) for runs of Lane::kWidth channels that together cover [begin, end).
+template <class Body>
+inline void for_lanes(int64_t begin, int64_t end, Body&& body) {
+  int64_t c = begin;
+  for (; c + kVectorFloats <= end; c += kVectorFloats) body.template operator()<Lanes<kVectorFloats>>(c);
+  for (; c + 4 <= end; c += 4) body.template operator()<Lanes<4>>(c);
+  for (; c < end; ++c) body.template operator()<Lanes<1>>(c);
+}
+
+// Of a vector's elements or of one float; NaN stays NaN, because it is not less.
+template <class Value>
+[[gnu::always_inline]] inline Value relu(const Value& x) {
+  return x < Value{} ? Value{} : x;
+}
+
 }  // namespace convoy::CONVOY_ISA

@@ -5,10 +5,6 @@
 namespace convoy::CONVOY_ISA {
 namespace {
 
-#define TEXT2(x) #x
-#define TEXT(x) TEXT2(x)
-constexpr const char* kIsaName = TEXT(CONVOY_ISA);  // "cpu_avx2"
-
 // Enough sums that do not wait for each other: an instruction's latency is some 4 cycles, of which two or more may begin in
 // each; a multiplication and an addition apart take twice as long. With their two factors they fit in 16 registers.
 constexpr int kSums = 12;
@@ -56,11 +52,7 @@ void update(int64_t count, float* x) {
 
 }  // namespace
 
-const LimitLoops kLimitLoops = {.name = kIsaName + sizeof("cpu_") - 1,
-                                .multiply_adds = kSums * kVectorFloats,
-                                .fma = fma,
-                                .read = read,
-                                .copy = copy,
-                                .update = update};
+const LimitLoops kLimitLoops = {
+    .name = kIsaName, .multiply_adds = kSums * kVectorFloats, .fma = fma, .read = read, .copy = copy, .update = update};
 
 }  // namespace convoy::CONVOY_ISA

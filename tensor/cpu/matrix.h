@@ -3,6 +3,7 @@
 // parameters stay in registers while rows stream by.
 #pragma once
 
+#include "tensor/cpu/integers.h"
 #include "tensor/cpu/lanes.h"
 #include "tensor/cpu/parallel.h"
 
@@ -30,10 +31,10 @@ struct RowPieces {
 
 inline RowPieces cut_rows(int64_t rows, int64_t columns) {
   constexpr int64_t kMostPieces = 64, kLeastElements = 8192;
-  const int64_t by_count = (rows + kMostPieces - 1) / kMostPieces;
+  const int64_t by_count = ceil_divide(rows, kMostPieces);
   const int64_t by_size = (kLeastElements + columns) / (columns + 1);
-  const int64_t rows_per_piece = by_count > by_size ? by_count : by_size;
-  return {rows_per_piece, (rows + rows_per_piece - 1) / rows_per_piece};
+  const int64_t rows_per_piece = larger(by_count, by_size);
+  return {rows_per_piece, ceil_divide(rows, rows_per_piece)};
 }
 
 // Rows that fit into 16 KiB, half a first-level cache: what one block function handles at a time.
@@ -47,7 +48,7 @@ inline int64_t rows_per_block(int64_t columns) {
 template <class Body>
 inline void for_row_blocks(int64_t begin, int64_t end, int64_t columns, Body&& body) {
   const int64_t block = rows_per_block(columns);
-  for (int64_t row = begin; row < end; row += block) body(row, end - row < block ? end - row : block);
+  for (int64_t row = begin; row < end; row += block) body(row, smaller(block, end - row));
 }
 
 }  // namespace convoy::CONVOY_ISA

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "tensor/cpu/isa.h"
+#include "tensor/cpu/lanes.h"
 #include "tensor/kernels.h"
 
 namespace convoy::CONVOY_ISA {
@@ -50,7 +50,6 @@ struct TileOutput {
 inline Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
 inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 inline Vector broadcast(float x) { return x - Vector{}; }
-inline Vector relu(Vector v) { return v > 0 ? v : (v != v ? v : Vector{}); }
 
 // C tile [R, columns] = or += A [R, runs * depth] * B [runs * depth, V vectors], then bias and ReLU.
 template <int R, int V, Layout layout, int64_t row_stride>
@@ -101,7 +100,7 @@ template <int R, int V, Layout layout, int64_t row_stride>
       float value = tile[i][j];
       if (out.accumulate) value += c[j];
       if (out.bias != nullptr) value += out.bias[j];
-      if (out.relu) value = Relu::value(value);
+      if (out.relu) value = relu(value);
       c[j] = value;
     }
   }

@@ -5,14 +5,10 @@
 #include <immintrin.h>
 #endif
 
+#include "tensor/cpu/integers.h"
 #include "tensor/cpu/microkernel.h"
 
 namespace convoy::CONVOY_ISA {
-
-inline constexpr int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
-inline constexpr int64_t ceil_divide(int64_t x, int64_t y) { return (x + y - 1) / y; }
-inline constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // to[0, count) = from[0, count). Runs of a few floats are common (the taps of a stem), so the tail must be cheap.
 inline void copy_floats(float* __restrict to, const float* __restrict from, int64_t count) {

@@ -31,19 +31,10 @@ struct PoolWindow {
   int64_t window_w, row_stride, channels;
 };
 
-// Calls body.operator()<Lanes>(c) for runs of channels starting at c that together cover all.
-template <class Body>
-inline void for_channels(int64_t channels, Body&& body) {
-  int64_t c = 0;
-  for (; c + kVectorFloats <= channels; c += kVectorFloats) body.template operator()<Lanes<kVectorFloats>>(c);
-  for (; c + 4 <= channels; c += 4) body.template operator()<Lanes<4>>(c);
-  for (; c < channels; ++c) body.template operator()<Lanes<1>>(c);
-}
-
 // y [channels] = the maximum of the window whose tap (0,0), possibly outside the image, is at x; index
 // [channels] = where it was.
 inline void max_of_window(const PoolWindow& window, const float* x, float* __restrict y, uint8_t* __restrict index) {
-  for_channels(window.channels, [=]<class L>(int64_t c) {
+  for_lanes(0, window.channels, [=]<class L>(int64_t c) {
     const auto [rows, columns, window_w, row_stride, channels] = window;
     using Int = typename L::Int;
     typename L::Value best = L::load(x + rows.begin * row_stride + columns.begin * channels + c);
@@ -64,7 +55,7 @@ inline void max_of_window(const PoolWindow& window, const float* x, float* __res
 // dx, the window's tap (0,0), = or += dy [channels] at the tap that index [channels] names, 0 at the others.
 inline void send_to_window(const PoolWindow& window, const float* __restrict dy, const uint8_t* __restrict index,
                            bool accumulate, float* __restrict dx) {
-  for_channels(window.channels, [=]<class L>(int64_t c) {
+  for_lanes(0, window.channels, [=]<class L>(int64_t c) {
     const auto [rows, columns, window_w, row_stride, channels] = window;
     using Value = typename L::Value;
     const typename L::Int position = L::load_bytes(index + c);

@@ -4,13 +4,9 @@
 
 namespace convoy::CONVOY_ISA {
 
-#define TEXT2(x) #x
-#define TEXT(x) TEXT2(x)
-
 extern const Kernels kTable;
-constexpr const char* kIsaName = TEXT(CONVOY_ISA);  // "cpu_avx2"
 const Kernels kTable = {
-    .name = kIsaName + sizeof("cpu_") - 1,
+    .name = kIsaName,
     .gemm = of_floats<gemm>,
     .conv2d_forward = of_floats<conv2d_forward>,
     .conv2d_backward_input = of_floats<conv2d_backward_input>,

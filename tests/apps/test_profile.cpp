@@ -39,6 +39,8 @@ class ProfiledNet {
     net_->set_training(true);
     Profile profile(*net_);
     for (int step = 0; step < steps; ++step) {
+      profile.begin_step();  // as at the end of an epoch: no batch is left, and evaluation follows
+      (*net_)(Variable(images_));
       profile.begin_step();
       optimizer->clear_grad();
       const Variable logits = (*net_)(Variable(images_));
@@ -47,6 +49,7 @@ class ProfiledNet {
       loss.backward();
       optimizer->step(0.001f);
       profile.end_step();
+      (*net_)(Variable(images_));  // between steps
     }
     profile.begin_step();  // which does not end
     (*net_)(Variable(images_));
@@ -219,6 +222,15 @@ TEST(ProfileTrace, has_lanes_for_steps_layers_kernels_and_what_is_beside) {
             (std::vector<std::string>{"images", "conv1", "conv1 backward", "images", "conv1", "conv1 backward"}));
   EXPECT_EQ(names["kernels"].size(), 8u);
   EXPECT_EQ(names["kernels of loader worker 1"].size(), 2u);
+  for (const Json& event : trace.at("traceEvents")) {
+    if (event.at("name") != "conv2d_forward" || event.at("args").at("step") != 3) continue;
+    EXPECT_DOUBLE_EQ(event.at("ts"), 2010);
+    EXPECT_NEAR(event.at("dur"), 100, 1e-6);
+    EXPECT_EQ(event.at("args").at("layer"), "conv1");
+    EXPECT_NEAR(event.at("args").at("GFLOP/s"), 0.5, 1e-9);
+    EXPECT_NEAR(event.at("args").at("GB/s"), 1e-3, 1e-9);
+    EXPECT_NEAR(event.at("args").at("% of limit"), 50, 1e-6);
+  }
   EXPECT_EQ(trace.at("otherData").at("about"), "model    small\n");
   EXPECT_EQ(trace.at("otherData").at("limit GB/s"), 1.0);
 }

@@ -221,19 +221,50 @@ TEST_P(Conv2d, all_directions_match_reference_on_images_whose_matrix_is_large) {
   check_all_directions({.n = 5, .h = 31, .w = 33, .c = 16, .k = 3, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1}, draw);
 }
 
-// More channels than one row of transformed patches has room for, and filters than one task takes; and more tiles than
-// are summed at once for the weight.
+const Conv2dShape kTiledLayers[] = {
+    // More channels than one row of transformed patches has room for, and filters than one task takes.
+    {.n = 2, .h = 5, .w = 6, .c = 330, .k = 140, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.n = 2, .h = 5, .w = 6, .c = 140, .k = 330, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    // The same beside more tiles than filters are transformed anew for.
+    {.n = 1, .h = 45, .w = 47, .c = 9, .k = 140, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    {.n = 1, .h = 45, .w = 47, .c = 140, .k = 9, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    // More tiles than are summed at once for the weight; of several parts, too.
+    {.n = 3, .h = 121, .w = 123, .c = 8, .k = 8, .r = 3, .s = 3, .pad_h = 0, .pad_w = 1},
+    {.n = 3, .h = 60, .w = 60, .c = 4, .k = 140, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+};
+
 TEST_P(Conv2d, all_directions_match_reference_beyond_one_block_of_tiles) {
   if (stream.convolution != ConvolutionAlgorithm::winograd) GTEST_SKIP() << "blocks of Winograd's algorithm";
   Draw draw(18);
-  check_all_directions({.n = 2, .h = 5, .w = 6, .c = 330, .k = 140, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1}, draw);
-  check_all_directions({.n = 2, .h = 5, .w = 6, .c = 140, .k = 330, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1}, draw);
-  check_all_directions({.n = 3, .h = 121, .w = 123, .c = 8, .k = 8, .r = 3, .s = 3, .pad_h = 0, .pad_w = 1}, draw);
+  for (const Conv2dShape& s : kTiledLayers) check_all_directions(s, draw);
+}
+
+// Each number of channels for which the CPU has a kernel that reads windows where they lie, of the image and of its gradient.
+TEST_P(Conv2d, all_directions_match_reference_on_windows_that_are_not_packed) {
+  if (stream.device.kind != Device::Kind::cpu) GTEST_SKIP() << "the CPU's own way";
+  Draw draw(19);
+  for (const int64_t channels : {16, 32, 64, 128, 256}) {
+    check_all_directions({.n = 1, .h = 7, .w = 9, .c = channels, .k = channels}, draw);
+    check_all_directions({.n = 1, .h = 6, .w = 8, .c = channels, .k = channels, .r = 3, .s = 2, .pad_h = 1, .pad_w = 1},
+                         draw);
+  }
+}
+
+TEST_P(Conv2d, forward_lets_nan_through_the_relu) {
+  const Conv2dShape s{.n = 1, .h = 5, .w = 5, .c = 16, .k = 67, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
+  std::vector<float> x(static_cast<size_t>(image_count(s)), 1.0f), w(static_cast<size_t>(filter_count(s)), 1.0f);
+  x[static_cast<size_t>((2 * s.w + 2) * s.c)] = NAN;
+  GuardedArray y(result_count(s));
+  kernels().conv2d_forward(stream, s, in_array(x), in_array(w), {.relu = true}, y.data());
+  const std::vector<float> values = y.values();
+  for (int64_t k = 0; k < s.k; ++k) EXPECT_TRUE(std::isnan(values[static_cast<size_t>((2 * s.w + 2) * s.k + k)])) << k;
 }
 
 TEST_P(Conv2d, gives_the_same_bits_on_every_run) {
   Draw draw(15);
-  for (const Conv2dShape& s : kLayers) {
+  std::vector<Conv2dShape> layers(std::begin(kLayers), std::end(kLayers));
+  if (stream.convolution == ConvolutionAlgorithm::winograd) layers.push_back(std::end(kTiledLayers)[-1]);
+  for (const Conv2dShape& s : layers) {
     SCOPED_TRACE(text(s));
     const std::vector<float> x = stored(draw.reals(image_count(s))), w = stored(draw.reals(filter_count(s))),
                              dy = stored(draw.reals(result_count(s))), bias = draw.reals(s.k);

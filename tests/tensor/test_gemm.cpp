@@ -132,23 +132,30 @@ TEST_P(Gemm, is_exact_beyond_what_is_packed_at_once) {
   for (int64_t i = 0; i < m * k; ++i) a[static_cast<size_t>(i)] = row(i / k);
   for (int64_t i = 0; i < k * n; ++i) b[static_cast<size_t>(i)] = cell(i / n, i % n);
   GuardedArray c(m * n);
-  kernels().gemm(stream, {.m = m, .n = n, .k = k}, in_array(a), in_array(b), {}, false, c.data());
+  std::vector<float> bias(static_cast<size_t>(n));
+  for (int64_t j = 0; j < n; ++j) bias[static_cast<size_t>(j)] = static_cast<float>(j % 11);
+  kernels().gemm(stream, {.m = m, .n = n, .k = k}, in_array(a), in_array(b), {.bias = in(bias)}, false, c.data());
   const std::vector<float> values = c.values();
   for (int64_t j = 0; j < n; ++j) {
     float sum = 0;
     for (int64_t step = 0; step < k; ++step) sum += cell(step, j);
-    for (int64_t i = 0; i < m; ++i) ASSERT_EQ(values[static_cast<size_t>(i * n + j)], row(i) * sum) << i << ", " << j;
+    for (int64_t i = 0; i < m; ++i)
+      ASSERT_EQ(values[static_cast<size_t>(i * n + j)], row(i) * sum + bias[static_cast<size_t>(j)]) << i << ", " << j;
   }
   EXPECT_TRUE(c.intact());
 }
 
 TEST_P(Gemm, lets_nan_through_the_fused_relu) {
-  const std::vector<float> a = {NAN, 1, 1, -1}, b = {1, 0, 0, 1};
-  GuardedArray c(4);
-  kernels().gemm(stream, {.m = 2, .n = 2, .k = 2}, in_array(a), in_array(b), {.relu = true}, false, c.data());
-  EXPECT_TRUE(std::isnan(c.values()[0]));
-  EXPECT_EQ(c.values()[2], 1);
-  EXPECT_EQ(c.values()[3], 0);
+  const int64_t n = 67;  // columns of whole tiles, and of a part of one
+  const std::vector<float> a = {NAN, 1, -1}, b(static_cast<size_t>(n), 1.0f);
+  GuardedArray c(3 * n);
+  kernels().gemm(stream, {.m = 3, .n = n, .k = 1}, in_array(a), in_array(b), {.relu = true}, false, c.data());
+  const std::vector<float> values = c.values();
+  for (int64_t j = 0; j < n; ++j) {
+    EXPECT_TRUE(std::isnan(values[static_cast<size_t>(j)])) << j;
+    EXPECT_EQ(values[static_cast<size_t>(n + j)], 1) << j;
+    EXPECT_EQ(values[static_cast<size_t>(2 * n + j)], 0) << j;
+  }
 }
 
 }  // namespace

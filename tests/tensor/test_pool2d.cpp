@@ -55,6 +55,23 @@ TEST_P(Pool2d, max_pool_forward_matches_reference_with_ties_infinities_and_nan) 
   }
 }
 
+// The largest window: its last pixel has index 255.
+TEST_P(Pool2d, max_pool_takes_windows_of_256_pixels) {
+  const Pool2dShape s{.n = 1, .h = 16, .w = 16, .c = 19, .r = 16, .s = 16, .stride_h = 16, .stride_w = 16};
+  std::vector<float> x(static_cast<size_t>(image_count(s)));
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i / static_cast<size_t>(s.c));
+  GuardedArray y(s.c), dx(image_count(s));
+  Guarded<uint8_t> index(s.c);
+  kernels().max_pool_forward(stream, s, in_array(x), y.data(), index.data());
+  expect_equal(y, Values(static_cast<size_t>(s.c), 255));
+  EXPECT_EQ(index.values(), std::vector<uint8_t>(static_cast<size_t>(s.c), 255));
+  const std::vector<float> dy(static_cast<size_t>(s.c), 3.0f);
+  kernels().max_pool_backward(stream, s, in_array(dy), index.data(), false, dx.data());
+  Values expected(x.size());
+  std::fill(expected.end() - s.c, expected.end(), 3);
+  expect_equal(dx, expected);
+}
+
 TEST_P(Pool2d, max_pool_backward_matches_reference_on_odd_shapes) {
   Draw draw(22);
   for (int i = 0; i < cases(250) && !HasFailure(); ++i) {
