@@ -8,7 +8,6 @@
 //   bench_all_reduce --threads 2 --algorithm ring --most 1048576
 //   bench_all_reduce --gpus 8
 //   {"algbw":…,"algorithm":"ring","busbw":…,"bytes":1024,"ranks":2,"seconds":…,"times":…,"transport":"threads"}
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -19,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/command_line.h"
 #include "parallel/background_all_reduce.h"
 #include "parallel/communicator.h"
 #include "parallel/local_transport.h"
@@ -204,9 +204,9 @@ int main(int argc, char** argv) {
   convoy::Settings settings;
   CLI::App app("Times all-reduce algorithms by size.");
   app.add_option("--threads", settings.threads, "ranks as threads of this process; without it mpirun says")
-      ->check(CLI::PositiveNumber);
+      ->check(convoy::kThreads);
   app.add_option("--gpus", settings.gpus, "ranks as threads of this process with a GPU each")
-      ->check(CLI::PositiveNumber)
+      ->check(convoy::kThreads)
       ->excludes("--threads");
   app.add_option("--algorithm", settings.algorithms,
                  "ring, tree, mpi, copy, add, or of GPUs nccl, nccl-tree; may be repeated (default: all)")
@@ -220,12 +220,8 @@ int main(int argc, char** argv) {
   app.add_option("--factor", settings.factor, "between sizes")->capture_default_str()->check(CLI::Range(2, 1024));
   app.add_option("--seconds", settings.seconds, "per size and algorithm")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  CLI11_PARSE(app, argc, argv);
-  try {
+      ->check(convoy::kSeconds);
+  return convoy::run_program(app, argc, argv, [&] {
     settings.threads + settings.gpus > 0 ? convoy::run_on_threads(settings) : convoy::run_on_processes(settings);
-  } catch (const convoy::Error& error) {
-    std::cerr << "bench_all_reduce: " << error.what() << '\n';
-    return static_cast<int>(error.kind());
-  }
+  });
 }

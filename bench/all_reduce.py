@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """All-reduce by size: Convoy's ring and tree against MPI's, between processes, and between threads of one process.
 
-    cmake --preset release -DCONVOY_BENCH=ON && cmake --build --preset release --target bench_all_reduce bench_peer_all_reduce
     bench/all_reduce.py
 
 Definitions of nccl-tests: algbw = bytes / time, busbw = algbw * 2 (n - 1) / n for n ranks. Every round runs every program once; the
@@ -9,18 +8,14 @@ medians over the rounds are compared. The limit beside them is measured in the s
 memory at the same time. Writes bench/results/<date>-all_reduce-<cpu>.md, and its figures as JSON lines (.jsonl), which
 scaling_model.py reads.
 """
-import argparse
-import datetime
 import json
 import os
-import shlex
 import statistics
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 
-from train_step import MEDDLING, ROOT, commit, cpu
+from measurement import (COUNT, ROOT, SECONDS, THREADS, Options, answer_of, counted, cpu, head, keep, lines_of, listed, load_before,
+                         need_command, need_programs, number, page_path, progress)
 
 OURS = ("ring", "tree")
 PEERS = ("mpi", "MPI_Allreduce")
@@ -33,30 +28,20 @@ def mpirun(ranks, *command):
     return ["mpirun", "-n", ranks, "--oversubscribe", "--bind-to", "none", *root, *command]
 
 
-def lines_of(command):
-    """The JSON lines that a program prints."""
-    command = [str(word) for word in command]
-    environment = {k: v for k, v in os.environ.items() if not MEDDLING.match(k)}
-    result = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    if result.returncode != 0:
-        sys.exit(f"all_reduce: '{shlex.join(command)}' ended with code {result.returncode}")
-    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
-
-
 def measure(a):
     """(transport, ranks, bytes, algorithm) -> median seconds over the rounds."""
     seconds = defaultdict(list)
-    for number in range(a.rounds):
+    for turn in range(a.rounds):
         for ranks in a.ranks:
             limits = ["--seconds", a.seconds, "--most", a.most]
             commands = [mpirun(ranks, a.folder / "bench_all_reduce", *limits),
-                        mpirun(ranks, a.folder / "bench_peer_all_reduce", a.seconds, a.most)]
+                        mpirun(ranks, a.folder / "bench_peer_all_reduce", *limits)]
             if ranks > 1:
                 commands.append([a.folder / "bench_all_reduce", "--threads", ranks, *limits])
-            for command in commands:
+            for command, what in zip(commands, ("processes", "processes, MPI_Allreduce", "threads")):
+                progress(turn, a.rounds, f"ranks: {ranks}, {what}")
                 for line in lines_of(command):
                     seconds[line["transport"], line["ranks"], line["bytes"], line["algorithm"]].append(line["seconds"])
-        print(f"round {number + 1} of {a.rounds}", file=sys.stderr, flush=True)
     return {key: statistics.median(values) for key, values in seconds.items()}
 
 
@@ -89,35 +74,28 @@ def table(seconds, transport, ranks, cores):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / "build/release/bench", help="where the two programs are")
-    parser.add_argument("--ranks", type=lambda text: [int(word) for word in text.split(",")], default=[1, 2, 4])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.2, help="per size, algorithm and round")
-    parser.add_argument("--most", type=int, default=64 << 20, help="bytes of the largest array")
+    parser.add_argument("--ranks", type=listed(THREADS), default="1,2,4", help="numbers of processes or threads")
+    parser.add_argument("--rounds", type=COUNT, default=7, help="of which the medians are compared")
+    parser.add_argument("--seconds", type=SECONDS, default=0.2, help="per size, algorithm and round")
+    parser.add_argument("--most", type=number(int, 1 << 10, 1 << 30), default=64 << 20, help="bytes of the largest array")
     parser.add_argument("--dry", action="store_true", help="print only, write no result file")
     a = parser.parse_args()
-    for name in ("bench_all_reduce", "bench_peer_all_reduce"):
-        if not (a.folder / name).exists():
-            parser.error(f"{a.folder / name} is not there; build it as the first lines of --help say")
+    need_programs(a.folder / "bench_all_reduce", a.folder / "bench_peer_all_reduce")
+    need_command("mpirun", "openmpi-bin")
     return a
 
 
 def main():
     a = arguments()
     machine, slug = cpu()
-    load = os.getloadavg()[0]
-    if load > 0.5:
-        print(f"all_reduce: the machine is not idle (load {load:.1f}); the figures will suffer", file=sys.stderr)
+    load = load_before()
     seconds = measure(a)
     cores = len(os.sched_getaffinity(0))
-    library = subprocess.run(["mpirun", "--version"], stdout=subprocess.PIPE, text=True).stdout.splitlines()[0]
-    shown = ["bench/all_reduce.py", "--ranks", ",".join(map(str, a.ranks)), "--rounds", str(a.rounds), "--seconds", f"{a.seconds:g}"]
-    page = ["# All-reduce by size\n",
-            f"- date: {datetime.date.today()}, commit: {commit()}",
-            f"- machine: {machine}; load before the run: {load:.2f}; {library}",
-            f"- command: `{shlex.join(shown)}`",
-            f"- medians over {a.rounds} interleaved rounds; in a round the median of 9 series of together {a.seconds:g} s, of the slowest rank",
+    library = answer_of("mpirun", "--version").splitlines()[0]
+    page = [*head("All-reduce by size", f"{machine}; load before the run: {load:.2f}; {library}"),
+            f"- medians over {counted(a.rounds, 'interleaved round')}; in a round the median of 9 series of together {a.seconds:g} s, of the slowest rank",
             "- GB/s of ring, tree, mpi, MPI_Allreduce: busbw = bytes / time × 2 (n − 1) / n; of copy: bytes / time. 1 GB = 10⁹ bytes",
             "- `mpi` is MPI_Iallreduce as `--reduce mpi` uses it, polled with pauses like our own messages; `MPI_Allreduce` spins on its core",
             "- `copy`: all ranks copy the array in their own memory at once, the least that a rank has to do; small arrays stay in its caches",
@@ -132,13 +110,11 @@ def main():
     print(text)
     if a.dry:
         return
-    target = ROOT / f"bench/results/{datetime.date.today()}-all_reduce-{slug}.md"
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(text)
+    target = page_path(f"all_reduce-{slug}")
+    keep(target, text)
     target.with_suffix(".jsonl").write_text("".join(
         json.dumps({"transport": key[0], "ranks": key[1], "cores": cores, "bytes": key[2], "algorithm": key[3], "seconds": value}) + "\n"
         for key, value in sorted(seconds.items())))
-    print(f"all_reduce: wrote {target.relative_to(ROOT)} and its .jsonl", file=sys.stderr)
 
 
 if __name__ == "__main__":

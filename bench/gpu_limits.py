@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """What a GPU can do at most, as its vendor's libraries reach it: bandwidth of a device copy, rate of large matrix products. One line.
 
-    python3 gpu_limits.py
+    PATH bench/gpu_limits.py          # PATH: a python interpreter that has torch
 """
-import torch
 
-from peer_products import time_on_gpu
+from measurement import Options, need_modules, refuse
 
 
 def main():
@@ -20,4 +19,11 @@ def main():
 
 
 if __name__ == "__main__":
+    Options(__doc__).parse_args()
+    need_modules("torch")
+    import torch
+
+    from peer_products import time_on_gpu
+    if not torch.cuda.is_available():
+        refuse("torch sees no GPU here")
     main()

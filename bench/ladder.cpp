@@ -4,13 +4,13 @@
 //   bench_ladder --threads 2
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
 #include <iostream>
 #include <string>
 #include <vector>
 
+#include "bench/command_line.h"
 #include "bench/median_time.h"
 #include "tensor/cores.h"
 #include "tensor/cpu/limits.h"
@@ -156,11 +156,8 @@ int main(int argc, char** argv) {
   int64_t batch = 8;
   int threads = convoy::available_cores(), rounds = 7;
   CLI::App app("One convolution by ever faster means.");
-  app.add_option("--batch", batch, "images")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--threads", threads, "of the last rung")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--rounds", rounds, "of which the medians are printed")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  CLI11_PARSE(app, argc, argv);
-  convoy::run(batch, threads, rounds);
+  app.add_option("--batch", batch, "images")->capture_default_str()->check(convoy::kCount);
+  app.add_option("--threads", threads, "of the last rung")->capture_default_str()->check(convoy::kThreads);
+  app.add_option("--rounds", rounds, "of which the medians are printed")->capture_default_str()->check(convoy::kCount);
+  return convoy::run_program(app, argc, argv, [&] { convoy::run(batch, threads, rounds); });
 }

@@ -4,13 +4,13 @@
 //
 //   bench_memory_bound --threads 2
 //   {"bytes":…,"kernel":"max_pool_forward","shape":"64×32×32×32, 2×2","us":…}
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "bench/command_line.h"
 #include "bench/median_time.h"
 #include "tensor/cores.h"
 #include "tensor/cpu/parallel.h"
@@ -111,8 +111,7 @@ int main(int argc, char** argv) {
   convoy::Stream stream{.threads = convoy::available_cores()};
   double seconds = 0.2;
   CLI::App app("Times the kernels that are bound by memory.");
-  app.add_option("--threads", stream.threads, "OpenMP threads")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--seconds", seconds, "to measure each")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-  convoy::run(stream, seconds);
+  app.add_option("--threads", stream.threads, "OpenMP threads")->capture_default_str()->check(convoy::kThreads);
+  app.add_option("--seconds", seconds, "to measure each")->capture_default_str()->check(convoy::kSeconds);
+  return convoy::run_program(app, argc, argv, [&] { convoy::run(stream, seconds); });
 }

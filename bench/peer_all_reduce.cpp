@@ -1,13 +1,14 @@
 // MPI's own all-reduce as a program would call it that does nothing else: MPI_Allreduce, in place, which waits with a busy
 // core. The peer of all_reduce.cpp: the same sizes, series and JSON lines, with the algorithm "MPI_Allreduce".
 //
-//   mpirun -n 2 bench_peer_all_reduce [seconds per size] [bytes of the last size]
+//   mpirun -n 2 bench_peer_all_reduce --seconds 0.2 --most 1048576
 #include <mpi.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <vector>
+
+#include "bench/command_line.h"
 
 namespace {
 
@@ -24,12 +25,8 @@ double time_of(std::vector<float>& values, int times) {
   return slowest;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  MPI_Init(&argc, &argv);
-  const double budget = argc > 1 ? std::atof(argv[1]) : 0.2;
-  const long most = argc > 2 ? std::atol(argv[2]) : 64L << 20;
+void run(double budget, long most) {
+  MPI_Init(nullptr, nullptr);
   int rank = 0, ranks = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
@@ -51,4 +48,15 @@ int main(int argc, char** argv) {
     }
   }
   MPI_Finalize();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  double seconds = 0.2;
+  long most = 64L << 20;
+  CLI::App app("Times MPI_Allreduce by size.");
+  app.add_option("--seconds", seconds, "per size")->capture_default_str()->check(convoy::kSeconds);
+  app.add_option("--most", most, "bytes of the last size")->capture_default_str()->check(CLI::Range(4, 1 << 30));
+  return convoy::run_program(app, argc, argv, [&] { run(seconds, most); });
 }

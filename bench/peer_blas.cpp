@@ -4,12 +4,12 @@
 //   bench_products --what gemm --threads 1 | OMP_NUM_THREADS=1 bench_peer_blas
 #include <cblas.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "bench/command_line.h"
 #include "bench/median_time.h"
 
 namespace convoy {
@@ -42,21 +42,24 @@ double time_direction(const nlohmann::json& row, double seconds) {
       seconds);
 }
 
+void run(double seconds) {
+  for (std::string line; std::getline(std::cin, line);) {
+    nlohmann::json row = nlohmann::json::parse(line);
+    const double work = row.at("gflops").get<double>() * row.at("us").get<double>();
+    const double us = 1e6 * time_direction(row, seconds);
+    row["us"] = us;
+    row["gflops"] = work / us;
+    row["version"] = openblas_get_config();
+    std::cout << row.dump() << std::endl;
+  }
+}
+
 }  // namespace
 }  // namespace convoy
 
 int main(int argc, char** argv) {
   double seconds = 0.2;
   CLI::App app("Times BLAS's products on the shapes of bench_products, read from standard input.");
-  app.add_option("--seconds", seconds, "to measure each line")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-  for (std::string line; std::getline(std::cin, line);) {
-    nlohmann::json row = nlohmann::json::parse(line);
-    const double work = row.at("gflops").get<double>() * row.at("us").get<double>();
-    const double us = 1e6 * convoy::time_direction(row, seconds);
-    row["us"] = us;
-    row["gflops"] = work / us;
-    row["version"] = openblas_get_config();
-    std::cout << row.dump() << std::endl;
-  }
+  app.add_option("--seconds", seconds, "to measure each line")->capture_default_str()->check(convoy::kSeconds);
+  return convoy::run_program(app, argc, argv, [&] { convoy::run(seconds); });
 }

@@ -5,11 +5,13 @@
 
 XLA fuses Adam into one pass over memory, so this is the peer to beat on mnist-cnn. Needs jax and optax from PyPI.
 """
-import argparse
 import json
 import os
 import time
 
+from measurement import COUNT, SECONDS, Options, need_modules
+
+need_modules("jax", "optax")
 import jax
 import jax.numpy as jnp
 import optax
@@ -61,11 +63,11 @@ MODELS = {"mnist-cnn": mnist_cnn, "cifar-cnn": cifar_cnn}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=MODELS, default="mnist-cnn")
-    parser.add_argument("--batch", type=int, default=64)
+    parser = Options(__doc__)
+    parser.add_argument("--model", choices=MODELS, default="mnist-cnn", help="network")
+    parser.add_argument("--batch", type=COUNT, default=64, help="samples per step")
     parser.add_argument("--inference", action="store_true", help="forward passes alone; statistics of batch norm are those of the batch")
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seconds", type=SECONDS, default=4, help="of measurement")
     a = parser.parse_args()
     key = jax.random.PRNGKey(0)
     parameters, forward, shape = MODELS[a.model](key)

@@ -8,13 +8,13 @@
 // them there is not counted. A layout or algorithm that it does not have for a shape is left out.
 #include <omp.h>
 
-#include <CLI/CLI.hpp>
 #include <dnnl.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "bench/command_line.h"
 #include "bench/median_time.h"
 
 namespace convoy {
@@ -118,6 +118,11 @@ nlohmann::json fastest(nlohmann::json row, std::span<const Setting> settings, do
   return row;
 }
 
+void run(std::span<const Setting> settings, double seconds) {
+  for (std::string line; std::getline(std::cin, line);)
+    std::cout << fastest(nlohmann::json::parse(line), settings, seconds).dump() << std::endl;
+}
+
 }  // namespace
 }  // namespace convoy
 
@@ -126,16 +131,15 @@ int main(int argc, char** argv) {
   double seconds = 0.2;
   std::string layout = "same";
   CLI::App app("Times oneDNN's convolutions on the shapes of bench_products, read from standard input.");
-  app.add_option("--threads", threads, "OpenMP threads")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--seconds", seconds, "to measure each line and setting")->capture_default_str();
+  app.add_option("--threads", threads, "OpenMP threads")->capture_default_str()->check(convoy::kThreads);
+  app.add_option("--seconds", seconds, "to measure each line and setting")
+      ->capture_default_str()
+      ->check(convoy::kSeconds);
   app.add_option("--layout", layout, "same (NHWC, direct), or best: the fastest of all layouts and algorithms")
       ->capture_default_str()
       ->check(CLI::IsMember({"same", "best"}));
-  CLI11_PARSE(app, argc, argv);
-  omp_set_num_threads(threads);
-  for (std::string line; std::getline(std::cin, line);) {
-    const std::span<const convoy::Setting> settings =
-        layout == "best" ? std::span<const convoy::Setting>(convoy::kAll) : convoy::kSame;
-    std::cout << convoy::fastest(nlohmann::json::parse(line), settings, seconds).dump() << std::endl;
-  }
+  return convoy::run_program(app, argc, argv, [&] {
+    omp_set_num_threads(threads);
+    layout == "best" ? convoy::run(convoy::kAll, seconds) : convoy::run(convoy::kSame, seconds);
+  });
 }

@@ -8,11 +8,13 @@ layout (NHWC).
 On a GPU cuDNN tries every algorithm it has, the bias is left out, and calls are timed inside a replayed CUDA graph. bf16 tensors are bf16 in
 memory there, half as many bytes as Convoy moves, which rounds fp32 tensors on the way.
 """
-import argparse
 import json
 import sys
 import time
 
+from measurement import SECONDS, THREADS, Options, need_modules
+
+need_modules("torch")
 import torch
 
 
@@ -70,11 +72,11 @@ def gemm_work(row, device, dtype):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=0.2)
+    parser = Options(__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where it runs")
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32", help="of products")
+    parser.add_argument("--threads", type=THREADS, default=2, help="threads")
+    parser.add_argument("--seconds", type=SECONDS, default=0.2, help="to measure each line")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.backends.cudnn.benchmark = True

@@ -7,10 +7,12 @@
 Its best setting differs by network, so train_step.py tries both layouts; --compile is there to be tried too. It also needs the malloc settings
 that train_step.py gives it: glibc's defaults hand large buffers back to the kernel at every step.
 """
-import argparse
 import json
 import time
 
+from measurement import COUNT, SECONDS, THREADS, Options, need_modules
+
+need_modules("torch")
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -61,17 +63,17 @@ MODELS = {"lenet5": (lenet5, (1, 28, 28)), "mnist-cnn": (mnist_cnn, (1, 28, 28))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=MODELS, default="mnist-cnn")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw")
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser = Options(__doc__)
+    parser.add_argument("--model", choices=MODELS, default="mnist-cnn", help="network")
+    parser.add_argument("--batch", type=COUNT, default=64, help="samples per step")
+    parser.add_argument("--threads", type=THREADS, default=2, help="threads")
+    parser.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw", help="layout of images in memory")
+    parser.add_argument("--compile", action="store_true", help="by torch.compile")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where it runs")
     parser.add_argument("--graph", action="store_true", help="on a GPU: capture the step and replay it")
     parser.add_argument("--tf32", action="store_true", help="on a GPU: TF32 products")
     parser.add_argument("--inference", action="store_true", help="forward passes alone")
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seconds", type=SECONDS, default=4, help="of measurement")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)

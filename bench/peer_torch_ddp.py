@@ -7,13 +7,15 @@ Networks, batches, loss and optimizer are those of peer_torch.py; --batch is the
 the part of its rank only, as DDP has it (SyncBatchNorm needs a GPU), and is not broadcast: less communication than Convoy's. One rank
 runs without DDP.
 """
-import argparse
 import json
 import os
 import tempfile
 import time
 import warnings
 
+from measurement import COUNT, SECONDS, THREADS, Options, need_modules, number
+
+need_modules("torch")
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
@@ -75,14 +77,14 @@ def leave_together():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=MODELS, default="cifar-cnn")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--ranks", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw")
-    parser.add_argument("--bucket-mb", type=float, default=25, help="DDP's bucket_cap_mb, whose default is 25")
-    parser.add_argument("--seconds", type=float, default=4)
+    parser = Options(__doc__)
+    parser.add_argument("--model", choices=MODELS, default="cifar-cnn", help="network")
+    parser.add_argument("--batch", type=COUNT, default=128, help="samples per step, of all ranks")
+    parser.add_argument("--ranks", type=THREADS, default=2, help="processes")
+    parser.add_argument("--threads", type=THREADS, default=1, help="threads of each rank")
+    parser.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw", help="layout of images in memory")
+    parser.add_argument("--bucket-mb", type=number(float, 0.001, 1e6), default=25, help="DDP's bucket_cap_mb")
+    parser.add_argument("--seconds", type=SECONDS, default=4, help="of measurement")
     a = parser.parse_args()
     if a.ranks == 1:
         return train(0, a, None)

@@ -8,7 +8,6 @@
 //   {"what":"gemm","direction":"forward","m":1024,"n":1024,"k":1024,"us":…,"gflops":…}
 //
 // On a GPU a call is one of many in a replayed graph, so that the cost of launching does not count.
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <functional>
 #include <iostream>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "apps/device_options.h"
+#include "bench/command_line.h"
 #include "bench/median_time.h"
 #include "tensor/cores.h"
 #include "tensor/cpu/parallel.h"
@@ -175,21 +175,15 @@ int main(int argc, char** argv) {
   app.add_option("--what", options.what, "conv2d or gemm")
       ->capture_default_str()
       ->check(CLI::IsMember({"conv2d", "gemm"}));
-  app.add_option("--batch", options.batch, "images of a convolution")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--threads", options.threads, "OpenMP threads")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", options.batch, "images of a convolution")->capture_default_str()->check(convoy::kCount);
+  app.add_option("--threads", options.threads, "OpenMP threads")->capture_default_str()->check(convoy::kThreads);
   app.add_option("--device", options.device, "cpu or cuda")
       ->capture_default_str()
       ->check(CLI::IsMember({"cpu", "cuda"}));
   app.add_option("--precision", options.precision, "fp32, tf32 or bf16")->capture_default_str();
-  app.add_option("--conv-algo", options.algorithm, "auto, im2col, tiled, tensor-core or direct")->capture_default_str();
-  app.add_option("--seconds", options.seconds, "to measure each line")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-  try {
-    convoy::run(options);
-  } catch (const convoy::Error& error) {
-    std::cerr << "bench_products: " << error.what() << '\n';
-    return static_cast<int>(error.kind());
-  }
+  app.add_option("--conv-algo", options.algorithm,
+                 "auto, gemm or winograd; on a GPU im2col, tiled, tensor-core or direct")
+      ->capture_default_str();
+  app.add_option("--seconds", options.seconds, "to measure each line")->capture_default_str()->check(convoy::kSeconds);
+  return convoy::run_program(app, argc, argv, [&] { convoy::run(options); });
 }

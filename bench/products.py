@@ -1,35 +1,26 @@
 #!/usr/bin/env python3
 """Convolutions and matrix products, shape by shape and direction by direction: Convoy, its peers, and what the machine can do at most.
 
-    bench/products.py --peer onednn --peer onednn-best                                              # convolutions on the CPU
-    bench/products.py --what gemm --peer blas
+    bench/products.py                                                                               # convolutions on the CPU
+    bench/products.py --what gemm
     bench/products.py --what gemm --peer torch --python-torch PATH --device cuda --precision tf32   # matrix products on a GPU
 
 Peers: `onednn` is oneDNN in the same layout (NHWC), direct; `onednn-best` the fastest of all its layouts and algorithms, Winograd's among them; `blas`
 OpenBLAS; `torch` PyTorch, that is cuDNN and cuBLAS on a GPU, oneDNN and MKL on a CPU. Rounds are interleaved and medians over the rounds are
 compared. Writes bench/results/<date>-<what>-<device>….md, or into --out, and prints it.
 """
-import argparse
-import datetime
 import json
 import math
 import os
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
-from train_step import ISAS, MEDDLING, PEER_MALLOC, ROOT, commit, cpu, output_of
+from measurement import (COUNT, ISAS, PEER_MALLOC, RESULTS, ROOT, SECONDS, THREADS, Options, answer_of, counted, cpu, head, keep, lines_of,
+                         need_modules, need_programs, output_of, page_path, progress)
 
 DIRECTIONS = ("forward", "backward_input", "backward_weight")
-
-
-def lines_of(command, text=None, extra=None):
-    environment = {k: v for k, v in os.environ.items() if not MEDDLING.match(k)} | (extra or {})
-    result = subprocess.run([str(word) for word in command], input=text, stdout=subprocess.PIPE, text=True, env=environment)
-    if result.returncode != 0:
-        sys.exit(f"products: '{' '.join(map(str, command))}' ended with code {result.returncode}")
-    return result.stdout
+# What the peers that are programs of ours can do, and these programs; all on the CPU. torch can do everything everywhere.
+PROGRAMS = {"onednn": ("conv2d", "bench_peer_onednn"), "onednn-best": ("conv2d", "bench_peer_onednn"), "blas": ("gemm", "bench_peer_blas")}
 
 
 def peers_for(a):
@@ -81,24 +72,34 @@ def table(ours, peers, peak):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", action="append", choices=("onednn", "onednn-best", "blas", "torch"), help="may be repeated")
+    parser = Options(__doc__)
+    parser.add_argument("--peer", action="append", choices=(*PROGRAMS, "torch"),
+                        help="may be repeated (default: all that are there for --what and --device, torch with --python-torch)")
     parser.add_argument("--python-torch", help="python interpreter that has torch")
-    parser.add_argument("--what", choices=("conv2d", "gemm"), default="conv2d")
-    parser.add_argument("--binary", type=Path, default=ROOT / "build/release/bench/bench_products")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
-    parser.add_argument("--conv-algo", default="auto")
+    parser.add_argument("--what", choices=("conv2d", "gemm"), default="conv2d", help="convolutions or matrix products")
+    parser.add_argument("--binary", type=Path, default=ROOT / "build/release/bench/bench_products", help="bench_products, beside which the peers are")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where ours, and torch, run")
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32", help="of products on a GPU")
+    parser.add_argument("--conv-algo", default="auto", help="ours: auto, gemm or winograd; on a GPU im2col, tiled, tensor-core or direct")
     parser.add_argument("--isa", choices=ISAS, help="hold everyone to this instruction set")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.2)
-    parser.add_argument("--out", type=Path, default=ROOT / "bench/results")
+    parser.add_argument("--batch", type=COUNT, default=64, help="images of a convolution")
+    parser.add_argument("--threads", type=THREADS, default=2, help="OpenMP threads of each program")
+    parser.add_argument("--rounds", type=COUNT, default=7, help="of which the medians are compared")
+    parser.add_argument("--seconds", type=SECONDS, default=0.2, help="to measure each shape and direction in a round")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the page")
+    parser.add_argument("--dry", action="store_true", help="print only, write no result file")
     a = parser.parse_args()
-    a.peer = a.peer or ["torch"]
+    able = {name: a.binary.parent / program for name, (what, program) in PROGRAMS.items() if what == a.what and a.device == "cpu"}
+    if a.peer is None:
+        a.peer = [name for name, program in able.items() if os.access(program, os.X_OK)] + ["torch"] * bool(a.python_torch)
+    for name in a.peer:
+        if name != "torch" and name not in able:
+            parser.error(f"--peer {name} has no {a.what} on {a.device}")
     if "torch" in a.peer and not a.python_torch:
         parser.error("--peer torch needs --python-torch")
+    need_programs(a.binary, *[a.binary.parent / "bench_limits"] * (a.device == "cpu"), *[able[name] for name in a.peer if name in able])
+    if a.python_torch:
+        need_modules("torch", interpreter=a.python_torch)
     return a
 
 
@@ -109,32 +110,34 @@ def main():
     common = ["--device", a.device, "--precision", a.precision, "--threads", a.threads, "--seconds", a.seconds]
     for number in range(a.rounds):
         if a.device == "cpu":
-            peaks.append(json.loads(lines_of([a.binary.parent / "bench_limits", "--threads", a.threads], extra=isa))["gflops"])
-        text = lines_of([a.binary, *common, "--what", a.what, "--batch", a.batch, "--conv-algo", a.conv_algo], extra=isa)
+            progress(number, a.rounds, "limits")
+            peaks.append(lines_of([a.binary.parent / "bench_limits", "--threads", a.threads], extra=isa)[0]["gflops"])
+        progress(number, a.rounds, "Convoy")
+        text = output_of([a.binary, *common, "--what", a.what, "--batch", a.batch, "--conv-algo", a.conv_algo], extra=isa)
         ours.append([json.loads(line) for line in text.splitlines()])
         for name in a.peer:
+            progress(number, a.rounds, name)
             command, environment = peers_for(a)[name]
-            theirs[name].append([json.loads(line) for line in lines_of(command, text, environment | isa).splitlines()])
-        print(f"products: round {number + 1} of {a.rounds}", file=sys.stderr, flush=True)
+            theirs[name].append(lines_of(command, text, environment | isa))
     machine, slug = cpu()
     if a.device == "cuda":
-        machine = output_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") or "unknown GPU"
+        machine = answer_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") or "unknown GPU"
         slug = "-".join(machine.split(",")[0].lower().split())
     peak = statistics.median(peaks) if peaks else 0
     title = f"Convolutions, batch {a.batch}" if a.what == "conv2d" else "Matrix products"
-    title += f", {a.threads} thread{'s' * (a.threads > 1)}" if a.device == "cpu" else f", {a.precision}"
+    title += f", {counted(a.threads, 'thread')}" if a.device == "cpu" else f", {a.precision}"
     title += f", conv-algo {a.conv_algo}" * (a.what == "conv2d")
-    page = [f"# {title}{', ' + a.isa if a.isa else ''}\n", f"- date: {datetime.date.today()}, commit: {commit()}", f"- machine: {machine}",
-            "- peers: " + "; ".join(f"{name}: {rounds[-1][-1]['version']}" for name, rounds in theirs.items()),
-            f"- medians over {a.rounds} interleaved rounds; every tap is counted, those in the padding too, and those that an algorithm saves"]
+    page = [*head(f"{title}{', ' + a.isa if a.isa else ''}", machine),
+            "- peers: " + ("; ".join(f"{name}: {rounds[-1][-1]['version']}" for name, rounds in theirs.items()) or "none"),
+            f"- medians over {counted(a.rounds, 'interleaved round')}; every tap is counted, those in the padding too, and those that an algorithm saves"]
     if peak:
         page.append(f"- peak: {peak:.0f} GFLOP/s of multiply-adds from registers (`bench_limits`), the median of the rounds")
     text = "\n".join([*page, "", table(ours, theirs, peak)]) + "\n"
     print(text)
-    name = [str(datetime.date.today()), a.what, slug] + ([a.precision] if a.device == "cuda" else [f"{a.threads}-thread{'s' * (a.threads > 1)}"])
+    name = [a.what, slug] + ([a.precision] if a.device == "cuda" else [counted(a.threads, "thread").replace(" ", "-")])
     name += [f"batch{a.batch}", a.conv_algo] if a.what == "conv2d" else []
-    a.out.mkdir(parents=True, exist_ok=True)
-    (a.out / f"{'-'.join(name + [a.isa] * bool(a.isa))}.md").write_text(text)
+    if not a.dry:
+        keep(page_path("-".join(name + [a.isa] * bool(a.isa)), a.out), text)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from measurement import ROOT, Options
+
 BEGIN, END = "<!-- bench/readme_table.py: begin -->", "<!-- bench/readme_table.py: end -->"
 
 
@@ -41,14 +42,19 @@ def table(path):
 
 
 def main():
-    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
-        sys.exit(__doc__)
+    parser = Options(__doc__)
+    parser.add_argument("page", type=Path, help="of train_step.py, with peers")
+    page = parser.parse_args().page
+    if not page.is_file():
+        parser.error(f"{page} is not there")
+    if not page.read_text().startswith("# Training steps") or not all(ratio for _, _, ratio in sections(page.read_text())):
+        parser.error(f"{page} is no page of train_step.py that has peers for every network")
     readme = ROOT / "README.md"
     text = readme.read_text()
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         sys.exit(f"readme_table: {readme} needs the lines {BEGIN} and {END}, once each")
     head, rest = text.split(BEGIN)
-    readme.write_text(head + BEGIN + "\n" + table(Path(sys.argv[1]).resolve()) + "\n" + END + rest.split(END)[1])
+    readme.write_text(head + BEGIN + "\n" + table(page.resolve()) + "\n" + END + rest.split(END)[1])
     print(f"readme_table: wrote {readme}", file=sys.stderr)
 
 

@@ -1,32 +1,27 @@
 #!/usr/bin/env python3
 """How far would data-parallel training scale? An alpha-beta-gamma model, fitted to what was measured here, drawn to 4,096 ranks.
 
-    cmake --preset release -DCONVOY_BENCH=ON && cmake --build --preset release --target convoy bench_train_step bench_all_reduce bench_peer_all_reduce
     bench/all_reduce.py                                  # measures the all-reduce
     bench/scaling_model.py --data DIR                    # measures steps, fits, predicts, checks
 
 It writes bench/results/<date>-scaling_model-<cpu>.md with plots beside it (gnuplot). Only the rows marked "measured" are measured; all
 else is a prediction under the assumptions that the page lists.
 """
-import argparse
-import datetime
 import json
 import math
 import os
 import re
-import shlex
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from measurement import (COUNT, RESULTS, ROOT, SECONDS, Options, cpu, head, keep, lines_of, listed, load_before, need_command, need_programs, number,
+                         output_of, page_path, progress)
 from scaling_plots import draw
 from strategies import Training
-from train_step import MEDDLING, ROOT, commit, cpu
 
 RANKS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
-BUCKETS_MB = [0.25, 1, 4, 25]
 # Per-rank batches whose steps are timed on one thread; the middle one is that of weak scaling, the global batch of strong scaling follows.
 MODELS = {"mnist-cnn": ("mnist", (16, 64, 128), 4096), "cifar-cnn": ("cifar10", (16, 64, 128), 4096), "resnet18": ("cifar10", (4, 8, 16), 4096)}
 
@@ -163,26 +158,18 @@ def read_layers(summary):
     return layers
 
 
-def output_of(*command):
-    environment = {k: v for k, v in os.environ.items() if not MEDDLING.match(k)}
-    result = subprocess.run([str(word) for word in command], env=environment, stdout=subprocess.PIPE, text=True)
-    if result.returncode != 0:
-        sys.exit(f"scaling_model: '{shlex.join(map(str, command))}' ended with code {result.returncode}")
-    return result.stdout
-
-
 def measure_network(a, name):
     """The network with its times of one thread: the median over the rounds for each batch, a line through these."""
     _, batches, _ = MODELS[name]
     times = {batch: [] for batch in batches}
-    for _ in range(a.rounds):
+    for turn in range(a.rounds):
         for batch in batches:
-            line = json.loads(output_of(a.folder / "bench/bench_train_step", "--model", name, "--batch", batch, "--threads", 1,
-                                        "--seconds", a.seconds).splitlines()[-1])
+            progress(turn, a.rounds, f"steps of {name}, batch {batch}")
+            line = lines_of([a.folder / "bench/bench_train_step", "--model", name, "--batch", batch, "--threads", 1, "--seconds", a.seconds])[-1]
             times[batch].append(batch / line["samples_per_second"])
     medians = {batch: statistics.median(seconds) for batch, seconds in times.items()}
     fixed, per_sample = fit([(1.0, batch, seconds) for batch, seconds in medians.items()])
-    return Network(name, read_layers(output_of(a.folder / "apps/convoy", "summary", "--model", name)), fixed, per_sample), medians
+    return Network(name, read_layers(output_of([a.binary, "summary", "--model", name])), fixed, per_sample), medians
 
 
 def check_points(a, networks, links):
@@ -196,8 +183,9 @@ def check_points(a, networks, links):
             for algorithm in ("ring", "tree") if ranks > 1 else ("ring",):
                 strategy = f"--strategy ddp --ranks {ranks} --reduce {algorithm}" + f" --shards {ranks}" * (algorithm == "tree") if ranks > 1 else ""
                 programs[ranks, algorithm] = Training(name, algorithm, a, (name, MODELS[name][0], batch, images, {}), "--threads 1 " + strategy)
-        for _ in range(a.rounds):
-            for program in programs.values():
+        for turn in range(a.rounds):
+            for (ranks, algorithm), program in programs.items():
+                progress(turn, a.rounds, f"training of {name}, batch {batch}, {ranks} ranks, {algorithm}" if ranks > 1 else f"training of {name}, batch {batch}")
                 program.run(os.sched_getaffinity(0))
         for (ranks, algorithm), program in programs.items():
             predicted = networks[name].step(batch / ranks, ranks, links[algorithm], algorithm, 1 << 20)
@@ -268,28 +256,31 @@ def assumed_network(a, gamma):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all-reduce", type=Path, help="figures of all_reduce.py, .jsonl (default: the latest in bench/results)")
+    parser = Options(__doc__)
+    parser.add_argument("--all-reduce", type=Path, help="figures of all_reduce.py, .jsonl, else the latest of this CPU in bench/results")
     parser.add_argument("--folder", type=Path, default=ROOT / "build/release", help="the build folder")
-    parser.add_argument("--data", default=os.environ.get("CONVOY_DATA"), help="folder of the data sets (default: $CONVOY_DATA)")
+    parser.add_argument("--data", default=os.environ.get("CONVOY_DATA"), help="folder of the data sets, else $CONVOY_DATA")
     parser.add_argument("--model", action="append", choices=MODELS, help="may be repeated (default: all)")
-    parser.add_argument("--buckets", type=lambda text: [float(word) for word in text.split(",")], default=BUCKETS_MB, help="in MiB")
-    parser.add_argument("--alpha", type=float, default=5, help="µs per message of the assumed network")
-    parser.add_argument("--gbytes", type=float, default=12.5, help="GB/s of the assumed network; 12.5 is 100 Gbit/s")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2, help="per batch size and round")
-    parser.add_argument("--epochs", type=int, default=3, help="of the trainings it is checked against; the first is left out")
+    parser.add_argument("--buckets", type=listed(number(float, 0.001, 1e6)), default="0.25,1,4,25", help="in MiB")
+    parser.add_argument("--alpha", type=number(float, 0, 1e9), default=5, help="µs per message of the assumed network")
+    parser.add_argument("--gbytes", type=number(float, 1e-6, 1e6), default=12.5, help="GB/s of the assumed network; 12.5 is 100 Gbit/s")
+    parser.add_argument("--rounds", type=COUNT, default=5, help="of which the medians are taken")
+    parser.add_argument("--seconds", type=SECONDS, default=2, help="per batch size and round")
+    parser.add_argument("--epochs", type=number(int, 2, 1000), default=3, help="of the trainings it is checked against; the first is left out")
     parser.add_argument("--note", help="a line for the head of the page")
     parser.add_argument("--dry", action="store_true", help="print only, write no files")
     a = parser.parse_args()
-    found = sorted((ROOT / "bench/results").glob("*-all_reduce-*.jsonl"))
-    a.all_reduce = a.all_reduce or (found[-1] if found else parser.error("no figures of all_reduce.py; run it first"))
-    a.binary, a.workers = (a.folder / "apps/convoy").resolve(), 1
-    for program in (a.binary, a.folder / "bench/bench_train_step"):
-        if not program.exists():
-            parser.error(f"{program} is not there; build it as the first lines of --help say")
     if not a.data:
         parser.error("--data is missing, and CONVOY_DATA is not set")
+    found = sorted(RESULTS.glob(f"*-all_reduce-{cpu()[1]}.jsonl"))
+    a.all_reduce = a.all_reduce or (found[-1] if found else parser.error("no figures of all_reduce.py of this CPU; run it first, or name some with --all-reduce"))
+    if not a.all_reduce.is_file():
+        parser.error(f"--all-reduce: {a.all_reduce} is not there")
+    a.binary, a.workers = (a.folder / "apps/convoy").resolve(), 1
+    need_programs(a.binary, a.folder / "bench/bench_train_step")
+    need_command("mpirun", "openmpi-bin")
+    if not a.dry:
+        need_command("gnuplot", "gnuplot-nox")
     a.data = Path(a.data).resolve()
     return a
 
@@ -297,9 +288,7 @@ def arguments():
 def main():
     a = arguments()
     machine, slug = cpu()
-    load = os.getloadavg()[0]
-    if load > 0.5:
-        print(f"scaling_model: the machine is not idle (load {load:.1f}); the figures will suffer", file=sys.stderr)
+    load = load_before()
     lines = [json.loads(line) for line in a.all_reduce.read_text().splitlines()]
     cores = lines[0]["cores"]
     fits = {algorithm: fit_link(lines, algorithm, cores) for algorithm in ("ring", "tree")}
@@ -312,15 +301,10 @@ def main():
         network = networks[name]
         step_lines.append(f"| {name} | {sum(map(sum, (layer.parameters for layer in network.layers))):,} | {network.fixed * 1e3:.2f} | "
                           f"{network.per_sample * 1e3:.3f} | " + ", ".join(f"{batch}: {seconds * 1e3:.1f}" for batch, seconds in medians.items()) + " |")
-        print(f"{name}: steps measured", file=sys.stderr, flush=True)
     checks = check_points(a, networks, here)
 
-    shown = ["bench/scaling_model.py", "--rounds", str(a.rounds), "--seconds", f"{a.seconds:g}", "--alpha", f"{a.alpha:g}", "--gbytes", f"{a.gbytes:g}",
-             "--data", "DIR"] + [word for name in a.model or [] for word in ("--model", name)]
-    page = ["# Scaling, by a model\n", *([f"**{a.note}**\n"] if a.note else []),
-            f"- date: {datetime.date.today()}, commit: {commit()}",
-            f"- machine: {machine}; load before the run: {load:.2f}",
-            f"- command: `{shlex.join(shown)}`",
+    title, *facts = head("Scaling, by a model", f"{machine}; load before the run: {load:.2f}")
+    page = [title, *([f"**{a.note}**\n"] if a.note else []), *facts,
             "- **measured**: the all-reduce times, the steps on one thread, and the trainings below; medians over interleaved rounds",
             f"- **extrapolated**: all efficiencies beyond 2 ranks. No machine with more than {cores} cores was used; \"this machine's memory\" at "
             "4,096 ranks is a machine that does not exist, and the network is assumed, not measured",
@@ -331,21 +315,19 @@ def main():
         for name, by_algorithm in links.items():
             for strong in (False, True):
                 page.append(efficiency_table(network, a, by_algorithm, name, strong))
-    target = ROOT / f"bench/results/{datetime.date.today()}-scaling_model-{slug}.md"
+    target = page_path(f"scaling_model-{slug}")
     page.append(f"\n![predicted efficiency by number of ranks, buckets of 1 MiB]({target.stem}.svg)")
     text = "\n".join(page) + "\n"
     print(text)
     if a.dry:
         return
-    target.parent.mkdir(exist_ok=True)
     curves = {(network.name, strong): {f"{algorithm}, {name}": [(ranks, 100 * efficiency(network, one / ranks if strong else one, one, ranks,
                                                                                         by_algorithm[algorithm], algorithm, 1 << 20)) for ranks in RANKS]
                                        for name, by_algorithm in links.items() for algorithm in ("ring", "tree")}
               for network in networks.values() for strong in (False, True)
               for one in [MODELS[network.name][2] if strong else MODELS[network.name][1][1]]}
+    keep(target, text)
     draw(curves, target.with_suffix(""))
-    target.write_text(text)
-    print(f"scaling_model: wrote {target.relative_to(ROOT)} and its plots", file=sys.stderr)
 
 
 if __name__ == "__main__":

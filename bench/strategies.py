@@ -1,15 +1,12 @@
 #!/usr/bin/env python3
 """Training by strategy on two cores: whole `convoy train` steps against serial on one thread, and PyTorch's DDP against its own one process.
 
-    cmake --preset release && cmake --build --preset release --target convoy
     bench/strategies.py --data DIR --python-torch PATH        # where MNIST and CIFAR-10 are; an interpreter that has torch
 
 Every round runs every program once; a speed-up is the median over the rounds of that round's ratio. Convoy's figures are real trainings,
 loader and augmentation included, from the epochs of metrics.jsonl without the first; PyTorch's are median steps on noise in memory.
 Writes bench/results/<date>-strategies-<cpu>.md and prints it.
 """
-import argparse
-import datetime
 import json
 import os
 import shlex
@@ -19,7 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from train_step import PEER_MALLOC, ROOT, Program, commit, cpu
+from measurement import (COUNT, PEER_MALLOC, ROOT, SECONDS, THREADS, Options, Program, commit, counted, cpu, head, keep, load_before, need_command,
+                         need_modules, need_programs, number, own_environment, page_path, progress)
 
 # Model, data set, global batch, images per epoch, and what the two-core strategies have to reach there.
 BARS = {"OpenMP": 1.85, "replicated": 1.80, "ddp": 1.90}
@@ -41,7 +39,7 @@ class Training(Program):
 
     def run(self, cores):
         with tempfile.TemporaryDirectory() as folder:
-            result = subprocess.run([*self.command, "--run", "run"], cwd=folder, env=self.environment, stdin=subprocess.DEVNULL,
+            result = subprocess.run([*self.command, "--run", "run"], cwd=folder, env=own_environment(self.environment), stdin=subprocess.DEVNULL,
                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                     preexec_fn=lambda: os.sched_setaffinity(0, set(sorted(cores)[:self.cores])))
             if result.returncode != 0:
@@ -106,23 +104,23 @@ def table(work, ours, theirs):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--python-torch", help="python interpreter that has torch")
-    parser.add_argument("--binary", type=Path, default=ROOT / "build/release/apps/convoy")
-    parser.add_argument("--data", default=os.environ.get("CONVOY_DATA"), help="folder of the data sets (default: $CONVOY_DATA)")
+    parser.add_argument("--binary", type=Path, default=ROOT / "build/release/apps/convoy", help="the command convoy")
+    parser.add_argument("--data", default=os.environ.get("CONVOY_DATA"), help="folder of the data sets, else $CONVOY_DATA")
     parser.add_argument("--work", action="append", choices=WORK, help="may be repeated (default: all)")
-    parser.add_argument("--epochs", type=int, default=3, help="per round; the first is left out")
-    parser.add_argument("--workers", type=int, default=1, help="loader threads of each process")
-    parser.add_argument("--seconds", type=float, default=4, help="of measurement per PyTorch program and round")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--epochs", type=number(int, 2, 1000), default=3, help="per round; the first is left out")
+    parser.add_argument("--workers", type=THREADS, default=1, help="loader threads of each process")
+    parser.add_argument("--seconds", type=SECONDS, default=4, help="of measurement per PyTorch program and round")
+    parser.add_argument("--rounds", type=COUNT, default=7, help="of which the medians are compared")
     parser.add_argument("--dry", action="store_true", help="print only, write no result file")
     a = parser.parse_args()
-    if not a.binary.exists():
-        parser.error(f"{a.binary} is not there; build it as the first lines of --help say")
     if not a.data:
         parser.error("--data is missing, and CONVOY_DATA is not set")
-    if a.epochs < 2:
-        parser.error("--epochs: at least 2, for the first is left out")
+    need_programs(a.binary)
+    if a.python_torch:
+        need_modules("torch", interpreter=a.python_torch)
+    need_command("mpirun", "openmpi-bin")
     a.binary, a.data = a.binary.resolve(), Path(a.data).resolve()
     return a
 
@@ -133,39 +131,30 @@ def main():
     cores = set(sorted(os.sched_getaffinity(0))[:2])
     if len(cores) < 2:
         sys.exit("strategies: two cores are needed")
-    load = os.getloadavg()[0]
-    if load > 0.5:
-        print(f"strategies: the machine is not idle (load {load:.1f}); the figures will suffer", file=sys.stderr)
-    shown = ["bench/strategies.py", "--rounds", str(a.rounds), "--epochs", str(a.epochs), "--workers", str(a.workers), "--seconds", f"{a.seconds:g}",
-             "--data", "DIR"]
-    shown += [word for work in a.work or [] for word in ("--work", work)] + ["--python-torch", "PATH"] * bool(a.python_torch)
-    page = ["# Strategies on two cores\n"]
+    load = load_before()
     tables = []
     versions = set()
     for work in [WORK[name] for name in a.work or WORK]:
         ours, theirs = programs_for(a, work)
-        for number in range(a.rounds):
+        for turn in range(a.rounds):
             for program in (*ours, *theirs):
+                progress(turn, a.rounds, f"{work[0]} {work[2]}, {program.name} {program.setting}")
                 program.run(cores)
-            print(f"{work[0]} {work[2]} round {number + 1}: " + ", ".join(f"{p.name} {p.setting}: {p.rates[-1]:,.0f}" for p in (*ours, *theirs)),
+            print(f"{work[0]} {work[2]} round {turn + 1}: " + ", ".join(f"{p.name} {p.setting}: {p.rates[-1]:,.0f}" for p in (*ours, *theirs)),
                   file=sys.stderr, flush=True)
         versions |= {program.last["version"] for program in theirs}
         tables.append(table(work, ours, theirs))
-    page += [f"- date: {datetime.date.today()}, commit: {commit()}" + "".join(f", PyTorch {version}" for version in sorted(versions)),
-             f"- machine: {machine}, two of them used; load before the run: {load:.2f}",
-             f"- command: `{shlex.join(shown)}`",
-             f"- medians over {a.rounds} interleaved rounds; a speed-up is the median of the rounds' own ratios to the first row",
-             f"- Convoy: whole steps of `convoy train` with loader ({a.workers} thread(s) per process) and augmentation, the median of "
-             f"{a.epochs - 1} epochs after the first; the first row's loader has the other core to itself, which flatters it",
-             "- Convoy's batch norm sees the whole batch in every strategy; PyTorch DDP's sees the part of its rank, and exchanges nothing",
-             "- PyTorch: median steps on noise in memory, malloc's thresholds raised; gloo over the loopback interface, gradient_as_bucket_view"]
+    page = [*head("Strategies on two cores", f"{machine}, two of them used; load before the run: {load:.2f}"),
+            *(f"- PyTorch {version}" for version in sorted(versions)),
+            f"- medians over {counted(a.rounds, 'interleaved round')}; a speed-up is the median of the rounds' own ratios to the first row",
+            f"- Convoy: whole steps of `convoy train` with loader ({counted(a.workers, 'thread')} per process) and augmentation, the median of "
+            f"{counted(a.epochs - 1, 'epoch')} after the first; the first row's loader has the other core to itself, which flatters it",
+            "- Convoy's batch norm sees the whole batch in every strategy; PyTorch DDP's sees the part of its rank, and exchanges nothing",
+            "- PyTorch: median steps on noise in memory, malloc's thresholds raised; gloo over the loopback interface, gradient_as_bucket_view"]
     text = "\n".join([*page, *tables]) + "\n"
     print(text)
     if not a.dry:
-        target = ROOT / f"bench/results/{datetime.date.today()}-strategies-{slug}.md"
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(text)
-        print(f"strategies: wrote {target.relative_to(ROOT)}", file=sys.stderr)
+        keep(page_path(f"strategies-{slug}"), text)
 
 
 if __name__ == "__main__":

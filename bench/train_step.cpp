@@ -5,7 +5,6 @@
 //
 //   bench_train_step --model cifar-cnn --batch 64 --threads 2 --seconds 4
 //   {"batch":64,"isa":"avx512","model":"cifar-cnn","p10":…,"p90":…,"samples_per_second":…,"steps":…,"threads":2}
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "autograd/optimizer.h"
+#include "bench/command_line.h"
 #include "layers/models.h"
 #include "tensor/cores.h"
 #include "tensor/cpu/parallel.h"
@@ -121,15 +121,9 @@ int main(int argc, char** argv) {
   app.add_option("--model", settings.model,
                  "mnist-cnn, lenet5 (28x28x1), cifar-cnn, resnet18 or a description (32x32x3)")
       ->capture_default_str();
-  app.add_option("--batch", settings.batch, "samples per step")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--threads", settings.threads, "OpenMP threads")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--seconds", settings.seconds, "time to measure")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", settings.batch, "samples per step")->capture_default_str()->check(convoy::kCount);
+  app.add_option("--threads", settings.threads, "OpenMP threads")->capture_default_str()->check(convoy::kThreads);
+  app.add_option("--seconds", settings.seconds, "time to measure")->capture_default_str()->check(convoy::kSeconds);
   app.add_flag("--inference", settings.inference, "forward passes alone");
-  CLI11_PARSE(app, argc, argv);
-  try {
-    convoy::run(settings);
-  } catch (const convoy::Error& error) {
-    std::cerr << "bench_train_step: " << error.what() << '\n';
-    return static_cast<int>(error.kind());
-  }
+  return convoy::run_program(app, argc, argv, [&] { convoy::run(settings); });
 }

@@ -5,7 +5,8 @@
 
 Root mean square over random images and filters of 64 channels, against float64, as a multiple of the direct sum's.
 """
-import numpy as np
+
+from measurement import Options, need_modules
 
 TILE, TAPS, CHANNELS, TILES = 4, 3, 64, 400
 PATCH = TILE + TAPS - 1
@@ -54,4 +55,7 @@ def main():
 
 
 if __name__ == "__main__":
+    Options(__doc__).parse_args()
+    need_modules("numpy")
+    import numpy as np
     main()
