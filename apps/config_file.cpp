@@ -1,7 +1,6 @@
 #include "apps/config_file.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +12,18 @@
 #include "apps/options.h"
 #include "apps/shallow_json.h"
 #include "tensor/error.h"
+
+// toml++ 3.0 takes for granted what it has not checked of a malformed file, and says so in assertions: here they are errors, in
+// every build.
+namespace {
+struct MalformedToml {};
+[[noreturn]] void throw_malformed() { throw MalformedToml(); }
+}  // namespace
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
+#define TOML_ASSERT(condition) ((condition) ? void() : throw_malformed())
+#include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 namespace convoy {
 namespace {
@@ -26,6 +37,9 @@ struct Entry {
   bool is_boolean = false;
   std::string fault = {};  // what keeps it from being a setting
 };
+
+constexpr const char* kSection = "is a section; all settings stand in one list, without any";
+constexpr const char* kNoValue = "is neither text nor a number nor true or false";
 
 std::string read(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -49,8 +63,7 @@ Entry entry_of(const std::string& path, const toml::key& key, const toml::node& 
   } else if (const auto* boolean = node.as_boolean()) {
     entry.text = boolean->get() ? "true" : "false";
   } else {
-    entry.fault = node.is_table() ? "is a section; all settings stand in one list, without any"
-                                  : "is neither text nor a number nor true or false";
+    entry.fault = node.is_table() ? kSection : kNoValue;
   }
   return entry;
 }
@@ -67,6 +80,8 @@ std::vector<Entry> toml_entries(const std::string& path, const std::string& text
   } catch (const toml::parse_error& error) {
     const toml::source_position at = error.source().begin;
     fail(ErrorKind::usage, "{}:{}: column {}: {}", path, at.line, at.column, error.description());
+  } catch (const MalformedToml&) {
+    fail(ErrorKind::usage, "{}: this is no TOML", path);
   }
 }
 
@@ -104,7 +119,7 @@ std::vector<Entry> json_entries(const std::string& path, const std::string& text
                        .text = value.is_string() ? value.get<std::string>() : value.dump(),
                        .where = fmt::format("{}:{}", path, line_of(text.find('"' + key + "\":"))),
                        .is_boolean = value.is_boolean(),
-                       .fault = value.is_structured() ? "is neither text nor a number nor true or false" : ""});
+                       .fault = value.is_structured() ? kNoValue : ""});
   }
   return entries;
 }

@@ -60,10 +60,16 @@ TEST(config_file, mistakes_are_told_with_file_line_and_the_nearest_name) {
   } mistakes[] = {
       {"batch = 64\n\nbacth = 3\n", "convoy: bad.toml:3: unknown setting 'bacth', did you mean 'batch'?"},
       {"zzzzzzzzzz = 1\n", "convoy: bad.toml:1: unknown setting 'zzzzzzzzzz'\n"},
-      {"batch = 64\n[modle]\nname = 1\n",
+      {"batch = 64\nmodle.name = 1\n",
        "convoy: bad.toml:2: 'modle' is a section; all settings stand in one list, without any, did you mean "
        "'model'?"},
-      {"[batch]\nx = 1\n", "convoy: bad.toml:1: 'batch' is a section; "},
+      {"batch = 64\nmodel = {name = 1}\n",
+       "convoy: bad.toml:2: 'model' is a section; all settings stand in one list, without any\n"},
+      {"batch=[[[[}\n", "convoy: bad.toml: this is no TOML\n"},
+      {"batch.x = 1\n", "convoy: bad.toml:1: 'batch' is a section; "},
+      {"batch = 64\n\n [model]\nname = 1\n",
+       "convoy: bad.toml:3: 'model' is a section; all settings stand in one list, without any\n"},
+      {"[[[= 3\n", "convoy: bad.toml: this is no TOML\n"},
       {"# lr\n\nlr = 0\n", "convoy: bad.toml:3: --lr: 0 is not a finite number above 0"},
       {"batch = 6.5\n", "convoy: bad.toml:1: --batch: '6.5' is not a whole number"},
       {"batch = true\n", "convoy: bad.toml:1: --batch: 'true' is not a whole number"},

@@ -33,13 +33,26 @@ SECONDS = {"KILL": 5, "TERM": 5, "exit": 5, "STOP": 6 + 5}  # until the job has 
 
 # --- a process that exits ------------------------------------------------------------------------------------------------------
 
-PTRACE_POKETEXT, PTRACE_GETREGS, PTRACE_SETREGS, PTRACE_ATTACH, PTRACE_DETACH = 4, 12, 13, 16, 17
+PTRACE_GETREGS, PTRACE_SETREGS, PTRACE_ATTACH, PTRACE_DETACH = 12, 13, 16, 17
 REGISTERS = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs").split()
-SYSCALL_INSTRUCTION, EXIT_GROUP = 0x050F, 231
+SYSCALL_INSTRUCTION, EXIT_GROUP = b"\x0f\x05", 231
+
+
+def start_of_libc(process):
+    """The address at which its C library lies."""
+    lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+    return min(int(line.split("-")[0], 16) for line in lines if "/libc.so" in line or "/libc-2" in line)
+
+
+def system_call_in_libc():
+    """How far behind the start of the C library a system call's instruction lies: in its function syscall()."""
+    function = ctypes.cast(ctypes.CDLL(None).syscall, ctypes.c_void_p).value
+    return function + ctypes.string_at(function, 64).index(SYSCALL_INSTRUCTION) - start_of_libc("self")
 
 
 def make_exit(process, code):
-    """Makes another process call exit_group(code) at whatever place it is, as if its program did (x86-64)."""
+    """Makes another process call exit_group(code) at whatever place it is, as if its program did (x86-64). Nothing of its program is
+    written over: other threads run on meanwhile, perhaps there."""
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     ptrace.restype, ptrace.argtypes = ctypes.c_long, (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -54,7 +67,7 @@ def make_exit(process, code):
     place = {name: number for number, name in enumerate(REGISTERS)}
     values[place["orig_rax"]] = 2**64 - 1  # what it was waiting for is not taken up again
     values[place["rax"]], values[place["rdi"]] = EXIT_GROUP, code
-    call(PTRACE_POKETEXT, values[place["rip"]], SYSCALL_INSTRUCTION)
+    values[place["rip"]] = start_of_libc(process) + system_call_in_libc()
     call(PTRACE_SETREGS, None, ctypes.addressof(values))
     call(PTRACE_DETACH)
 
@@ -114,7 +127,7 @@ def is_mapped(path):
 
 
 def shared_memory():
-    segments = {Path("/dev/shm") / name for name in os.listdir("/dev/shm")}
+    segments = {entry for entry in Path("/dev/shm").iterdir() if not entry.is_dir()}
     try:  # System V's: those that nobody has attached
         rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
         segments |= {f"System V segment {row[1]}" for row in rows if row[6] == "0"}
