@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from measurement import (COUNT, PEER_MALLOC, ROOT, SECONDS, THREADS, Options, Program, commit, counted, cpu, head, keep, load_before, need_command,
@@ -37,22 +38,36 @@ class Training(Program):
                           "--checkpoint-every", 0, *options.split()])
         self.images, self.cores = images, cores
 
-    def run(self, cores):
+    def rate(self, cores):
+        """Samples/s of one training on these cores."""
         with tempfile.TemporaryDirectory() as folder:
             result = subprocess.run([*self.command, "--run", "run"], cwd=folder, env=own_environment(self.environment), stdin=subprocess.DEVNULL,
                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                    preexec_fn=lambda: os.sched_setaffinity(0, set(sorted(cores)[:self.cores])))
+                                    preexec_fn=lambda: os.sched_setaffinity(0, cores))
             if result.returncode != 0:
                 sys.exit(f"strategies: '{shlex.join(self.command)}' ended with code {result.returncode}:\n{result.stdout}")
             events = [json.loads(line) for line in Path(folder, "run/metrics.jsonl").read_text().splitlines()]
+        return self.images / statistics.median(event["seconds"] for event in events if event["event"] == "epoch" and event["epoch"] > 1)
+
+    def run(self, cores):
         self.last = {"version": commit()}
-        self.rates.append(self.images / statistics.median(event["seconds"] for event in events if event["event"] == "epoch" and event["epoch"] > 1))
+        self.rates.append(self.rate(set(sorted(cores)[:self.cores])))
+
+
+class SideBySide(Training):
+    """As many trainings as there are cores, one on each, that know nothing of each other; its figure is their sum."""
+
+    def run(self, cores):
+        self.last = {"version": commit()}
+        with ThreadPoolExecutor(len(cores)) as pool:
+            self.rates.append(sum(pool.map(lambda core: self.rate({core}), sorted(cores))))
 
 
 def programs_for(a, work):
     """(ours, theirs); the first of each is what the others are compared with."""
     ours = [Training("serial", "1 thread", a, work, "--threads 1"),
             Training("serial", "1 thread, loader on the same core", a, work, "--threads 1", cores=1),
+            SideBySide("the machine", "two trainings side by side, half the batch each", a, (*work[:2], work[2] // 2, *work[3:]), "--threads 1"),
             Training("OpenMP", "2 threads", a, work, "--threads 2"),
             Training("replicated", "2 replicas", a, work, "--strategy replicated --replicas 2 --threads 2")]
     ours += [Training("ddp", f"2 ranks x 1 thread, {reduce}", a, work, f"--strategy ddp --ranks 2 --threads 1 --reduce {reduce}"
