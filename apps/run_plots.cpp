@@ -98,7 +98,8 @@ std::string marked_line(const Style& style, const std::string& title) {
 }
 
 std::string dashed_line(const Style& style, const std::string& title) {
-  return fmt::format("with lines dashtype 2 linewidth 1.5 linecolor rgb \"{}\" {}", style.color, title_in_key(title));
+  return fmt::format("with linespoints dashtype 2 linewidth 1.5 pointtype 7 pointsize 0.3 linecolor rgb \"{}\" {}",
+                     style.color, title_in_key(title));
 }
 
 // Its end tells more of a long path than its beginning.

@@ -1,7 +1,7 @@
 // What can this CPU do at most? The roofs of the other tables: multiply-adds from registers, and memory. Prints one JSON line.
 //
 //   bench_limits --threads 2
-//   {"copy_gbs":…,"gflops":…,"isa":"avx512","read_gbs":…,"threads":2}
+//   {"copy_gbs":…,"gflops":…,"isa":"avx512","read_gbs":…,"threads":2,"update_gbs":…}
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -22,7 +22,8 @@ int main(int argc, char** argv) {
                                 {"threads", stream.threads},
                                 {"gflops", convoy::fma_peak(stream) * 1e-9},
                                 {"read_gbs", memory.read * 1e-9},
-                                {"copy_gbs", memory.copy * 1e-9}}
+                                {"copy_gbs", memory.copy * 1e-9},
+                                {"update_gbs", memory.update * 1e-9}}
               << '\n';
   });
 }

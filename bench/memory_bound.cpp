@@ -14,7 +14,7 @@
 #include "bench/median_time.h"
 #include "tensor/cores.h"
 #include "tensor/cpu/parallel.h"
-#include "tensor/kernels.h"
+#include "tensor/kernel_observer.h"
 #include "tensor/tensor.h"
 
 namespace convoy {
@@ -29,10 +29,20 @@ Tensor noise(const Shape& shape) {
 
 struct Bench {
   const Stream& stream;
-  const Kernels& k;
   double seconds;
 
-  void time(const char* kernel, const std::string& shape, int64_t bytes, const std::function<void()>& work) const {
+  // `work` calls one kernel, of k(), which is asked what it is and costs.
+  const Kernels& k() const { return kernels(stream.device); }
+  void time(const std::string& shape, const std::function<void()>& work) const {
+    const char* kernel = "";
+    double bytes = 0;
+    {
+      const KernelObserver observer([&](const KernelCall& call) {
+        kernel = call.kernel;
+        bytes = call.cost.bytes;
+      });
+      work();
+    }
     const double us = 1e6 * median_time(work, seconds);
     std::cout << nlohmann::json{{"kernel", kernel}, {"shape", shape}, {"bytes", bytes}, {"us", us}} << std::endl;
   }
@@ -42,9 +52,8 @@ struct Bench {
     Tensor y = noise(dy.shape()), dx = noise(x.shape());
     Tensor index = Tensor::empty(dy.shape(), DType::u8);
     uint8_t* const position = index.data<uint8_t>();
-    const int64_t large = 4 * x.count(), small = 4 * y.count() + y.count();
-    time("max_pool_forward", text, large + small, [&] { k.max_pool_forward(stream, s, x, y, position); });
-    time("max_pool_backward", text, large + small, [&] { k.max_pool_backward(stream, s, dy, position, false, dx); });
+    time(text, [&] { k().max_pool_forward(stream, s, x, y, position); });
+    time(text, [&] { k().max_pool_backward(stream, s, dy, position, false, dx); });
   }
 
   void batch_norm(int64_t rows, int64_t channels, const std::string& text) const {
@@ -52,20 +61,18 @@ struct Bench {
     Tensor y = noise(x.shape());
     std::vector<float> mean(static_cast<size_t>(channels)), variance(mean), gamma(mean.size(), 1), beta(mean),
         dgamma(mean), dbeta(mean);
-    const int64_t bytes = 4 * x.count();
-    time("batch_norm_statistics", text, bytes,
-         [&] { k.batch_norm_statistics(stream, rows, channels, x, mean.data(), variance.data()); });
-    time("batch_norm_normalize", text, 2 * bytes, [&] {
-      k.batch_norm_normalize(stream, rows, channels, x, mean.data(), variance.data(), 1e-5f, gamma.data(), beta.data(),
-                             true, y);
+    time(text, [&] { k().batch_norm_statistics(stream, rows, channels, x, mean.data(), variance.data()); });
+    time(text, [&] {
+      k().batch_norm_normalize(stream, rows, channels, x, mean.data(), variance.data(), 1e-5f, gamma.data(),
+                               beta.data(), true, y);
     });
-    time("batch_norm_backward_reduce", text, 2 * bytes, [&] {
-      k.batch_norm_backward_reduce(stream, rows, channels, x, dy, mean.data(), variance.data(), 1e-5f, gamma.data(),
-                                   beta.data(), true, dgamma.data(), dbeta.data());
+    time(text, [&] {
+      k().batch_norm_backward_reduce(stream, rows, channels, x, dy, mean.data(), variance.data(), 1e-5f, gamma.data(),
+                                     beta.data(), true, dgamma.data(), dbeta.data());
     });
-    time("batch_norm_backward_input", text, 3 * bytes, [&] {
-      k.batch_norm_backward_input(stream, rows, channels, rows, x, dy, mean.data(), variance.data(), 1e-5f,
-                                  gamma.data(), beta.data(), true, dgamma.data(), dbeta.data(), false, y);
+    time(text, [&] {
+      k().batch_norm_backward_input(stream, rows, channels, rows, x, dy, mean.data(), variance.data(), 1e-5f,
+                                    gamma.data(), beta.data(), true, dgamma.data(), dbeta.data(), false, y);
     });
   }
 
@@ -73,8 +80,7 @@ struct Bench {
     const Tensor y = noise({rows, columns}), dy = noise({rows, columns});
     Tensor dz = noise(y.shape());
     std::vector<float> dbias(static_cast<size_t>(columns));
-    time("bias_relu_backward", text, 12 * y.count(),
-         [&] { k.bias_relu_backward(stream, rows, columns, y, dy, dz, false, dbias.data()); });
+    time(text, [&] { k().bias_relu_backward(stream, rows, columns, y, dy, dz, false, dbias.data()); });
   }
 
   void optimizers(int64_t count, const std::string& text) const {
@@ -86,14 +92,14 @@ struct Bench {
                                .gradient = gradient.data<float>(),
                                .first = first.data<float>(),
                                .second = second.data<float>()};
-    time("adam_step", text, 28 * count, [&] { k.adam_step(stream, {.lr = 1e-6f}, {&slice, 1}); });
-    time("sgd_step", text, 20 * count, [&] { k.sgd_step(stream, {.lr = 1e-6f, .momentum = 0.9f}, {&slice, 1}); });
+    time(text, [&] { k().adam_step(stream, {.lr = 1e-6f}, {&slice, 1}); });
+    time(text, [&] { k().sgd_step(stream, {.lr = 1e-6f, .momentum = 0.9f}, {&slice, 1}); });
   }
 };
 
 void run(const Stream& stream, double seconds) {
   set_current_stream(stream);
-  const Bench bench{stream, kernels(stream.device), seconds};
+  const Bench bench{stream, seconds};
   bench.max_pool({.n = 64, .h = 32, .w = 32, .c = 32, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
                  "64×32×32×32, 2×2");
   bench.batch_norm(64 * 32 * 32, 32, "65,536×32");
