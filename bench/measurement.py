@@ -135,9 +135,14 @@ def output_of(command, text=None, extra=None, cores=None):
     return result.stdout
 
 
-def lines_of(command, text=None, extra=None):
-    """The JSON lines among what a program prints."""
-    return [json.loads(line) for line in output_of(command, text, extra).splitlines() if line.startswith("{")]
+def lines_of(command, text=None, extra=None, cores=None):
+    """The JSON lines among what output_of() gives."""
+    return [json.loads(line) for line in output_of(command, text, extra, cores).splitlines() if line.startswith("{")]
+
+
+def first_cores(count):
+    """As many of the cores that this script may use, for every program of a comparison to be bound to."""
+    return set(sorted(os.sched_getaffinity(0))[:count])
 
 
 class Program:

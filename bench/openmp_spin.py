@@ -6,13 +6,12 @@
 libgomp's threads spin at the end of a parallel region (GOMP_SPINCOUNT iterations) before they sleep. Writes
 bench/results/<date>-openmp_spin-<cpu>.md and prints it.
 """
-import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from measurement import COUNT, ROOT, SECONDS, Options, Program, counted, cpu, head, keep, need_programs, page_path, progress
+from measurement import COUNT, ROOT, SECONDS, Options, Program, counted, cpu, first_cores, head, keep, need_programs, page_path, progress
 
 SETTINGS = {"libgomp's default": {}, "GOMP_SPINCOUNT=100": {"GOMP_SPINCOUNT": "100"}, "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
             "GOMP_SPINCOUNT=10000": {"GOMP_SPINCOUNT": "10000"}, "OMP_WAIT_POLICY=passive": {"OMP_WAIT_POLICY": "passive"}}
@@ -49,7 +48,7 @@ def arguments():
 def main():
     a = arguments()
     machine, slug = cpu()
-    cores = set(sorted(os.sched_getaffinity(0))[:2])
+    cores = first_cores(2)
     page = [*head("How long OpenMP's threads should spin", machine),
             f"- samples/s of training steps, batch 64, {counted(len(cores), 'thread')}; medians (lowest – highest) of {counted(a.rounds, 'interleaved round')}"]
     for model in ("mnist-cnn", "cifar-cnn"):

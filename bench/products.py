@@ -15,8 +15,8 @@ import os
 import statistics
 from pathlib import Path
 
-from measurement import (COUNT, ISAS, PEER_MALLOC, RESULTS, ROOT, SECONDS, THREADS, Options, answer_of, counted, cpu, head, keep, lines_of,
-                         need_modules, need_programs, output_of, page_path, progress)
+from measurement import (COUNT, ISAS, PEER_MALLOC, RESULTS, ROOT, SECONDS, THREADS, Options, answer_of, counted, cpu, first_cores, head, keep,
+                         lines_of, load_before, need_modules, need_programs, output_of, page_path, progress)
 
 DIRECTIONS = ("forward", "backward_input", "backward_weight")
 # What the peers that are programs of ours can do, and these programs; all on the CPU. torch can do everything everywhere.
@@ -106,19 +106,21 @@ def arguments():
 def main():
     a = arguments()
     isa = ISAS.get(a.isa, {})
+    cores = first_cores(a.threads) if a.device == "cpu" else None
+    load = load_before()
     ours, theirs, peaks = [], {name: [] for name in a.peer}, []
     common = ["--device", a.device, "--precision", a.precision, "--threads", a.threads, "--seconds", a.seconds]
     for number in range(a.rounds):
         if a.device == "cpu":
             progress(number, a.rounds, "limits")
-            peaks.append(lines_of([a.binary.parent / "bench_limits", "--threads", a.threads], extra=isa)[0]["gflops"])
+            peaks.append(lines_of([a.binary.parent / "bench_limits", "--threads", a.threads], extra=isa, cores=cores)[0]["gflops"])
         progress(number, a.rounds, "Convoy")
-        text = output_of([a.binary, *common, "--what", a.what, "--batch", a.batch, "--conv-algo", a.conv_algo], extra=isa)
+        text = output_of([a.binary, *common, "--what", a.what, "--batch", a.batch, "--conv-algo", a.conv_algo], extra=isa, cores=cores)
         ours.append([json.loads(line) for line in text.splitlines()])
         for name in a.peer:
             progress(number, a.rounds, name)
             command, environment = peers_for(a)[name]
-            theirs[name].append(lines_of(command, text, environment | isa))
+            theirs[name].append(lines_of(command, text, environment | isa, cores))
     machine, slug = cpu()
     if a.device == "cuda":
         machine = answer_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") or "unknown GPU"
@@ -127,7 +129,7 @@ def main():
     title = f"Convolutions, batch {a.batch}" if a.what == "conv2d" else "Matrix products"
     title += f", {counted(a.threads, 'thread')}" if a.device == "cpu" else f", {a.precision}"
     title += f", conv-algo {a.conv_algo}" * (a.what == "conv2d")
-    page = [*head(f"{title}{', ' + a.isa if a.isa else ''}", machine),
+    page = [*head(f"{title}{', ' + a.isa if a.isa else ''}", f"{machine}; load before the run: {load:.2f}"),
             "- peers: " + ("; ".join(f"{name}: {rounds[-1][-1]['version']}" for name, rounds in theirs.items()) or "none"),
             f"- medians over {counted(a.rounds, 'interleaved round')}; every tap is counted, those in the padding too, and those that an algorithm saves"]
     if peak:

@@ -17,7 +17,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from measurement import (COUNT, PEER_MALLOC, ROOT, SECONDS, THREADS, Options, Program, commit, counted, cpu, head, keep, load_before, need_command,
+from measurement import (COUNT, PEER_MALLOC, ROOT, SECONDS, THREADS, Options, Program, commit, counted, cpu, first_cores, head, keep, load_before, need_command,
                          need_modules, need_programs, number, own_environment, page_path, progress)
 
 # Model, data set, global batch, images per epoch, and what the two-core strategies have to reach there.
@@ -143,7 +143,7 @@ def arguments():
 def main():
     a = arguments()
     machine, slug = cpu()
-    cores = set(sorted(os.sched_getaffinity(0))[:2])
+    cores = first_cores(2)
     if len(cores) < 2:
         sys.exit("strategies: two cores are needed")
     load = load_before()

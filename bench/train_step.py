@@ -6,11 +6,10 @@
 Every round runs every program once, so that a change in the machine's mood touches all of them; the medians over the rounds are
 compared. A program's figure in a round is its median step. Writes bench/results/<date>-train_step-<cpu>.md and prints it.
 """
-import os
 import sys
 from pathlib import Path
 
-from measurement import (COUNT, ISAS, PEER_MALLOC, ROOT, SECONDS, THREADS, Options, Program, commit, counted, cpu, head, keep, load_before,
+from measurement import (COUNT, ISAS, PEER_MALLOC, ROOT, SECONDS, THREADS, Options, Program, commit, counted, cpu, first_cores, head, keep, load_before,
                          need_modules, need_programs, page_path, progress)
 
 
@@ -71,7 +70,7 @@ def arguments():
 def main():
     a = arguments()
     machine, slug = cpu()
-    cores = set(sorted(os.sched_getaffinity(0))[:a.threads])
+    cores = first_cores(a.threads)
     load = load_before()
     models = a.model or ["mnist-cnn", "cifar-cnn"]
     page = [*head(f"Training steps, batch {a.batch}, {counted(a.threads, 'thread')}{', ' + a.isa if a.isa else ''}",
