@@ -20,7 +20,6 @@
 #include "apps/shell_word.h"
 #include "tensor/atomic_file.h"
 #include "tensor/cores.h"
-#include "tensor/device.h"
 #include "tensor/error.h"
 #include "tensor/seconds_since.h"
 #include "tensor/sha256.h"

@@ -12,7 +12,6 @@
 #include "apps/options.h"
 #include "parallel/mpi.h"
 #include "tensor/cores.h"
-#include "tensor/device.h"
 #include "tensor/kernels.h"
 #include "tensor/physical_memory.h"
 

@@ -19,7 +19,6 @@
 #include "apps/mpirun_output.h"
 #include "apps/signal_file.h"
 #include "tensor/cores.h"
-#include "tensor/device.h"
 #include "tensor/error.h"
 
 namespace convoy {

@@ -311,8 +311,7 @@ std::vector<OptionRow> build_table() {
       path("--resume", "DIR", output, &S::resume,
            "go on with the run in DIR from its newest checkpoint, to the same result; its settings are taken from "
            "there, and of other options only --data, --log-every, --plots, --profile, --save, --threads and --workers "
-           "may "
-           "be given"),
+           "may be given"),
       path("--save", "FILE", output, &S::save,
            "write the weights here at the end, also when interrupted (safetensors with PyTorch's names)"),
       path("--trace", "FILE", output, &S::trace,

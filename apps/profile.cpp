@@ -65,7 +65,11 @@ std::string Profile::layer_of(const Work& work) const {
 }
 
 ProfileRecord Profile::finish(const std::string& about) {
-  limits_ = higher(limits_, measure(stream_));
+  // Not under the lock, because what is measured runs a kernel, too; steps_ is changed by this thread alone.
+  try {
+    if (!steps_.empty()) limits_ = higher(limits_, measure(stream_));
+  } catch (const OutOfMemory&) {  // the training is done, and is not to be lost for this: the first ones count
+  }
   const std::lock_guard lock(mutex_);
   ProfileRecord record{.about = about,
                        .limits = limits_,

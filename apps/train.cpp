@@ -153,9 +153,11 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
     log->rewind(count_of(*from, "log_bytes"));
     CheckpointFolder(log->folder(), settings.keep).remove_unfinished();
   });
+  std::string header;
   if (job.first()) {
     if (resumed == nullptr && !given.contains("--dataset") && settings.dataset == "synthetic") print_how_to_get_mnist();
-    print_header(settings, data, tabulate(net, extent_of(data.train)), log ? log->folder().string() : "", from);
+    header = header_text(settings, data, tabulate(net, extent_of(data.train)));
+    print_header(header, log ? log->folder().string() : "", from);
   }
   const InterruptGuard interrupt(job.joined_by_mpi());
   try {
@@ -178,7 +180,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
     if (!job.first()) return exit_code;
     ProfileRecord profiled;
     if (profile) {
-      profiled = profile->finish(header_text(settings, data, tabulate(net, extent_of(data.train))));
+      profiled = profile->finish(header);
       print_profile(profiled);
     }
     print_result(result, settings, log->folder());

@@ -72,9 +72,8 @@ std::string header_text(const Settings& settings, const DatasetSplits& data, con
   return text;
 }
 
-void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const std::string& run,
-                  const Checkpoint* from) {
-  fmt::print("{}", header_text(settings, data, layers));
+void print_header(const std::string& header, const std::string& run, const Checkpoint* from) {
+  fmt::print("{}", header);
   if (!run.empty()) fmt::print("run      {}\n", run);
   if (from != nullptr) fmt::print("resumed  {}\n", from->path.string());
   std::fflush(stdout);

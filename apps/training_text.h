@@ -17,9 +17,8 @@ void print_how_to_get_mnist();
 // What is trained, on what, where and how: a line each.
 std::string header_text(const Settings& settings, const DatasetSplits& data, const LayerTable& layers);
 
-// The same, with `run`, its folder, unless that is empty, and with `from`, what the training goes on from; null: it begins.
-void print_header(const Settings& settings, const DatasetSplits& data, const LayerTable& layers, const std::string& run,
-                  const Checkpoint* from);
+// `header`: header_text(). `run`: the run's folder, not told when empty. `from`: what the training goes on from; null: it begins.
+void print_header(const std::string& header, const std::string& run, const Checkpoint* from);
 
 std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated);
 

@@ -7,7 +7,7 @@
 
 namespace convoy::CONVOY_ISA::winograd {
 
-// Of what a block of tiles keeps in a second-level cache, most of it: 768 KiB.
+// What a block of tiles keeps: 768 KiB, most of a second-level cache.
 inline constexpr int64_t kBlockFloats = 192 * 1024;
 
 // The results of a convolution, n images of h x w pixels, cut into tiles of kTile x kTile; the last of a line or column
