@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -46,17 +47,19 @@ std::optional<int> JobRecords::silent_rank() {
   return std::nullopt;
 }
 
-SignsOfLife::SignsOfLife(int rank) : rank_(rank), host_(host_name()) {
+SignsOfLife::SignsOfLife(int rank) : rank_(rank) {
   const char* const path = std::getenv(kVariable);
   if (path != nullptr) file_ = open(path, O_WRONLY | O_CLOEXEC);
   if (file_ < 0) return;
+  JobRecord record;
+  host_name().copy(record.host, sizeof record.host - 1);
+  write(0, &record, sizeof record);
   heart_ = std::jthread([this](const std::stop_token& stop) {
     std::mutex mutex;
     std::unique_lock lock(mutex);
     std::condition_variable_any stopped;
-    while (!stop.stop_requested()) {
-      ++heartbeats_;
-      write();
+    for (int64_t beat = 1; !stop.stop_requested(); ++beat) {
+      write(offsetof(JobRecord, heartbeats), &beat, sizeof beat);
       stopped.wait_for(lock, stop, kHeartbeat, [] { return false; });
     }
   });
@@ -70,15 +73,11 @@ SignsOfLife::~SignsOfLife() {
   if (file_ >= 0) close(file_);
 }
 
-void SignsOfLife::note_step(int64_t step) {
-  step_ = step;
-  if (file_ >= 0) write();
-}
+void SignsOfLife::note_step(int64_t step) { write(offsetof(JobRecord, step), &step, sizeof step); }
 
-void SignsOfLife::write() {
-  JobRecord record{.step = step_, .heartbeats = heartbeats_};
-  std::strncpy(record.host, host_.c_str(), sizeof record.host - 1);
-  [[maybe_unused]] const ssize_t written = pwrite(file_, &record, sizeof record, place_of(rank_));
+void SignsOfLife::write(size_t offset, const void* bytes, size_t count) const {
+  if (file_ < 0) return;
+  [[maybe_unused]] const ssize_t written = pwrite(file_, bytes, count, place_of(rank_) + static_cast<off_t>(offset));
 }
 
 }  // namespace convoy

@@ -2,11 +2,10 @@
 // a heartbeat, by which a rank is noticed that is stopped but not dead.
 #pragma once
 
-#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -57,12 +56,10 @@ class SignsOfLife {
   void note_step(int64_t step);
 
  private:
-  void write();
+  // Part of this rank's record. Each thread writes fields of its own, so that none is set back to what another saw.
+  void write(size_t offset, const void* bytes, size_t count) const;
 
   int rank_, file_ = -1;
-  std::atomic<int64_t> step_ = 0;
-  std::string host_;
-  std::atomic<int64_t> heartbeats_ = 0;
   std::jthread heart_;
 };
 

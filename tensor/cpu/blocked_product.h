@@ -18,9 +18,11 @@
 
 namespace convoy::CONVOY_ISA {
 
-inline constexpr int64_t kMaxRows = 9 * 14;  // of an A block: a multiple of either tile's rows
-inline constexpr int64_t kMaxColumns = 256;  // of a B block: a multiple of every tile's columns
-inline constexpr int64_t kEnoughTasks = 32;  // more would only cost reuse
+inline constexpr int64_t kMaxRows =
+    (128 + kTileRows - 1) / kTileRows * kTileRows;  // of an A block: whole tiles; 128 rows, as layers have, are one
+inline constexpr int64_t kMaxColumns = 256;         // of a B block: a multiple of every tile's columns
+inline constexpr int64_t kLeastColumns = 128;       // of a task, where more tasks are wanted
+inline constexpr int64_t kEnoughTasks = 32;         // more would only cost reuse
 
 // The size of parts, at most `most`, that `whole` is cut into as evenly as can be: 64 rows are 4 tiles of 13 and one of 12,
 // not 4 of 14 and one of 8, which would keep the multipliers waiting.
@@ -43,8 +45,8 @@ inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split)
   cut.columns = n;
   cut.splits = 1;
   int64_t tasks = ceil_divide(m, cut.rows);
-  if (tasks < kEnoughTasks && n > kMaxColumns) {
-    const int64_t parts = smaller(ceil_divide(n, kMaxColumns), ceil_divide(kEnoughTasks, tasks));
+  if (tasks < kEnoughTasks && n > kLeastColumns) {
+    const int64_t parts = smaller(ceil_divide(n, kLeastColumns), ceil_divide(kEnoughTasks, tasks));
     cut.columns = round_up(ceil_divide(n, parts), kTileColumns);
     tasks *= ceil_divide(n, cut.columns);
   }
@@ -53,8 +55,9 @@ inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split)
     tasks *= cut.splits;
   }
   if (tasks < kEnoughTasks) {
-    const int64_t parts = ceil_divide(kEnoughTasks, tasks) * ceil_divide(m, cut.rows);
-    cut.rows = round_up(larger(ceil_divide(m, parts), smaller(m, 4 * kTileRows)), kTileRows);
+    const int64_t parts =
+        smaller(ceil_divide(kEnoughTasks, tasks) * ceil_divide(m, cut.rows), larger(1, m / (4 * kTileRows)));
+    cut.rows = round_up(ceil_divide(m, parts), kTileRows);
   }
   cut.split_depth = ceil_divide(k, cut.splits);
   cut.depth = ceil_divide(cut.split_depth, ceil_divide(cut.split_depth, kMaxDepth));

@@ -4,11 +4,13 @@
 //   backward_input   dx [NHW, C]   = im2col(dy) [NHW, RSK]   * w   [RSK, C]     taps reversed; one product per residue of the stride
 //   backward_weight  dw^T [RSC, K] = im2col(x)^T [RSC, NPQ]  * dy  [NPQ, K]
 //
-// There are three ways, and each direction takes the first that it can:
+// There are four ways, and each direction takes the first that it can:
 //
-//   Winograd's   3x3 filters at stride 1 and enough channels              winograd_wanted.h, conv2d_winograd.h
-//   windows      stride 1 and certain channels: no matrix is packed       windows_function(), windows_for_gradient() in conv2d_windows.h
-//   im2col       all others: blocks of the matrix are packed              this file
+//   Winograd's   3x3 filters at stride 1 and enough channels                   winograd_wanted.h, conv2d_winograd.h
+//   windows      stride 1 and certain channels: no matrix is packed            conv2d_windows.h
+//   taps         backward_weight at any stride: no matrix is packed            conv2d_taps.h
+//   im2col       forward, backward_input: blocks of the matrix are packed      this file
+#include "tensor/cpu/conv2d_taps.h"
 #include "tensor/cpu/conv2d_windows.h"
 #include "tensor/cpu/conv2d_winograd.h"
 #include "tensor/cpu/im2col.h"
@@ -46,29 +48,6 @@ struct ImageProduct {
     }
   }
   float* destination(int64_t) const { return c; }
-};
-
-// C [RSC, K] from transposed im2col rows, B from dy; one C per split of the pixels.
-struct WeightProduct {
-  static constexpr Layout kLayout = Layout::columns;
-  int64_t m, n, k;
-  Im2col rows;
-  PackedB dy;
-  float* partial;
-  Epilogue epilogue = {};
-  bool accumulate = false;
-
-  BlockA block_a(int64_t tap, int64_t taps, int64_t pixel, int64_t pixels, float* scratch) const {
-    rows.copy_rows(pixel, pixels, tap, tap + taps, scratch, taps);
-    return {scratch, taps};
-  }
-  BlockB block_b(int64_t pixel, int64_t, int64_t column, int64_t, float*) const {
-    return {dy.at(pixel, column), dy.panel_stride};
-  }
-  void row_offsets(int64_t tap, int64_t taps, int64_t* out) const {
-    for (int64_t i = 0; i < taps; ++i) out[i] = (tap + i) * n;
-  }
-  float* destination(int64_t split) const { return partial + split * m * n; }
 };
 
 Im2col im2col_of(const Conv2dShape& s, const float* x) {
@@ -168,27 +147,10 @@ void conv2d_backward_input(const Stream& stream, const Conv2dShape& s, const flo
 void conv2d_backward_weight(const Stream& stream, const Conv2dShape& s, const float* x, const float* dy,
                             bool accumulate, float* dw) {
   if (winograd_wanted(stream, s)) return winograd_backward_weight(stream, s, x, dy, accumulate, dw);
-  const int64_t taps = s.taps(), pixels = s.output_pixels();
-  if (windows_for_gradient(s)) {
-    const WindowCut windows(s);
-    float* const partial = thread_scratch(Scratch::partial, windows.pieces * taps * s.k);
-    window_gradients(stream, s, windows, x, dy, partial);
-    return add_splits_transposed(stream, s.k, taps, windows.pieces, partial, {}, accumulate, dw);
-  }
-  const Blocking cut = choose_blocking(taps, s.k, pixels, true);
-  const int64_t panel_stride = pixels * kTileColumns;
-  float* const panels = thread_scratch(Scratch::filters, ceil_divide(s.k, kTileColumns) * panel_stride);
-  constexpr int64_t kPixels = 256;  // of a task
-  parallel_for(stream, pixels, kPixels, [&](int64_t begin, int64_t end) {
-    pack_panels(dy + begin * s.k, s.k, end - begin, s.k, panels + begin * kTileColumns, panel_stride);
-  });
-  float* const partial = thread_scratch(Scratch::partial, cut.splits * taps * s.k);
-  run_product(
-      stream,
-      WeightProduct{
-          .m = taps, .n = s.k, .k = pixels, .rows = im2col_of(s, x), .dy = {panels, panel_stride}, .partial = partial},
-      cut);
-  add_splits_transposed(stream, s.k, taps, cut.splits, partial, {}, accumulate, dw);
+  const GradientCut cut(s);
+  float* const partial = thread_scratch(Scratch::partial, cut.pieces * s.taps() * s.k);
+  (windows_for_gradient(s) ? window_gradients : tap_gradients)(stream, s, cut, x, dy, partial);
+  add_splits_transposed(stream, s.k, s.taps(), cut.pieces, partial, {}, accumulate, dw);
 }
 
 }  // namespace convoy::CONVOY_ISA

@@ -7,7 +7,7 @@
 // multiplying, and what networks like to use.
 #pragma once
 
-#include "tensor/cpu/blocked_product.h"
+#include "tensor/cpu/conv2d_gradient_cut.h"
 
 namespace convoy::CONVOY_ISA {
 
@@ -80,7 +80,8 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
                .a_stride = 0,
                .b = filters.at(rows.begin * s.s * kChannels, column),
                .runs = rows.end - rows.begin,
-               .run_stride = seen.line},
+               .run_stride = seen.line,
+               .b_run_stride = s.s * kChannels * kTileColumns},
               {.c = y + ((n * s.p + p) * s.q + q) * columns + column,
                .row_offset = row_offset,
                .columns = static_cast<int>(count),
@@ -121,52 +122,35 @@ inline RunWindows windows_function(const Conv2dShape& shape, const WindowShape& 
 
 // --- backward_weight --------------------------------------------------------------------------------------------
 
-// Whether a filter's gradient is summed that way; else its windows are packed, which small results need to keep the
-// multipliers busy.
-inline bool windows_for_gradient(const Conv2dShape& s) {
-  return s.stride_h == 1 && s.stride_w == 1 && (s.c <= 3 || s.p() * s.q() >= 36);
-}
-
-// How the images are cut into pieces, each with a gradient of its own, and their filters into blocks.
-struct WindowCut {
-  int64_t filters, filter_parts, images, pieces;
-
-  explicit WindowCut(const Conv2dShape& s) {
-    constexpr int64_t kFilterBlock = 64, kSumFloats = 768 * 1024;  // of all pieces: 3 MiB
-    filters = larger(kTileColumns, round_up(even_part(s.k, kFilterBlock), kTileColumns));
-    filter_parts = ceil_divide(s.k, filters);
-    const int64_t bearable = larger(2, kSumFloats / larger(1, s.taps() * s.k));
-    images = larger(1, ceil_divide(s.n, smaller(kEnoughTasks, bearable)));
-    pieces = larger(1, ceil_divide(s.n, images));
-  }
-};
+// Whether a filter's gradient is summed that way: one tap of few channels would be too small a tile.
+inline bool windows_for_gradient(const Conv2dShape& s) { return s.stride_h == 1 && s.stride_w == 1 && s.c <= 3; }
 
 // partial [piece, taps, K] = the pieces' share of dw^T.
-inline void window_gradients(const Stream& stream, const Conv2dShape& shape, const WindowCut& cut, const float* x,
+inline void window_gradients(const Stream& stream, const Conv2dShape& shape, const GradientCut& cut, const float* x,
                              const float* dy, float* partial) {
   const WindowShape s = windows_of(shape);
   const int64_t k = shape.k, run = s.s * s.channels, tile = even_part(run, kTileRows);
   parallel_for(stream, cut.pieces * cut.filter_parts, 1, [&](int64_t task, int64_t) {
-    const int64_t piece = task / cut.filter_parts, k_begin = task % cut.filter_parts * cut.filters,
-                  k_end = smaller(k_begin + cut.filters, k), panel_stride = s.p * s.q * kTileColumns;
-    float* const sums = partial + piece * shape.taps() * k;
+    const GradientCut::Task part(cut, shape, task);
+    const int64_t filters = part.k_end - part.k_begin, panel_stride = s.p * s.q * kTileColumns;
+    float* const sums = partial + part.piece * shape.taps() * k;
     float* const padded = thread_scratch(Scratch::pack_a, (s.p + s.r - 1) * s.line());
     float* const scratch = thread_scratch(Scratch::pack_b, ceil_divide(cut.filters, kTileColumns) * panel_stride);
     int64_t row_offset[kTileRows];
     for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * k;
-    for (int64_t tap = 0; tap < shape.taps(); ++tap) zero_floats(sums + tap * k + k_begin, k_end - k_begin);
-    for (int64_t n = piece * cut.images; n < smaller(s.n, (piece + 1) * cut.images); ++n) {
+    for (int64_t tap = 0; tap < shape.taps(); ++tap) zero_floats(sums + tap * k + part.k_begin, filters);
+    for (int64_t n = part.n_begin; n < part.n_end; ++n) {
       const PaddedLines seen = pad_lines(s, x + n * s.h * s.w * s.channels, 0, s.p + s.r - 1, padded);
-      const float* const gradient = dy + n * s.p * s.q * k + k_begin;
+      const float* const gradient = dy + n * s.p * s.q * k + part.k_begin;
       const bool is_panel = k == kTileColumns;  // as it lies
-      if (!is_panel) pack_panels(gradient, k, s.p * s.q, k_end - k_begin, scratch, panel_stride);
+      if (!is_panel) pack_panels(gradient, k, s.p * s.q, filters, scratch, panel_stride);
       const float* const panels = is_panel ? gradient : scratch;
       for (int64_t r = 0; r < s.r; ++r) {
         // The result lines whose windows have row r in the image.
         const int64_t p_begin = smaller(s.p, larger(0, s.pad_h - r)),
                       p_end = larger(p_begin, smaller(s.p, s.h + s.pad_h - r));
-        for (int64_t column = 0; column < k_end - k_begin; column += kTileColumns) {
-          const int64_t count = smaller(kTileColumns, k_end - k_begin - column);
+        for (int64_t column = 0; column < filters; column += kTileColumns) {
+          const int64_t count = smaller(kTileColumns, filters - column);
           for (int64_t i = 0; i < run; i += tile) {
             tile_function<Layout::columns>(smaller(tile, run - i), ceil_divide(count, kVectorFloats))(
                 {.depth = s.q,
@@ -174,8 +158,9 @@ inline void window_gradients(const Stream& stream, const Conv2dShape& shape, con
                  .a_stride = s.channels,
                  .b = panels + column / kTileColumns * panel_stride + p_begin * s.q * kTileColumns,
                  .runs = p_end - p_begin,
-                 .run_stride = seen.line},
-                {.c = sums + (r * run + i) * k + k_begin + column,
+                 .run_stride = seen.line,
+                 .b_run_stride = s.q * kTileColumns},
+                {.c = sums + (r * run + i) * k + part.k_begin + column,
                  .row_offset = row_offset,
                  .columns = static_cast<int>(count),
                  .accumulate = true,

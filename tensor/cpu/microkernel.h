@@ -28,13 +28,15 @@ inline constexpr int64_t kRowStride = kMaxDepth + 16;
 // to the compiler: kRowStride, or the channels of an image whose windows are the rows.
 enum class Layout { rows, columns };
 
-// What a tile is computed from. A's columns may come in several runs of `depth`, as the lines of a window do.
+// What a tile is computed from. A's columns may come in groups of several runs of `depth`, as the lines of images do, and B's steps
+// with them.
 struct TileInput {
   int64_t depth;
   const float* a;
-  int64_t a_stride;                  // Layout::columns
-  const float* b;                    // packed: step k at b + k * kTileColumns, through all runs
-  int64_t runs = 1, run_stride = 0;  // floats of A from one run to the next
+  int64_t a_stride;                                          // Layout::columns
+  const float* b;                                            // packed: step k of a run at b + k * kTileColumns
+  int64_t runs = 1, run_stride = 0, b_run_stride = 0;        // floats from one run to the next, of A and of B
+  int64_t groups = 1, group_stride = 0, b_group_stride = 0;  // … from one group to the next
 };
 
 // Where a tile goes: row i at c + row_offset[i]. `bias` points at the tile's first column.
@@ -51,25 +53,34 @@ inline Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p);
 inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 inline Vector broadcast(float x) { return x - Vector{}; }
 
-// C tile [R, columns] = or += A [R, runs * depth] * B [runs * depth, V vectors], then bias and ReLU.
+// C tile [R, columns] = or += A [R, groups * runs * depth] * B [groups * runs * depth, V vectors], then bias and ReLU.
 template <int R, int V, Layout layout, int64_t row_stride>
 [[gnu::noinline]] void multiply_tile(const TileInput& in, const TileOutput& out) {
+  // Steps whose data are asked for before they are needed: the processor does not look beyond a page by itself. B of images with
+  // few channels is in the first-level cache anyway.
+  constexpr int64_t kAhead = layout == Layout::columns ? 8 : row_stride >= 64 ? 16 : 0;
   Vector sum[R][V] = {};
-  const float* b = in.b;
-  for (int64_t run = 0; run < in.runs; ++run) {
-    const float* a = in.a + run * in.run_stride;
-    for (int64_t k = 0; k < in.depth; ++k) {
-      Vector column[V];
+  for (int64_t group = 0; group < in.groups; ++group) {
+    for (int64_t run = 0; run < in.runs; ++run) {
+      const float* a = in.a + group * in.group_stride + run * in.run_stride;
+      const float* b = in.b + group * in.b_group_stride + run * in.b_run_stride;
+      for (int64_t k = 0; k < in.depth; ++k) {
+        if constexpr (kAhead > 0) {
+          for (int j = 0; j < V * kVectorFloats; j += 16) __builtin_prefetch(b + kAhead * kTileColumns + j);
+          if constexpr (layout == Layout::columns) __builtin_prefetch(a + kAhead * in.a_stride);
+        }
+        Vector column[V];
 #pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) column[v] = load(b + v * kVectorFloats);
+        for (int v = 0; v < V; ++v) column[v] = load(b + v * kVectorFloats);
 #pragma GCC unroll 16
-      for (int i = 0; i < R; ++i) {
-        const Vector row = broadcast(layout == Layout::rows ? a[i * row_stride] : a[i]);
+        for (int i = 0; i < R; ++i) {
+          const Vector row = broadcast(layout == Layout::rows ? a[i * row_stride] : a[i]);
 #pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) sum[i][v] += row * column[v];
+          for (int v = 0; v < V; ++v) sum[i][v] += row * column[v];
+        }
+        a += layout == Layout::rows ? 1 : in.a_stride;
+        b += kTileColumns;
       }
-      a += layout == Layout::rows ? 1 : in.a_stride;
-      b += kTileColumns;
     }
   }
 

@@ -1,9 +1,11 @@
 // Copies into packed blocks: contiguous runs, panels of B, and panels of a transposed B.
 #pragma once
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
+
+#include <utility>
 
 #include "tensor/cpu/integers.h"
 #include "tensor/cpu/microkernel.h"
@@ -49,34 +51,57 @@ inline void pack_panels(const float* from, int64_t stride, int64_t depth, int64_
   }
 }
 
-// The same from a transposed source: column j of the panels is row j of `from`, its steps contiguous. Goes in
-// squares of 4 x 4.
+// --- Transposed -------------------------------------------------------------------------------------------------
+
+// Four floats each of the rows 0, 4, 8, …, `stride` floats apart, as many as fit.
+inline Vector load_fours(const float* row, [[maybe_unused]] int64_t stride) {
+#if defined(__AVX512F__)
+  const auto four = [&](int64_t i) { return _mm_loadu_ps(row + 4 * i * stride); };
+  const __m512 two = _mm512_insertf32x4(_mm512_castps128_ps512(four(0)), four(1), 1);
+  return reinterpret_cast<Vector>(_mm512_insertf32x4(_mm512_insertf32x4(two, four(2), 2), four(3), 3));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Vector>(
+      _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row)), _mm_loadu_ps(row + 4 * stride), 1));
+#else
+  return load(row);
+#endif
+}
+
+// Within each four of the result the elements `pick` of the fours of a (0 … 3) and b (4 … 7).
+template <int... pick, int... i>
+inline Vector pick_in_fours(Vector a, Vector b, std::integer_sequence<int, i...>) {
+  typedef int Picks __attribute__((vector_size(sizeof(Vector))));
+  constexpr int picks[] = {pick...};
+  return __builtin_shuffle(a, b, Picks{(picks[i % 4] % 4 + i / 4 * 4 + picks[i % 4] / 4 * kVectorFloats)...});
+}
+
+// to[step * kTileColumns + i] = row[i * stride + step] for kVectorFloats rows and 4 steps: a square in each lane of 128 bits.
+inline void transpose_squares(const float* row, int64_t stride, float* to) {
+  const auto lanes = std::make_integer_sequence<int, kVectorFloats>();
+  const Vector a = load_fours(row, stride), b = load_fours(row + stride, stride),
+               c = load_fours(row + 2 * stride, stride), d = load_fours(row + 3 * stride, stride);
+  const Vector ab_low = pick_in_fours<0, 4, 1, 5>(a, b, lanes), ab_high = pick_in_fours<2, 6, 3, 7>(a, b, lanes);
+  const Vector cd_low = pick_in_fours<0, 4, 1, 5>(c, d, lanes), cd_high = pick_in_fours<2, 6, 3, 7>(c, d, lanes);
+  store(to, pick_in_fours<0, 1, 4, 5>(ab_low, cd_low, lanes));
+  store(to + kTileColumns, pick_in_fours<2, 3, 6, 7>(ab_low, cd_low, lanes));
+  store(to + 2 * kTileColumns, pick_in_fours<0, 1, 4, 5>(ab_high, cd_high, lanes));
+  store(to + 3 * kTileColumns, pick_in_fours<2, 3, 6, 7>(ab_high, cd_high, lanes));
+}
+
+// pack_panels() from a transposed source: column j of the panels is row j of `from`, its steps contiguous.
 inline void pack_panels_transposed(const float* from, int64_t stride, int64_t depth, int64_t columns, float* panels,
                                    int64_t panel_stride) {
-  typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
-  typedef int Pick __attribute__((vector_size(16)));
-  for (int64_t column = 0; column < round_up(columns, kTileColumns); column += 4) {
+  for (int64_t column = 0; column < round_up(columns, kTileColumns); column += kVectorFloats) {
     float* to = panels + column / kTileColumns * panel_stride + column % kTileColumns;
     const float* row = from + column * stride;
+    const int64_t rows = smaller(kVectorFloats, larger(0, columns - column));
     int64_t step = 0;
-    if (column + 4 <= columns) {
-      for (; step + 4 <= depth; step += 4) {
-        const auto at = [&](int64_t i) { return *reinterpret_cast<const Four*>(row + i * stride + step); };
-        const Four a = at(0), b = at(1), c = at(2), d = at(3);
-        const Four ab_low = __builtin_shuffle(a, b, Pick{0, 4, 1, 5}),
-                   ab_high = __builtin_shuffle(a, b, Pick{2, 6, 3, 7});
-        const Four cd_low = __builtin_shuffle(c, d, Pick{0, 4, 1, 5}),
-                   cd_high = __builtin_shuffle(c, d, Pick{2, 6, 3, 7});
-        const auto put = [&](int64_t i, Four v) { *reinterpret_cast<Four*>(to + (step + i) * kTileColumns) = v; };
-        put(0, __builtin_shuffle(ab_low, cd_low, Pick{0, 1, 4, 5}));
-        put(1, __builtin_shuffle(ab_low, cd_low, Pick{2, 3, 6, 7}));
-        put(2, __builtin_shuffle(ab_high, cd_high, Pick{0, 1, 4, 5}));
-        put(3, __builtin_shuffle(ab_high, cd_high, Pick{2, 3, 6, 7}));
-      }
-    }
+    if (rows == kVectorFloats)
+      for (; step + 4 <= depth; step += 4) transpose_squares(row + step, stride, to + step * kTileColumns);
     for (; step < depth; ++step) {
-      for (int64_t i = 0; i < 4; ++i)
-        to[step * kTileColumns + i] = column + i < columns ? row[i * stride + step] : 0.0f;
+      float* const at = to + step * kTileColumns;
+      for (int64_t i = 0; i < rows; ++i) at[i] = row[i * stride + step];
+      zero_floats(at + rows, kVectorFloats - rows);
     }
   }
 }

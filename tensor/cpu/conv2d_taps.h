@@ -1,0 +1,78 @@
+// A filter's gradient tap by tap: tap (r, t) gets the product of the pixels that it saw and of dy where it saw them,
+//
+//   dw[:, r, t, :]^T [C, K] = x(r, t)^T [C, pixels] * dy [pixels, K]
+//
+// where x(r, t) is the image itself, shifted, without the pixels whose window has the tap in the padding. Nothing of the image
+// is copied, nothing multiplied that is zero, at any stride.
+#pragma once
+
+#include "tensor/cpu/blocked_product.h"
+#include "tensor/cpu/conv2d_gradient_cut.h"
+
+namespace convoy::CONVOY_ISA {
+
+// The results along one axis whose windows have a tap in the image.
+struct SeenResults {
+  int64_t begin, end;
+  SeenResults(int64_t tap, int64_t pad, int64_t stride, int64_t size, int64_t results)
+      : begin(ceil_divide(larger(0, pad - tap), stride)),
+        end(larger(begin, smaller(results, ceil_divide(larger(0, size + pad - tap), stride)))) {}
+};
+
+// partial [piece, taps, K] = the pieces' share of dw^T.
+inline void tap_gradients(const Stream& stream, const Conv2dShape& s, const GradientCut& cut, const float* x,
+                          const float* dy, float* partial) {
+  // Of a tile's sum between two visits to memory: so many that a panel of dy still fits into the first-level cache.
+  constexpr int64_t kSteps = 256;
+  const int64_t pixels = s.p() * s.q(), group = larger(1, smaller(cut.images, kSteps / larger(1, pixels))),
+                panel_stride = group * pixels * kTileColumns, tile = larger(1, even_part(s.c, kTileRows));
+  parallel_for(stream, cut.pieces * cut.filter_parts, 1, [&](int64_t task, int64_t) {
+    const int64_t tiles = ceil_divide(cut.filters, kTileColumns) * s.r * s.s * ceil_divide(s.c, tile),
+                  slice = ceil_divide(group * s.h * s.w * s.c, larger(1, tiles));
+    const GradientCut::Task part(cut, s, task);
+    float* const sums = partial + part.piece * s.taps() * s.k;
+    float* const panels = thread_scratch(Scratch::pack_b, ceil_divide(cut.filters, kTileColumns) * panel_stride);
+    int64_t row_offset[kTileRows];
+    for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * s.k;
+    int64_t n = part.n_begin;
+    do {  // once even without images: the sums must be written
+      const int64_t images = smaller(group, part.n_end - n);
+      pack_panels(dy + n * pixels * s.k + part.k_begin, s.k, images * pixels, part.k_end - part.k_begin, panels,
+                  panel_stride);
+      // Each tile also asks for a slice of the next images, whose lines are read too far apart for the processor to foresee.
+      const float* ahead = x + (n + group) * s.h * s.w * s.c;
+      for (int64_t k = part.k_begin; k < part.k_end; k += kTileColumns) {
+        const int64_t columns = smaller(kTileColumns, part.k_end - k);
+        const float* const panel = panels + (k - part.k_begin) / kTileColumns * panel_stride;
+        for (int64_t tap = 0; tap < s.r * s.s; ++tap) {
+          const int64_t r = tap / s.s, t = tap % s.s;
+          const SeenResults p(r, s.pad_h, s.stride_h, s.h, s.p()), q(t, s.pad_w, s.stride_w, s.w, s.q());
+          const int64_t line = n * s.h + p.begin * s.stride_h + r - s.pad_h, pixel = q.begin * s.stride_w + t - s.pad_w;
+          for (int64_t c = 0; c < s.c; c += tile, ahead += slice) {
+            prefetch(ahead, slice);
+            tile_function<Layout::columns>(smaller(tile, s.c - c), ceil_divide(columns, kVectorFloats))(
+                {.depth = q.end - q.begin,
+                 .a = x + (line * s.w + pixel) * s.c + c,
+                 .a_stride = s.stride_w * s.c,
+                 .b = panel + (p.begin * s.q() + q.begin) * kTileColumns,
+                 .runs = p.end - p.begin,
+                 .run_stride = s.stride_h * s.w * s.c,
+                 .b_run_stride = s.q() * kTileColumns,
+                 .groups = images,
+                 .group_stride = s.h * s.w * s.c,
+                 .b_group_stride = pixels * kTileColumns},
+                {.c = sums + (tap * s.c + c) * s.k + k,
+                 .row_offset = row_offset,
+                 .columns = static_cast<int>(columns),
+                 .accumulate = n > part.n_begin,
+                 .bias = nullptr,
+                 .relu = false});
+          }
+        }
+      }
+      n += group;
+    } while (n < part.n_end);
+  });
+}
+
+}  // namespace convoy::CONVOY_ISA
