@@ -59,7 +59,7 @@ inline void for_lanes(int64_t begin, int64_t end, Body&& body) {
 
 // Of a vector's elements or of one float; NaN stays NaN, because it is not less.
 template <class Value>
-[[gnu::always_inline]] inline Value relu(const Value& x) {
+[[gnu::always_inline]] inline Value relu(Value x) {
   return x < Value{} ? Value{} : x;
 }
 
