@@ -18,11 +18,11 @@
 
 namespace convoy::CONVOY_ISA {
 
-inline constexpr int64_t kMaxRows =
-    (128 + kTileRows - 1) / kTileRows * kTileRows;  // of an A block: whole tiles; 128 rows, as layers have, are one
-inline constexpr int64_t kMaxColumns = 256;         // of a B block: a multiple of every tile's columns
-inline constexpr int64_t kLeastColumns = 128;       // of a task, where more tasks are wanted
-inline constexpr int64_t kEnoughTasks = 32;         // more would only cost reuse
+// Of an A block: whole tiles, and as many as make the 128 rows of a power of two one block.
+inline constexpr int64_t kMaxRows = round_up(128, kTileRows);
+inline constexpr int64_t kMaxColumns = 256;    // of a B block: a multiple of every tile's columns
+inline constexpr int64_t kLeastColumns = 128;  // of a task, where more tasks are wanted
+inline constexpr int64_t kEnoughTasks = 32;    // more would only cost reuse
 
 // The size of parts, at most `most`, that `whole` is cut into as evenly as can be: 64 rows are 4 tiles of 13 and one of 12,
 // not 4 of 14 and one of 8, which would keep the multipliers waiting.

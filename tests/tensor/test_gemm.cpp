@@ -1,5 +1,5 @@
 // gemm against the naive reference, on shapes one off every tile (6 and 14 rows; 8, 16 and 32 columns) and one off
-// every packed block (126 rows, 256 columns, a depth of 320).
+// every packed block (140 rows with AVX-512, else 132, 256 columns, a depth of 320).
 #include "tests/tensor/kernel_test.h"
 
 namespace convoy {
@@ -42,8 +42,8 @@ TEST_P(Gemm, matches_reference_on_generated_shapes) {
   Draw draw(1);
   for (int i = 0; i < cases(240) && !HasFailure(); ++i) {
     GemmShape s;
-    s.m = draw.pick(
-        {0, 1, 2, 3, 5, 6, 7, 11, 12, 13, 14, 15, 23, 27, 28, 29, 41, 42, 43, 64, 83, 84, 85, 97, 125, 126, 127, 253});
+    s.m = draw.pick({0,  1,  2,  3,  5,  6,  7,  11,  12,  13,  14,  15,  23,  27,  28,  29,  41,
+                     42, 43, 64, 83, 84, 85, 97, 127, 128, 131, 132, 133, 139, 140, 141, 265, 281});
     s.n = draw.pick(
         {0, 1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 95, 96, 97, 128, 255, 256, 257});
     s.k = draw.pick({0, 1, 2, 3, 4, 5, 8, 9, 13, 16, 27, 31, 64, 129, 255, 319, 320, 321, 641});
@@ -125,7 +125,7 @@ TEST_P(Gemm, gives_the_same_bits_on_every_run) {
 // More of b than is packed at once for many rows of a; small integers, so that a formula tells the result.
 TEST_P(Gemm, is_exact_beyond_what_is_packed_at_once) {
   if (stream.device.kind != Device::Kind::cpu) GTEST_SKIP() << "the CPU's own way of cutting";
-  const int64_t m = 260, n = 7300, k = 601;
+  const int64_t m = 290, n = 7300, k = 601;
   std::vector<float> a(static_cast<size_t>(m * k)), b(static_cast<size_t>(k * n));
   const auto row = [](int64_t i) { return static_cast<float>(i % 7 - 3); };
   const auto cell = [](int64_t step, int64_t j) { return static_cast<float>((j + step) % 5 - 2); };
