@@ -46,7 +46,7 @@ inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split)
   cut.splits = 1;
   int64_t tasks = ceil_divide(m, cut.rows);
   if (tasks < kEnoughTasks && n > kLeastColumns) {
-    const int64_t parts = smaller(ceil_divide(n, kLeastColumns), ceil_divide(kEnoughTasks, tasks));
+    const int64_t parts = smaller(n / kLeastColumns, ceil_divide(kEnoughTasks, tasks));
     cut.columns = round_up(ceil_divide(n, parts), kTileColumns);
     tasks *= ceil_divide(n, cut.columns);
   }

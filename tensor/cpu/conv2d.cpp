@@ -34,7 +34,7 @@ struct ImageProduct {
   bool accumulate;
 
   BlockA block_a(int64_t row, int64_t count, int64_t step, int64_t depth, float* scratch) const {
-    rows.copy_rows(row, count, step, step + depth, scratch, kRowStride);
+    rows.copy_rows(row, count, step, step + depth, scratch);
     return {scratch, 0};
   }
   BlockB block_b(int64_t step, int64_t, int64_t column, int64_t, float*) const {

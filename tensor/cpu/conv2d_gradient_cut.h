@@ -1,4 +1,5 @@
-// How the gradient of filters is cut into tasks: the images into pieces, each with a gradient of its own, and the filters into parts.
+// How the gradient of filters is cut into tasks: the images into pieces, each with a gradient of its own, and the filters into parts;
+// and what of an image's results a tap has part in.
 #pragma once
 
 #include "tensor/cpu/blocked_product.h"
@@ -9,7 +10,7 @@ struct GradientCut {
   int64_t filters, filter_parts, images, pieces;
 
   explicit GradientCut(const Conv2dShape& s) {
-    constexpr int64_t kFilterBlock = 64, kSumFloats = 768 * 1024;  // of all pieces: 3 MiB
+    constexpr int64_t kFilterBlock = 64, kSumFloats = 768 * 1024;  // of all pieces: 3 MiB, or two pieces
     filters = larger(kTileColumns, round_up(even_part(s.k, kFilterBlock), kTileColumns));
     filter_parts = ceil_divide(s.k, filters);
     const int64_t bearable = larger(2, kSumFloats / larger(1, s.taps() * s.k));
@@ -27,6 +28,14 @@ struct GradientCut {
           k_begin(task % cut.filter_parts * cut.filters),
           k_end(smaller(s.k, k_begin + cut.filters)) {}
   };
+};
+
+// The results along one axis whose windows have a tap in the image.
+struct SeenResults {
+  int64_t begin, end;
+  SeenResults(int64_t tap, int64_t pad, int64_t stride, int64_t size, int64_t results)
+      : begin(ceil_divide(larger(0, pad - tap), stride)),
+        end(larger(begin, smaller(results, ceil_divide(larger(0, size + pad - tap), stride)))) {}
 };
 
 }  // namespace convoy::CONVOY_ISA

@@ -11,31 +11,31 @@
 
 namespace convoy::CONVOY_ISA {
 
-// The results along one axis whose windows have a tap in the image.
-struct SeenResults {
-  int64_t begin, end;
-  SeenResults(int64_t tap, int64_t pad, int64_t stride, int64_t size, int64_t results)
-      : begin(ceil_divide(larger(0, pad - tap), stride)),
-        end(larger(begin, smaller(results, ceil_divide(larger(0, size + pad - tap), stride)))) {}
-};
-
 // partial [piece, taps, K] = the pieces' share of dw^T.
 inline void tap_gradients(const Stream& stream, const Conv2dShape& s, const GradientCut& cut, const float* x,
                           const float* dy, float* partial) {
-  // Of a tile's sum between two visits to memory: so many that a panel of dy still fits into the first-level cache.
+  // Of a tile's sum between two visits to memory: so many that a panel of dy of small images still fits into the first-level cache.
   constexpr int64_t kSteps = 256;
   const int64_t pixels = s.p() * s.q(), group = larger(1, smaller(cut.images, kSteps / larger(1, pixels))),
                 panel_stride = group * pixels * kTileColumns, tile = larger(1, even_part(s.c, kTileRows));
-  parallel_for(stream, cut.pieces * cut.filter_parts, 1, [&](int64_t task, int64_t) {
-    const int64_t tiles = ceil_divide(cut.filters, kTileColumns) * s.r * s.s * ceil_divide(s.c, tile),
-                  slice = ceil_divide(group * s.h * s.w * s.c, larger(1, tiles));
-    const GradientCut::Task part(cut, s, task);
+  // Taps are cut into parts, too, where there would be few tasks else.
+  const int64_t all_taps = s.r * s.s, parts = cut.pieces * cut.filter_parts,
+                taps = ceil_divide(all_taps, smaller(all_taps, ceil_divide(kEnoughTasks, larger(1, parts)))),
+                tap_parts = ceil_divide(all_taps, taps);
+  const int64_t tiles = larger(1, ceil_divide(cut.filters, kTileColumns) * taps * ceil_divide(s.c, tile)),
+                slice = ceil_divide(group * s.h * s.w * s.c, tiles);
+  parallel_for(stream, parts * tap_parts, 1, [&](int64_t task, int64_t) {
+    const GradientCut::Task part(cut, s, task / tap_parts);
+    const int64_t tap_begin = task % tap_parts * taps, tap_end = smaller(tap_begin + taps, all_taps);
     float* const sums = partial + part.piece * s.taps() * s.k;
     float* const panels = thread_scratch(Scratch::pack_b, ceil_divide(cut.filters, kTileColumns) * panel_stride);
     int64_t row_offset[kTileRows];
     for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * s.k;
-    int64_t n = part.n_begin;
-    do {  // once even without images: the sums must be written
+    if (s.n == 0) {
+      for (int64_t i = tap_begin * s.c; i < tap_end * s.c; ++i)
+        zero_floats(sums + i * s.k + part.k_begin, part.k_end - part.k_begin);
+    }
+    for (int64_t n = part.n_begin; n < part.n_end; n += group) {
       const int64_t images = smaller(group, part.n_end - n);
       pack_panels(dy + n * pixels * s.k + part.k_begin, s.k, images * pixels, part.k_end - part.k_begin, panels,
                   panel_stride);
@@ -44,7 +44,7 @@ inline void tap_gradients(const Stream& stream, const Conv2dShape& s, const Grad
       for (int64_t k = part.k_begin; k < part.k_end; k += kTileColumns) {
         const int64_t columns = smaller(kTileColumns, part.k_end - k);
         const float* const panel = panels + (k - part.k_begin) / kTileColumns * panel_stride;
-        for (int64_t tap = 0; tap < s.r * s.s; ++tap) {
+        for (int64_t tap = tap_begin; tap < tap_end; ++tap) {
           const int64_t r = tap / s.s, t = tap % s.s;
           const SeenResults p(r, s.pad_h, s.stride_h, s.h, s.p()), q(t, s.pad_w, s.stride_w, s.w, s.q());
           const int64_t line = n * s.h + p.begin * s.stride_h + r - s.pad_h, pixel = q.begin * s.stride_w + t - s.pad_w;
@@ -70,8 +70,7 @@ inline void tap_gradients(const Stream& stream, const Conv2dShape& s, const Grad
           }
         }
       }
-      n += group;
-    } while (n < part.n_end);
+    }
   });
 }
 

@@ -146,18 +146,16 @@ inline void window_gradients(const Stream& stream, const Conv2dShape& shape, con
       if (!is_panel) pack_panels(gradient, k, s.p * s.q, filters, scratch, panel_stride);
       const float* const panels = is_panel ? gradient : scratch;
       for (int64_t r = 0; r < s.r; ++r) {
-        // The result lines whose windows have row r in the image.
-        const int64_t p_begin = smaller(s.p, larger(0, s.pad_h - r)),
-                      p_end = larger(p_begin, smaller(s.p, s.h + s.pad_h - r));
+        const SeenResults lines(r, s.pad_h, 1, s.h, s.p);
         for (int64_t column = 0; column < filters; column += kTileColumns) {
           const int64_t count = smaller(kTileColumns, filters - column);
           for (int64_t i = 0; i < run; i += tile) {
             tile_function<Layout::columns>(smaller(tile, run - i), ceil_divide(count, kVectorFloats))(
                 {.depth = s.q,
-                 .a = seen.pixels + (p_begin + r) * seen.line + i,
+                 .a = seen.pixels + (lines.begin + r) * seen.line + i,
                  .a_stride = s.channels,
-                 .b = panels + column / kTileColumns * panel_stride + p_begin * s.q * kTileColumns,
-                 .runs = p_end - p_begin,
+                 .b = panels + column / kTileColumns * panel_stride + lines.begin * s.q * kTileColumns,
+                 .runs = lines.end - lines.begin,
                  .run_stride = seen.line,
                  .b_run_stride = s.q * kTileColumns},
                 {.c = sums + (r * run + i) * k + part.k_begin + column,

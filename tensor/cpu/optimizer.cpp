@@ -75,7 +75,7 @@ void adam_steps(const Stream& stream, const AdamStep& step, std::span<const Para
     float* __restrict const second = slice.second;
     constexpr int64_t kBlock = 64, kAhead = 512, kLine = 16;
     for (int64_t block = begin; block < end; block += kBlock) {
-      // At the end of a page the processor does not foresee where seven streams go on.
+      // At the end of a page the processor does not foresee where four arrays go on, three of them also written.
       for (int64_t i = block + kAhead; i < block + kAhead + kBlock; i += kLine) {
         __builtin_prefetch(value + i, 1);
         __builtin_prefetch(gradient + i);
