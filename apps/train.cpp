@@ -107,7 +107,7 @@ int write_profile(const ProfileRecord& record, const std::filesystem::path& run)
     write_file_atomically(run / kProfileTrace, trace_of(record));
   } catch (const Error& error) {
     std::fflush(stdout);
-    fmt::print(stderr, "convoy: {}; the training is complete all the same\n", error.what());
+    fmt::print(stderr, "convoy: {}; nothing of the training is lost\n", error.what());
     return static_cast<int>(error.kind());
   }
   fmt::print("profile  {}, {} (open it in ui.perfetto.dev)\n", (run / kProfileTable).string(),

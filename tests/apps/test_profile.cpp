@@ -308,7 +308,7 @@ TEST(ProfileOption, that_cannot_be_written_leaves_the_run_complete) {
                                       {"FAIL_BELOW", (folder / "run/profile").string()}});
   EXPECT_EQ(outcome.exit_code, 5) << outcome.error;
   EXPECT_TRUE(has(outcome.error, "run/profile.txt")) << outcome.error;
-  EXPECT_TRUE(has(outcome.error, "; the training is complete all the same\n")) << outcome.error;
+  EXPECT_TRUE(has(outcome.error, "; nothing of the training is lost\n")) << outcome.error;
   EXPECT_TRUE(has(outcome.out, "all kernels")) << outcome.out;
   EXPECT_FALSE(has(read_text(folder / "run/metrics.jsonl"), "failed"));
 }
