@@ -18,9 +18,10 @@ inline void tap_gradients(const Stream& stream, const Conv2dShape& s, const Grad
   constexpr int64_t kSteps = 256;
   const int64_t pixels = s.p() * s.q(), group = larger(1, smaller(cut.images, kSteps / larger(1, pixels))),
                 panel_stride = group * pixels * kTileColumns, tile = larger(1, even_part(s.c, kTileRows));
-  // Taps are cut into parts, too, where there would be few tasks else.
+  // Taps are cut into parts, too, where there would be few tasks else: each part packs dy and reads the image anew.
+  constexpr int64_t kFewTasks = 8;
   const int64_t all_taps = s.r * s.s, parts = cut.pieces * cut.filter_parts,
-                taps = ceil_divide(all_taps, smaller(all_taps, ceil_divide(kEnoughTasks, larger(1, parts)))),
+                taps = ceil_divide(all_taps, smaller(all_taps, ceil_divide(kFewTasks, larger(1, parts)))),
                 tap_parts = ceil_divide(all_taps, taps);
   const int64_t tiles = larger(1, ceil_divide(cut.filters, kTileColumns) * taps * ceil_divide(s.c, tile)),
                 slice = ceil_divide(group * s.h * s.w * s.c, tiles);
