@@ -109,6 +109,8 @@ Session::~Session() { MPI_Finalize(); }
 std::unique_ptr<Transport> Session::open_transport() { return std::make_unique<MpiTransport>(); }
 
 void Session::abort(int exit_code) {
+  // mpirun ends at once, also without what it has not yet forwarded of this rank's last words.
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
   MPI_Abort(MPI_COMM_WORLD, exit_code);
   std::_Exit(exit_code);
 }
