@@ -204,6 +204,7 @@ const Conv2dShape kWideLayers[] = {
     {.n = 1, .h = 3, .w = 3, .c = 617, .k = 40},
     {.n = 1, .h = 67, .w = 67, .c = 5, .k = 300},
     {.n = 1, .h = 67, .w = 67, .c = 300, .k = 5},
+    {.n = 1, .h = 1, .w = 2, .c = 4099, .k = 300},
 };
 
 TEST_P(Conv2d, all_directions_match_reference_beyond_one_block_of_columns) {
