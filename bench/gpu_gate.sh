@@ -3,7 +3,7 @@
 #
 #   bench/gpu_gate.sh                          # builds, then runs; tables go to bench/results/
 #   bench/gpu_gate.sh --bin DIR --out DIR      # with programs built elsewhere (CMake -DCONVOY_PORTABLE=ON): DIR/convoy, test_cuda,
-#                                              # test_parallel_cuda, bench_products
+#                                              # test_parallel_cuda, bench_products, bench_train_step
 #   bench/gpu_gate.sh --seconds 3000           # more time (default 570, the build not counted); what it does not suffice for is named
 #
 # Needs nvcc or --bin, and a GPU. compute-sanitizer, and a python3 with torch (to compare with cuDNN, cuBLAS and PyTorch; --python PATH), are used
@@ -45,14 +45,14 @@ trap 'rm -rf "$work"' EXIT
 if [ -z "$bin" ]; then
   build() {
     cmake -S "$root" --preset release -DCONVOY_CUDA=ON -DCONVOY_BENCH=ON &&
-      cmake --build "$root/build/release" --parallel "$(nproc)" --target convoy test_cuda test_parallel_cuda bench_products
+      cmake --build "$root/build/release" --parallel "$(nproc)" --target convoy test_cuda test_parallel_cuda bench_products bench_train_step
   }
   build >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; echo "gpu_gate: the build failed" >&2; exit 11; }
   bin="$work/bin"
   mkdir "$bin"
-  ln -s "$root/build/release/apps/convoy" "$root"/build/release/tests/test_{cuda,parallel_cuda} "$root/build/release/bench/bench_products" "$bin/"
+  ln -s "$root/build/release/apps/convoy" "$root"/build/release/tests/test_{cuda,parallel_cuda} "$root"/build/release/bench/bench_{products,train_step} "$bin/"
 fi
-for program in convoy test_cuda test_parallel_cuda bench_products; do
+for program in convoy test_cuda test_parallel_cuda bench_products bench_train_step; do
   [ -x "$bin/$program" ] || { echo "gpu_gate: $bin/$program is not there" >&2; exit 2; }
 done
 bin=$(cd "$bin" && pwd)
@@ -100,21 +100,34 @@ say "| what | result |"
 say "|---|---|"
 
 # --- tests -------------------------------------------------------------------------------------------------------------------------------
-tests() {  # tests <name> <seconds> <command>…
-  local name=$1 limit=$2 start=$SECONDS status
-  shift 2
-  limited "$limit" "$@" >"$work/tests.log" 2>&1
-  status=$?
+# tests <name> <seconds> <processes> <command>…: a test program, its tests dealt out to processes that run side by side: their references are the
+# CPU's, and after a fault in a kernel a process can do nothing more on the GPU, others can.
+tests() {
+  local name=$1 limit=$2 shards=$3 start=$SECONDS status=0 worst=0 shard pids=() passed failed
+  shift 3
+  for ((shard = 0; shard < shards; ++shard)); do
+    GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard OMP_NUM_THREADS=$(((cores + shards - 1) / shards)) \
+      limited "$limit" "$@" >"$work/tests.$shard" 2>&1 &
+    pids+=($!)
+  done
+  for shard in "${pids[@]}"; do wait "$shard" || status=$?; if [ $status -gt $worst ]; then worst=$status; fi; done
+  cat "$work"/tests.[0-9]* >"$work/tests.log"
+  rm "$work"/tests.[0-9]*
   { echo "===== $name"; cat "$work/tests.log"; } >>"$record-tests.txt"
-  if [ $status -ne 0 ]; then
+  passed=$(awk '/^\[  PASSED  \]/ { sum += $4 } END { print sum + 0 }' "$work/tests.log")
+  failed=$(awk '/^\[  FAILED  \] [0-9]+ tests?, listed/ { sum += $4 } END { print sum + 0 }' "$work/tests.log")
+  if [ "$worst" -eq 0 ] && [ "$passed" -eq 0 ]; then worst='0, but no test has passed'; fi
+  if [ "$worst" != 0 ]; then
     failures=$((failures + 1))
     grep -E 'FAILED|Failure|=========|error' "$work/tests.log" | head -n 20
   fi
-  bar "$name" "$(words_of $status), $(grep -E '^\[  (PASSED|FAILED)  \]' "$work/tests.log" | head -n 1 | tr -d '[]' | xargs), $((SECONDS - start)) s"
+  bar "$name" "$(words_of "$worst"), $passed passed, $failed failed, $((SECONDS - start)) s"
 }
+cores=$(nproc)
+processes=$(((cores + 1) / 2 < 8 ? (cores + 1) / 2 : 8))
 : >"$record-tests.txt"
-tests 'kernels and trajectories' 200 "$bin/test_cuda" --gtest_brief=1
-tests 'replicas and ranks, as far as there are GPUs' 60 "$bin/test_parallel_cuda" --gtest_brief=1
+tests 'kernels and trajectories' 200 "$processes" "$bin/test_cuda" --gtest_brief=1
+tests 'replicas and ranks, as far as there are GPUs' 60 1 "$bin/test_parallel_cuda" --gtest_brief=1
 
 # --- trainings ---------------------------------------------------------------------------------------------------------------------------
 # train <name> <least accuracy, %> <run> <options>…
@@ -203,12 +216,20 @@ products() {
   fi
   grep 'geometric mean' "$work/products.log" | while IFS= read -r line; do bar "$name" "$line"; done
 }
-peer_training() {  # of PyTorch, on noise in memory
+steps() {  # of Convoy, on noise in memory
+  local result
+  result=$(limited 30 "$bin/bench_train_step" --device cuda --precision "$2" --model "$1" --seconds 2 2>&1) || failures=$((failures + 1))
+  bar "Convoy training, $1, batch 64, $2" "$(tail -n 1 <<<"$result")"
+}
+peer_training() {  # of PyTorch, likewise
   local name=$1
   shift
   bar "PyTorch training, $name, batch 64, TF32" \
     "$(limited 60 "$python" "$root/bench/peer_torch.py" --device cuda --tf32 --layout nhwc --seconds 2 "$@" 2>&1 | tail -n 1)"
 }
+for model in mnist-cnn cifar-cnn resnet18; do
+  for precision in tf32 bf16; do steps "$model" "$precision"; done
+done
 if "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
   bar limits "$(limited 60 "$python" "$root/bench/gpu_limits.py" 2>&1 | tail -n 1)"
   for precision in tf32 bf16 fp32; do
@@ -228,7 +249,7 @@ fi
 if command -v compute-sanitizer >/dev/null; then
   # Generated shapes by the hundred take too long: what each op does on a handful is the same code.
   for tool in memcheck racecheck synccheck initcheck; do
-    tests "$tool" 200 env CONVOY_TEST_SHAPES=3 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/test_cuda" --gtest_brief=1 --gtest_filter='-*Trajectory*'
+    tests "$tool" 200 "$processes" env CONVOY_TEST_SHAPES=3 compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/test_cuda" --gtest_brief=1 --gtest_filter='-*Trajectory*'
   done
 else
   failures=$((failures + 1))

@@ -57,7 +57,7 @@ def table(ours, peers, peak):
     for i, row in enumerate(ours[0]):
         us = median_us(ours, i)
         rate = row["gflops"] * row["us"] / us
-        cells = [shape_text(row), row["direction"], f"{us:,.0f}", f"{rate:,.0f}"] + [f"{rate / peak:.0%}"] * (peak > 0)
+        cells = [shape_text(row), row["direction"], f"{us:,.0f}", f"{rate:,.0f}"] + ([f"{rate / peak:.0%}"] if peak > 0 else [])
         for name, rounds in peers.items():
             theirs = median_us(rounds, i)
             ratios[name].setdefault(row["direction"], []).append(theirs / us)

@@ -20,8 +20,8 @@ class Bf16Tile : public TensorCoreSums<columns> {
   // Adds the product of two tiles in shared memory.
   template <Lines a_lines, Lines b_lines>
   __device__ void multiply(const Bf16* a, const Bf16* b) {
-    const int a_lane = lane_offset<a_lines, Sums::kRows>(Sums::first_row());
-    const int b_lane = lane_offset<b_lines, columns>(Sums::first_column());
+    const int a_lane = lane_offset<a_lines, Sums::kRows, SquareOfA>(Sums::first_row());
+    const int b_lane = lane_offset<b_lines, columns, SquareOfB>(Sums::first_column());
 #pragma unroll 2
     for (int depth = 0; depth < kDepth<Bf16>; depth += 16) {
       uint32_t b_parts[kTilesAcross][2];
@@ -30,7 +30,7 @@ class Bf16Tile : public TensorCoreSums<columns> {
         uint32_t square[4];
         read<b_lines, columns>(b, b_lane, 8 * j, depth, square);
 #pragma unroll
-        for (int i = 0; i < 4; ++i) b_parts[j + i % 2][i / 2] = square[i];
+        for (int l = 0; l < 4; ++l) b_parts[j + SquareOfB::row(l)][SquareOfB::depth(l)] = square[l];
       }
 #pragma unroll
       for (int i = 0; i < kTilesDown; ++i) {
@@ -43,18 +43,17 @@ class Bf16Tile : public TensorCoreSums<columns> {
   }
 
  private:
-  // Where the lane's line of its matrix is, in a tile whose part for the warp starts at `row`. Of the four matrices the
-  // second and the fourth are 8 rows further, the third and the fourth 8 depths.
-  template <Lines lines_are, int rows>
+  // Where the lane's line of its matrix is, in a tile whose part for the warp starts at `row`.
+  template <Lines lines_are, int rows, class Square>
   static __device__ int lane_offset(int row) {
     const int matrix = lane() / 8, line = lane() % 8;
     constexpr bool kLinesAreRows = lines_are == Lines::rows;
-    return TileLayout<lines_are, rows, Bf16>::offset(row + matrix % 2 * 8 + (kLinesAreRows ? line : 0),
-                                                     matrix / 2 * 8 + (kLinesAreRows ? 0 : line));
+    return TileLayout<lines_are, rows, Bf16>::offset(row + Square::row(matrix) * 8 + (kLinesAreRows ? line : 0),
+                                                     Square::depth(matrix) * 8 + (kLinesAreRows ? 0 : line));
   }
 
-  // square[i + 2 j] = elements (row + 8 i + group, depth + 8 j + 2 member) and the next along the depth, where row counts
-  // from the warp's first; row is a multiple of 8, depth of 16.
+  // square[l] = elements (row + 8 Square::row(l) + group, depth + 8 Square::depth(l) + 2 member) and the next along the
+  // depth, where row counts from the warp's first; row is a multiple of 8, depth of 16.
   template <Lines lines_are, int rows>
   static __device__ void read(const Bf16* tile, int lane_offset, int row, int depth, uint32_t (&square)[4]) {
     using Layout = TileLayout<lines_are, rows, Bf16>;

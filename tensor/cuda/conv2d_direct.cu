@@ -79,6 +79,22 @@ __device__ void read_filters(const TiledImages& t, int group, const float* line,
   }
 }
 
+// Calls store(i, j, run) for each run of four elements j … j + 3 of line i. The loop is not unrolled, because what stores is
+// long and straight code takes longer to fetch than to run; since registers have no index, the lines move up.
+template <class Store>
+__device__ void store_lines(float (&sums)[8][8], Store&& store) {
+#pragma unroll 1
+  for (int i = 0; i < 8; ++i) {
+#pragma unroll
+    for (int j = 0; j < 8; j += 4) store(i, j, Vector<4>{sums[0][j], sums[0][j + 1], sums[0][j + 2], sums[0][j + 3]});
+#pragma unroll
+    for (int l = 0; l < 7; ++l) {
+#pragma unroll
+      for (int j = 0; j < 8; ++j) sums[l][j] = sums[l + 1][j];
+    }
+  }
+}
+
 // A block makes a tile of y for some of the filters. Neighbouring threads hold neighbouring groups of filters, then
 // neighbouring pixels, so a warp stores whole lines of y. Reads the image under the tile and the filters once, from
 // memory or L2, and writes y once.
@@ -100,12 +116,11 @@ __global__ void __launch_bounds__(kThreads, 2) direct_forward_kernel(const Tiled
 
   const int group = static_cast<int>(threadIdx.x) & (t.groups() - 1),
             slot = static_cast<int>(threadIdx.x) >> t.group_bits;
-  int row[8], at[8];  // of y, -1 outside; of the window in `image`
+  int at[8];  // of the window in `image`
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
     const int pixel = slot + i * (kThreads >> t.group_bits), down = pixel / t.tile_q, across = pixel - down * t.tile_q;
     const bool inside = down < t.tile_p && tile.p + down < t.p && tile.q + across < t.q;
-    row[i] = inside ? (tile.image * t.p + tile.p + down) * t.q + tile.q + across : -1;
     at[i] = inside ? down * t.stride_h * t.line_floats + across * t.stride_elements : 0;
   }
   copy_async_wait<0>();
@@ -125,15 +140,11 @@ __global__ void __launch_bounds__(kThreads, 2) direct_forward_kernel(const Tiled
       }
     }
   }
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    if (row[i] < 0) continue;
-#pragma unroll
-    for (int j = 0; j < 8; j += 4) {
-      const float run[4] = {sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]};
-      y.store(0, row[i], first_filter + filter_of(t, group, j), run);
-    }
-  }
+  store_lines(sums, [&](int i, int j, const Vector<4>& run) {
+    const int pixel = slot + i * (kThreads >> t.group_bits), down = pixel / t.tile_q, across = pixel - down * t.tile_q;
+    if (down >= t.tile_p || tile.p + down >= t.p || tile.q + across >= t.q) return;
+    y.store(0, (tile.image * t.p + tile.p + down) * t.q + tile.q + across, first_filter + filter_of(t, group, j), run);
+  });
 }
 
 // Starts copying dy at a tile's pixels to shared memory, [tile_p * tile_q, filters()].
@@ -228,14 +239,9 @@ __global__ void __launch_bounds__(kThreads, 2)
     __syncthreads();
   }
   if (warp != kWarps - 1) return;
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-#pragma unroll
-    for (int j = 0; j < 8; j += 4) {
-      const float run[4] = {sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]};
-      dw.store(static_cast<int>(blockIdx.x), first_tap + i * tap_groups, first_filter + filter_of(t, group, j), run);
-    }
-  }
+  store_lines(sums, [&](int i, int j, const Vector<4>& run) {
+    dw.store(static_cast<int>(blockIdx.x), first_tap + i * tap_groups, first_filter + filter_of(t, group, j), run);
+  });
 }
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }

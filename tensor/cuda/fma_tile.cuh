@@ -44,7 +44,7 @@ class FmaTile {
     for (int i = 0; i < 8; ++i) {
 #pragma unroll
       for (int j = 0; j < 8; j += kRun) {
-        float run[kRun];
+        Vector<kRun> run;
 #pragma unroll
         for (int l = 0; l < kRun; ++l) run[l] = sums_[i][j + l];
         element(index<a_lines, kDown>(down(), i), index<b_lines, kAcross>(across(), j), run);

@@ -45,8 +45,7 @@ __global__ void __launch_bounds__(kColumnsOfBlock* kLanesOfPieces)
   if (threadIdx.x >= kColumnsOfBlock || index >= count) return;
 #pragma unroll
   for (int lane = 1; lane < kLanesOfPieces; ++lane) sum += sums[lane * kColumnsOfBlock + threadIdx.x];
-  const float total[1] = {sum};
-  result.store(0, static_cast<int>(index / result.columns), static_cast<int>(index % result.columns), total);
+  result.store(0, static_cast<int>(index / result.columns), static_cast<int>(index % result.columns), Vector<1>{sum});
 }
 
 }  // namespace

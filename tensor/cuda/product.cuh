@@ -132,25 +132,15 @@ inline DepthCut cut_depth(int64_t tiles, int64_t depth, int64_t depth_of_step) {
           .steps = static_cast<int>(steps)};
 }
 
-// Mean and M2 of each column of the block's tile of C, as it is stored; see ProductResult::moments. The tile passes
-// through shared memory, whose operands nobody needs any more; then a thread takes a column.
-template <Lines a_lines, Lines b_lines, class Math>
-__device__ void store_moments(const Math& math, const ProductResult& result, int first_row, int first_column) {
-  constexpr int kLine = Math::kColumns + 8;  // neighbouring rows 8 banks apart
-  static_assert(Math::kRows * kLine * sizeof(float) <= Math::kStages * (Math::kRows + Math::kColumns) *
-                                                           kDepth<typename Math::Element> *
-                                                           sizeof(typename Math::Element),
-                "the tile lies where the stages of operands were");
-  float* const tile = dynamic_shared<float>();
-  copy_async_wait<0>();
-  __syncthreads();
-  math.template store<a_lines, b_lines>([&]<int count>(int row, int column, const float(&values)[count]) {
-    Vector<count> out;
-#pragma unroll
-    for (int i = 0; i < count; ++i) out[i] = result.stored(values[i], first_column + column + i);
-    convoy::cuda::store(tile + row * kLine + column, out);
-  });
-  __syncthreads();
+// The block's tile of C in shared memory, where the stages of operands were: lines of a row, neighbouring rows 8 banks
+// apart.
+template <class Math>
+constexpr int kResultLine = Math::kColumns + 8;
+
+// Mean and M2 of each column of the tile; see ProductResult::moments. A thread takes a column.
+template <class Math>
+__device__ void store_moments(const float* tile, const ProductResult& result, int first_row, int first_column) {
+  constexpr int kLine = kResultLine<Math>;
   const int column = static_cast<int>(threadIdx.x), left = result.rows - first_row;
   const int rows = left < Math::kRows ? left : Math::kRows;
   if (column >= Math::kColumns || first_column + column >= result.columns) return;
@@ -166,6 +156,38 @@ __device__ void store_moments(const Math& math, const ProductResult& result, int
   float* const out = result.moments + int64_t{first_row} / Math::kRows * 2 * result.columns + first_column + column;
   out[0] = mean;
   out[result.columns] = m2;
+}
+
+// Stores the block's tile of C, and its moments. The sums pass through shared memory, whose operands nobody needs any
+// more; from there a loop of a few instructions stores them, four at a time, a warp's side by side. Stored straight from the
+// registers, each of a thread's 64 pairs has instructions of its own, 290 KB of them, which take an H200 longer to
+// fetch than many a product to compute.
+template <Lines a_lines, Lines b_lines, class Math>
+__device__ void store_tile(const Math& math, const ProductResult& result, int piece, int first_row, int first_column) {
+  constexpr int kLine = kResultLine<Math>, kRun = 4, kAcross = Math::kColumns / kRun;
+  using T = typename Math::Element;
+  static_assert(Math::kRows * kLine * sizeof(float) <=
+                Math::kStages * (Math::kRows + Math::kColumns) * kDepth<T> * sizeof(T));
+  float* const tile = dynamic_shared<float>();
+  copy_async_wait<0>();
+  __syncthreads();
+  math.template store<a_lines, b_lines>([&]<int count>(int row, int column, const Vector<count>& sums) {
+    convoy::cuda::store(tile + row * kLine + column, sums);
+  });
+  __syncthreads();
+  const bool lines_are_columns = result.column_stride != 1;
+#pragma unroll 2
+  for (int i = static_cast<int>(threadIdx.x); i < Math::kRows * kAcross; i += Math::kThreads) {
+    const int row = lines_are_columns ? i % Math::kRows : i / kAcross;
+    const int column = (lines_are_columns ? i / Math::kRows : i % kAcross) * kRun;
+    float* const at = tile + row * kLine + column;
+    const auto sums = load<kRun>(at);
+    result.store(piece, first_row + row, first_column + column, sums);
+    if (result.moments != nullptr) convoy::cuda::store(at, result.stored(sums, first_column + column));
+  }
+  if (result.moments == nullptr) return;
+  __syncthreads();
+  store_moments<Math>(tile, result, first_row, first_column);
 }
 
 // blockIdx.x counts the tiles of C, those of one row of tiles side by side, because they read the same rows of A and
@@ -207,11 +229,7 @@ __global__ void __launch_bounds__(Math::kThreads, Math::kBlocksPerMultiprocessor
     math.template multiply<OperandA::kLines, OperandB::kLines>(tiles_a + stage * kTileA, tiles_b + stage * kTileB);
     stage = stage == kStages - 1 ? 0 : stage + 1;
   }
-  math.template store<OperandA::kLines, OperandB::kLines>([&](int row, int column, auto& values) {
-    result.store(static_cast<int>(blockIdx.z), first_row + row, first_column + column, values);
-  });
-  if (result.moments != nullptr)
-    store_moments<OperandA::kLines, OperandB::kLines>(math, result, first_row, first_column);
+  store_tile<OperandA::kLines, OperandB::kLines>(math, result, static_cast<int>(blockIdx.z), first_row, first_column);
 }
 
 template <class Math, class OperandA, class OperandB>

@@ -41,40 +41,44 @@ struct ProductResult {
   // Stores the elements at columns column, column + 1, …; those outside of C are left out. `column` is a multiple of
   // the count.
   template <int count>
-  __device__ void store(int piece, int row, int column, const float (&values)[count]) const {
+  __device__ void store(int piece, int row, int column, const Vector<count>& sums) const {
     if (row >= rows) return;
-    const int64_t at = piece * piece_stride + (scattered ? pixels.offset(row) : row * row_stride);
-    if (c.dtype == DType::bf16) {
-      store_to(c.as<Bf16>() + at, column, values);
-    } else {
-      store_to(c.as<float>() + at, column, values);
+    const int64_t at =
+        piece * piece_stride + (scattered ? pixels.offset(row) : row * row_stride) + column * column_stride;
+    if (vectors && column + count <= columns) return store_at(at, column, sums);
+#pragma unroll
+    for (int i = 0; i < count; ++i) {
+      if (column + i < columns) store_at(at + i * column_stride, column + i, Vector<1>{sums[i]});
     }
   }
 
-  // What C holds of an element without accumulation, as a float; 0 outside of its columns.
-  __device__ float stored(float sum, int column) const {
-    if (column >= columns) return 0;
-    const float value = finished(sum, column);
-    return c.dtype == DType::bf16 ? to_float(to_bf16(value)) : value;
+  // What C holds of these elements without accumulation, as floats; 0 outside of its columns.
+  template <int count>
+  __device__ Vector<count> stored(Vector<count> sums, int column) const {
+#pragma unroll
+    for (int i = 0; i < count; ++i) {
+      sums[i] = column + i < columns ? finished(sums[i], column + i) : 0.0f;
+      if (c.dtype == DType::bf16) sums[i] = to_float(to_bf16(sums[i]));
+    }
+    return sums;
   }
 
  private:
-  template <class T, int count>
-  __device__ void store_to(T* line, int column, const float (&values)[count]) const {
-    T* const to = line + column * column_stride;
-    if (vectors && column + count <= columns) {
-      Vector<count> out = {};
-      if (accumulate) out = load<count>(to);
+  // Neighbours in memory. Written so that what depends on the type are single instructions: this is inlined many times.
+  template <int count>
+  __device__ void store_at(int64_t at, int column, Vector<count> out) const {
+    const bool bf16 = c.dtype == DType::bf16;
+    if (accumulate) {
+      const Vector<count> before = bf16 ? load<count>(c.as<Bf16>() + at) : load<count>(c.as<float>() + at);
 #pragma unroll
-      for (int i = 0; i < count; ++i) out[i] = finished(out[i] + values[i], column + i);
-      convoy::cuda::store(to, out);
-      return;
+      for (int i = 0; i < count; ++i) out[i] += before[i];
     }
 #pragma unroll
-    for (int i = 0; i < count; ++i) {
-      if (column + i >= columns) return;
-      T& element = to[i * column_stride];
-      assign(element, finished(accumulate ? to_float(element) + values[i] : values[i], column + i));
+    for (int i = 0; i < count; ++i) out[i] = finished(out[i], column + i);
+    if (bf16) {
+      convoy::cuda::store(c.as<Bf16>() + at, out);
+    } else {
+      convoy::cuda::store(c.as<float>() + at, out);
     }
   }
 

@@ -10,6 +10,17 @@
 
 namespace convoy::cuda {
 
+// What a warp reads at once: the four matrices of a square, into four registers. The matrix instructions want a fragment's
+// registers side by side, in this order; any other costs moves before each of them, as many as it takes cycles.
+struct SquareOfA {  // a whole fragment: down the rows first
+  static constexpr __host__ __device__ int row(int matrix) { return matrix % 2; }
+  static constexpr __host__ __device__ int depth(int matrix) { return matrix / 2; }
+};
+struct SquareOfB {  // two fragments, one below the other: along the depth first
+  static constexpr __host__ __device__ int row(int matrix) { return matrix / 2; }
+  static constexpr __host__ __device__ int depth(int matrix) { return matrix % 2; }
+};
+
 // The sums of a block of four warps, and where they belong.
 template <int columns>
 class TensorCoreSums {
@@ -26,7 +37,7 @@ class TensorCoreSums {
       for (int half = 0; half < 2; ++half) {
 #pragma unroll
         for (int j = 0; j < kTilesAcross; ++j) {
-          const float pair[2] = {sums_[i][j][2 * half], sums_[i][j][2 * half + 1]};
+          const Vector<2> pair = {sums_[i][j][2 * half], sums_[i][j][2 * half + 1]};
           element(first_row() + 16 * i + 8 * half + lane() / 4, first_column() + 8 * j + lane() % 4 * 2, pair);
         }
       }
@@ -59,25 +70,25 @@ class Tf32Tile : public TensorCoreSums<columns> {
   // Adds the product of two tiles in shared memory.
   template <Lines a_lines, Lines b_lines>
   __device__ void multiply(const float* a, const float* b) {
-    const int a_lane = lane_offset<a_lines, Sums::kRows>(Sums::first_row());
-    const int b_lane = lane_offset<b_lines, columns>(Sums::first_column());
+    const int a_lane = lane_offset<a_lines, Sums::kRows, SquareOfA>(Sums::first_row());
+    const int b_lane = lane_offset<b_lines, columns, SquareOfB>(Sums::first_column());
 #pragma unroll kUnroll
     for (int depth = 0; depth < kDepth<float>; depth += 8) {
       uint32_t b_parts[kTilesAcross][kParts][2];
 #pragma unroll
       for (int j = 0; j < kTilesAcross; j += 2) {
-        float square[2][2];
-        read<b_lines, columns>(b, b_lane, 8 * j, depth, square);
+        float square[4];
+        read<b_lines, columns, SquareOfB>(b, b_lane, 8 * j, depth, square);
 #pragma unroll
-        for (int i = 0; i < 4; ++i) split(square[i / 2][i % 2], b_parts[j + i / 2], i % 2);
+        for (int l = 0; l < 4; ++l) split(square[l], b_parts[j + SquareOfB::row(l)], SquareOfB::depth(l));
       }
 #pragma unroll
       for (int i = 0; i < kTilesDown; ++i) {
-        float square[2][2];
+        float square[4];
         uint32_t a_parts[kParts][4];
-        read<a_lines, Sums::kRows>(a, a_lane, 16 * i, depth, square);
+        read<a_lines, Sums::kRows, SquareOfA>(a, a_lane, 16 * i, depth, square);
 #pragma unroll
-        for (int l = 0; l < 4; ++l) split(square[l % 2][l / 2], a_parts, l);
+        for (int l = 0; l < 4; ++l) split(square[l], a_parts, l);
 #pragma unroll
         for (int j = 0; j < kTilesAcross; ++j) {
           if constexpr (rounding == Rounding::thrice) {
@@ -95,31 +106,32 @@ class Tf32Tile : public TensorCoreSums<columns> {
   static constexpr int kParts = rounding == Rounding::thrice ? 2 : 1;
 
   // Where the lane starts to read in a tile whose part for the warp starts at `row`.
-  template <Lines lines_are, int rows>
+  template <Lines lines_are, int rows, class Square>
   static __device__ int lane_offset(int row) {
     if constexpr (lines_are == Lines::rows) {
       const int matrix = lane() / 8;
-      return TileLayout<lines_are, rows, float>::offset(row + matrix / 2 * 8 + lane() % 8, matrix % 2 * 4);
+      return TileLayout<lines_are, rows, float>::offset(row + Square::row(matrix) * 8 + lane() % 8,
+                                                        Square::depth(matrix) * 4);
     } else {
       return TileLayout<lines_are, rows, float>::offset(row + lane() / 4, lane() % 4);
     }
   }
 
-  // square[i][j] = element (row + 8 i + group, depth + 4 j + member), where row counts from the warp's first; row and
-  // depth are multiples of 8. Only constants are added to lane_offset(), but for the depth along a row, which the layout
-  // wants exchanged.
-  template <Lines lines_are, int rows>
-  static __device__ void read(const float* tile, int lane_offset, int row, int depth, float (&square)[2][2]) {
+  // square[l] = element (row + 8 Square::row(l) + group, depth + 4 Square::depth(l) + member), where row counts from the
+  // warp's first; row and depth are multiples of 8. Only constants are added to lane_offset(), but for the depth along a
+  // row, which the layout wants exchanged.
+  template <Lines lines_are, int rows, class Square>
+  static __device__ void read(const float* tile, int lane_offset, int row, int depth, float (&square)[4]) {
     using Layout = TileLayout<lines_are, rows, float>;
     if constexpr (lines_are == Lines::rows) {
       uint32_t bits[4];
       load_matrix_x4(bits, tile + (lane_offset ^ depth) + row * Layout::kLine);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) square[i / 2][i % 2] = __uint_as_float(bits[i]);
+      for (int l = 0; l < 4; ++l) square[l] = __uint_as_float(bits[l]);
     } else {
 #pragma unroll
-      for (int i = 0; i < 4; ++i)
-        square[i / 2][i % 2] = tile[lane_offset + (depth + i % 2 * 4) * Layout::kLine + row + i / 2 * 8];
+      for (int l = 0; l < 4; ++l)
+        square[l] = tile[lane_offset + (depth + Square::depth(l) * 4) * Layout::kLine + row + Square::row(l) * 8];
     }
   }
 
