@@ -48,7 +48,42 @@ struct ImageProduct {
     }
   }
   float* destination(int64_t) const { return c; }
+
+  // The part of result lines [begin, end), whose windows see no more than their rows [first, last) of the image.
+  ImageProduct part(int64_t begin, int64_t end, int64_t first, int64_t last) const {
+    ImageProduct part = *this;
+    const int64_t line = rows.s * rows.c, images = m / (rows.out_h * rows.out_w);
+    part.rows.r = last - first;
+    part.rows.pad_h = rows.pad_h - first - begin * rows.stride_h;
+    part.rows.out_h = end - begin;
+    part.m = images * part.rows.out_h * rows.out_w;
+    part.k = part.rows.r * line;
+    part.filters.panels += first * line * kTileColumns;
+    part.c += begin * step_h * width * n;
+    return part;
+  }
 };
+
+// Lines of windows above and below the image count as zeros. Where they are an eighth of all or more, as in small images, lines that
+// see the same rows of it are products of their own, of these rows alone.
+void run_image_product(const Stream& stream, const ImageProduct& product) {
+  const Im2col& rows = product.rows;
+  const auto run = [&](const ImageProduct& part) {
+    run_product(stream, part, choose_blocking(part.m, part.n, part.k, false));
+  };
+  const auto first_row = [&](int64_t line) { return smaller(rows.r, larger(0, rows.pad_h - line * rows.stride_h)); };
+  const auto last_row = [&](int64_t line) {
+    return larger(first_row(line), smaller(rows.r, rows.h + rows.pad_h - line * rows.stride_h));
+  };
+  int64_t seen = 0;
+  for (int64_t line = 0; line < rows.out_h; ++line) seen += last_row(line) - first_row(line);
+  if (product.m == 0 || 8 * seen > 7 * rows.out_h * rows.r) return run(product);
+  for (int64_t begin = 0, end = 0; begin < rows.out_h; begin = end) {
+    const int64_t first = first_row(begin), last = last_row(begin);
+    while (end < rows.out_h && first_row(end) == first && last_row(end) == last) ++end;
+    run(product.part(begin, end, first, last));
+  }
+}
 
 Im2col im2col_of(const Conv2dShape& s, const float* x) {
   return {x, s.h, s.w, s.c, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w, s.p(), s.q()};
@@ -97,7 +132,7 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
                              .step_w = s.stride_w,
                              .epilogue = {},
                              .accumulate = accumulate};
-  run_product(stream, product, choose_blocking(m, s.c, k, false));
+  run_image_product(stream, product);
 }
 
 void gemm_forward(const Stream& stream, const Conv2dShape& s, const float* x, const float* w, const Epilogue& epilogue,
@@ -122,7 +157,7 @@ void gemm_forward(const Stream& stream, const Conv2dShape& s, const float* x, co
                              .step_w = 1,
                              .epilogue = epilogue,
                              .accumulate = false};
-  run_product(stream, product, choose_blocking(product.m, product.n, product.k, false));
+  run_image_product(stream, product);
 }
 
 }  // namespace

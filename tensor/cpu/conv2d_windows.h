@@ -62,34 +62,46 @@ template <int64_t kChannels>
 void run_windows(const Stream& stream, const WindowShape& s, const float* x, const PackedB& filters, int64_t columns,
                  const Epilogue& epilogue, bool accumulate, float* y) {
   constexpr int64_t kLines = 8;
-  const int64_t lines = even_part(s.p, kLines), parts = ceil_divide(s.p, lines), tile = even_part(s.q, kTileRows);
+  const int64_t lines = even_part(s.p, kLines), parts = ceil_divide(s.p, lines),
+                tile = larger(1, even_part(s.q, kTileRows));
+  const int64_t whole_tiles = s.q / tile, rest = s.q % tile;
   parallel_for(stream, s.n * parts, 1, [&](int64_t task, int64_t) {
     const int64_t n = task / parts, p_begin = task % parts * lines, p_end = smaller(p_begin + lines, s.p);
     const PaddedLines seen = pad_lines(s, x + n * s.h * s.w * kChannels, p_begin, p_end - p_begin + s.r - 1,
                                        thread_scratch(Scratch::pack_a, (lines + s.r - 1) * s.line()));
     int64_t row_offset[kTileRows];
     for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * columns;
-    for (int64_t column = 0; column < columns; column += kTileColumns) {
+    const auto make_line = [&](int64_t p, int64_t column) {
       const int64_t count = smaller(kTileColumns, columns - column);
-      for (int64_t p = p_begin; p < p_end; ++p) {
-        const WindowRows rows(s, p);
-        for (int64_t q = 0; q < s.q; q += tile) {
-          tile_function<Layout::rows, kChannels>(smaller(tile, s.q - q), ceil_divide(count, kVectorFloats))(
-              {.depth = s.s * kChannels,
-               .a = seen.pixels + (p - p_begin + rows.begin) * seen.line + q * kChannels,
-               .a_stride = 0,
-               .b = filters.at(rows.begin * s.s * kChannels, column),
-               .runs = rows.end - rows.begin,
-               .run_stride = seen.line,
-               .b_run_stride = s.s * kChannels * kTileColumns},
-              {.c = y + ((n * s.p + p) * s.q + q) * columns + column,
-               .row_offset = row_offset,
-               .columns = static_cast<int>(count),
-               .accumulate = accumulate,
-               .bias = epilogue.bias != nullptr ? epilogue.bias + column : nullptr,
-               .relu = epilogue.relu});
-        }
-      }
+      const WindowRows rows(s, p);
+      const auto make_tiles = [&](int64_t q, int64_t size, int64_t tiles) {
+        tile_function<Layout::rows, kChannels>(size, ceil_divide(count, kVectorFloats))(
+            {.depth = s.s * kChannels,
+             .a = seen.pixels + (p - p_begin + rows.begin) * seen.line + q * kChannels,
+             .a_stride = 0,
+             .b = filters.at(rows.begin * s.s * kChannels, column),
+             .runs = rows.end - rows.begin,
+             .run_stride = seen.line,
+             .b_run_stride = s.s * kChannels * kTileColumns,
+             .tiles = tiles,
+             .tile_stride = size * kChannels},
+            {.c = y + ((n * s.p + p) * s.q + q) * columns + column,
+             .tile_stride = size * columns,
+             .row_offset = row_offset,
+             .columns = static_cast<int>(count),
+             .accumulate = accumulate,
+             .bias = epilogue.bias != nullptr ? epilogue.bias + column : nullptr,
+             .relu = epilogue.relu});
+      };
+      make_tiles(0, tile, whole_tiles);
+      if (rest > 0) make_tiles(s.q - rest, rest, 1);
+    };
+    if (kChannels <= 3) {  // all filters are in the first-level cache, and a line of y stays there till it is whole
+      for (int64_t p = p_begin; p < p_end; ++p)
+        for (int64_t column = 0; column < columns; column += kTileColumns) make_line(p, column);
+    } else {
+      for (int64_t column = 0; column < columns; column += kTileColumns)
+        for (int64_t p = p_begin; p < p_end; ++p) make_line(p, column);
     }
   });
 }

@@ -37,11 +37,13 @@ struct TileInput {
   const float* b;                                            // packed: step k of a run at b + k * kTileColumns
   int64_t runs = 1, run_stride = 0, b_run_stride = 0;        // floats from one run to the next, of A and of B
   int64_t groups = 1, group_stride = 0, b_group_stride = 0;  // … from one group to the next
+  int64_t tiles = 1, tile_stride = 0;  // one after the other with the same B: floats between them in A
 };
 
 // Where a tile goes: row i at c + row_offset[i]. `bias` points at the tile's first column.
 struct TileOutput {
   float* c;
+  int64_t tile_stride = 0;  // floats from one tile to the next
   const int64_t* row_offset;
   int columns;        // valid columns, at most V * kVectorFloats
   bool accumulate;    // += instead of =
@@ -53,16 +55,16 @@ inline Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p);
 inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 inline Vector broadcast(float x) { return x - Vector{}; }
 
-// C tile [R, columns] = or += A [R, groups * runs * depth] * B [groups * runs * depth, V vectors], then bias and ReLU.
 template <int R, int V, Layout layout, int64_t row_stride>
-[[gnu::noinline]] void multiply_tile(const TileInput& in, const TileOutput& out) {
+[[gnu::always_inline]] inline void multiply_one_tile(const TileInput& in, const float* tile_a, const TileOutput& out,
+                                                     float* tile_c) {
   // Steps whose data are asked for before they are needed: the processor does not look beyond a page by itself. B of images with
   // few channels is in the first-level cache anyway.
   constexpr int64_t kAhead = layout == Layout::columns ? 8 : row_stride >= 64 ? 16 : 0;
   Vector sum[R][V] = {};
   for (int64_t group = 0; group < in.groups; ++group) {
     for (int64_t run = 0; run < in.runs; ++run) {
-      const float* a = in.a + group * in.group_stride + run * in.run_stride;
+      const float* a = tile_a + group * in.group_stride + run * in.run_stride;
       const float* b = in.b + group * in.b_group_stride + run * in.b_run_stride;
       for (int64_t k = 0; k < in.depth; ++k) {
         if constexpr (kAhead > 0) {
@@ -85,18 +87,18 @@ template <int R, int V, Layout layout, int64_t row_stride>
   }
 
   if (out.columns == V * kVectorFloats) {
+    const auto for_each_vector = [&](auto&& body) {
 #pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
+      for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) {
-        float* c = out.c + out.row_offset[i] + v * kVectorFloats;
-        Vector value = sum[i][v];
-        if (out.accumulate) value += load(c);
-        if (out.bias != nullptr) value += load(out.bias + v * kVectorFloats);
-        if (out.relu) value = relu(value);
-        store(c, value);
+        for (int v = 0; v < V; ++v) body(sum[i][v], tile_c + out.row_offset[i] + v * kVectorFloats, v);
       }
-    }
+    };
+    if (out.accumulate) for_each_vector([](Vector& value, const float* c, int) { value += load(c); });
+    if (out.bias != nullptr)
+      for_each_vector([&](Vector& value, const float*, int v) { value += load(out.bias + v * kVectorFloats); });
+    if (out.relu) for_each_vector([](Vector& value, const float*, int) { value = relu(value); });
+    for_each_vector([](const Vector& value, float* c, int) { store(c, value); });
     return;
   }
   float tile[R][V * kVectorFloats];
@@ -106,7 +108,7 @@ template <int R, int V, Layout layout, int64_t row_stride>
     for (int v = 0; v < V; ++v) store(tile[i] + v * kVectorFloats, sum[i][v]);
   }
   for (int i = 0; i < R; ++i) {
-    float* c = out.c + out.row_offset[i];
+    float* c = tile_c + out.row_offset[i];
     for (int j = 0; j < out.columns; ++j) {
       float value = tile[i][j];
       if (out.accumulate) value += c[j];
@@ -115,6 +117,16 @@ template <int R, int V, Layout layout, int64_t row_stride>
       c[j] = value;
     }
   }
+}
+
+// For each of `tiles`: C tile [R, columns] = or += A [R, groups * runs * depth] * B [groups * runs * depth, V vectors], then bias and
+// ReLU. Where depths are short, what it takes to call this is worth sharing among tiles.
+template <int R, int V, Layout layout, int64_t row_stride>
+[[gnu::noinline]] void multiply_tile(const TileInput& in, const TileOutput& out) {
+  const float* a = in.a;
+  float* c = out.c;
+  for (int64_t t = 0; t < in.tiles; ++t, a += in.tile_stride, c += out.tile_stride)
+    multiply_one_tile<R, V, layout, row_stride>(in, a, out, c);
 }
 
 }  // namespace convoy::CONVOY_ISA
