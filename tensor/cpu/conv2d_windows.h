@@ -65,6 +65,9 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
   const int64_t lines = even_part(s.p, kLines), parts = ceil_divide(s.p, lines),
                 tile = larger(1, even_part(s.q, kTileRows));
   const int64_t whole_tiles = s.q / tile, rest = s.q % tile;
+  // Of short windows the results are much of what memory has to move: a line of them is finished while it is in the
+  // first-level cache, and filters come from the second. Of long windows a panel of filters is used for all lines instead.
+  const bool by_lines = s.r * s.s * kChannels <= 256;
   parallel_for(stream, s.n * parts, 1, [&](int64_t task, int64_t) {
     const int64_t n = task / parts, p_begin = task % parts * lines, p_end = smaller(p_begin + lines, s.p);
     const PaddedLines seen = pad_lines(s, x + n * s.h * s.w * kChannels, p_begin, p_end - p_begin + s.r - 1,
@@ -96,7 +99,7 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
       make_tiles(0, tile, whole_tiles);
       if (rest > 0) make_tiles(s.q - rest, rest, 1);
     };
-    if (kChannels <= 3) {  // all filters are in the first-level cache, and a line of y stays there till it is whole
+    if (by_lines) {
       for (int64_t p = p_begin; p < p_end; ++p)
         for (int64_t column = 0; column < columns; column += kTileColumns) make_line(p, column);
     } else {

@@ -123,10 +123,15 @@ template <int R, int V, Layout layout, int64_t row_stride>
 // ReLU. Where depths are short, what it takes to call this is worth sharing among tiles.
 template <int R, int V, Layout layout, int64_t row_stride>
 [[gnu::noinline]] void multiply_tile(const TileInput& in, const TileOutput& out) {
+  // Of images with few channels the results are nearly all that memory has to move.
+  constexpr bool kAskForResults = layout == Layout::rows && row_stride < 64;
   const float* a = in.a;
   float* c = out.c;
-  for (int64_t t = 0; t < in.tiles; ++t, a += in.tile_stride, c += out.tile_stride)
+  for (int64_t t = 0; t < in.tiles; ++t, a += in.tile_stride, c += out.tile_stride) {
+    if constexpr (kAskForResults)
+      for (int i = 0; i < R; ++i) __builtin_prefetch(c + 2 * out.tile_stride + out.row_offset[i], 1);
     multiply_one_tile<R, V, layout, row_stride>(in, a, out, c);
+  }
 }
 
 }  // namespace convoy::CONVOY_ISA
