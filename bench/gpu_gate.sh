@@ -217,9 +217,11 @@ products() {
   grep 'geometric mean' "$work/products.log" | while IFS= read -r line; do bar "$name" "$line"; done
 }
 steps() {  # of Convoy, on noise in memory
-  local result
-  result=$(limited 30 "$bin/bench_train_step" --device cuda --precision "$2" --model "$1" --seconds 2 2>&1) || failures=$((failures + 1))
-  bar "Convoy training, $1, batch 64, $2" "$(tail -n 1 <<<"$result")"
+  local status
+  limited 30 "$bin/bench_train_step" --device cuda --precision "$2" --model "$1" --seconds 2 >"$work/step.log" 2>&1
+  status=$?
+  [ $status -eq 0 ] || failures=$((failures + 1))
+  bar "Convoy training, $1, batch 64, $2" "$(words_of $status): $(tail -n 1 "$work/step.log")"
 }
 peer_training() {  # of PyTorch, likewise
   local name=$1
