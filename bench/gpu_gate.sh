@@ -40,7 +40,7 @@ python=$(command -v "$python" || echo "$python")
 python=$(readlink -f "$(dirname "$python")")/$(basename "$python")
 if [ -n "${CONVOY_DATA:-}" ]; then CONVOY_DATA=$(readlink -f "$CONVOY_DATA"); fi
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
 
 if [ -z "$bin" ]; then
   build() {
@@ -66,11 +66,12 @@ end=$((SECONDS + seconds))
 
 say() { printf '%s\n' "$*" | tee -a "$summary"; }
 bar() { say "| $1 | $2 |"; }
-# limited <seconds> <command>…: runs it for at most so long, and never beyond the end; 124 when that was too short.
+allowed() { echo $(($1 < end - SECONDS ? $1 : end - SECONDS)); }  # so many seconds, but not beyond the end
+# limited <seconds> <command>…: runs it for at most so long; 124 when that was too short.
 limited() {
-  local limit=$1 left=$((end - SECONDS))
+  local limit
+  limit=$(allowed "$1")
   shift
-  if [ "$left" -lt "$limit" ]; then limit=$left; fi
   [ "$limit" -ge 2 ] || return 124
   timeout "$limit" "$@"
 }
@@ -103,25 +104,34 @@ say "|---|---|"
 # tests <name> <seconds> <processes> <command>…: a test program, its tests dealt out to processes that run side by side: their references are the
 # CPU's, and after a fault in a kernel a process can do nothing more on the GPU, others can.
 tests() {
-  local name=$1 limit=$2 shards=$3 start=$SECONDS status=0 worst=0 shard pids=() passed failed
+  local name=$1 limit=$2 shards=$3 start=$SECONDS status=0 worst=0 shard pids=() passed failed skipped
   shift 3
-  for ((shard = 0; shard < shards; ++shard)); do
+  limit=$(allowed "$limit")
+  if [ "$limit" -lt 2 ]; then shards=0 worst=124; fi
+  : >"$work/tests.0"
+  for ((shard = 0; shard < shards; ++shard)); do  # each job is `timeout` itself, which takes what it runs along when it is ended
     GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard OMP_NUM_THREADS=$(((cores + shards - 1) / shards)) \
-      limited "$limit" "$@" >"$work/tests.$shard" 2>&1 &
+      timeout "$limit" "$@" >"$work/tests.$shard" 2>&1 &
     pids+=($!)
   done
-  for shard in "${pids[@]}"; do wait "$shard" || status=$?; if [ $status -gt $worst ]; then worst=$status; fi; done
+  for shard in "${pids[@]}"; do
+    wait "$shard" || status=$?
+    if [ $status -gt $worst ]; then worst=$status; fi
+  done
   cat "$work"/tests.[0-9]* >"$work/tests.log"
   rm "$work"/tests.[0-9]*
   { echo "===== $name"; cat "$work/tests.log"; } >>"$record-tests.txt"
   passed=$(awk '/^\[  PASSED  \]/ { sum += $4 } END { print sum + 0 }' "$work/tests.log")
-  failed=$(awk '/^\[  FAILED  \] [0-9]+ tests?, listed/ { sum += $4 } END { print sum + 0 }' "$work/tests.log")
-  if [ "$worst" -eq 0 ] && [ "$passed" -eq 0 ]; then worst='0, but no test has passed'; fi
+  failed=$(grep -cE '^\[  FAILED  \] .*\([0-9]+ ms\)$' "$work/tests.log")
+  skipped=$(awk '/^\[  SKIPPED \] [0-9]+ tests?\.$/ { sum += $4 } END { print sum + 0 }' "$work/tests.log")
+  if [ "$worst" -eq 0 ] && { [ "$passed" -eq 0 ] || [ "$(grep -c '^\[  PASSED  \]' "$work/tests.log")" -ne "$shards" ]; }; then
+    worst='0, but no test has passed, or a process has not reported'
+  fi
   if [ "$worst" != 0 ]; then
     failures=$((failures + 1))
     grep -E 'FAILED|Failure|=========|error' "$work/tests.log" | head -n 20
   fi
-  bar "$name" "$(words_of "$worst"), $passed passed, $failed failed, $((SECONDS - start)) s"
+  bar "$name" "$(words_of "$worst"), $passed passed, $failed failed, $skipped skipped, $((SECONDS - start)) s"
 }
 cores=$(nproc)
 processes=$(((cores + 1) / 2 < 8 ? (cores + 1) / 2 : 8))

@@ -1,13 +1,14 @@
 // How long does one training step take? Forward, backward and optimizer update on batches of noise that lie
 // in memory; the data loader is not under test. With --inference: the forward pass alone, as evaluation runs it. Prints one
 // JSON line with the same keys as the peers' scripts: the median step as samples per second, and the slow (p10) and fast
-// (p90) ends. On a GPU a step is recorded once and replayed, as `convoy train` does it.
+// (p90) ends. On a GPU a step is recorded once and replayed; each is waited for, as in the peers' scripts.
 //
 //   bench_train_step --model cifar-cnn --batch 64 --threads 2 --seconds 4
 //   bench_train_step --model cifar-cnn --device cuda --precision tf32
-//   {"batch":64,"isa":"avx512","model":"cifar-cnn","p10":…,"p90":…,"samples_per_second":…,"steps":…,"threads":2}
+//   {"batch":64,"device":"cpu","isa":"avx512","model":"cifar-cnn","p10":…,"p90":…,"precision":"fp32","samples_per_second":…,"steps":…,"threads":2}
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <iostream>
@@ -158,6 +159,8 @@ void run(const Options& options) {
   std::cout << nlohmann::json{{"model", options.model},
                               {"batch", options.batch},
                               {"threads", options.threads},
+                              {"device", options.device},
+                              {"precision", options.precision},
                               {"isa", kernels(current_stream().device).name},
                               {"samples_per_second", rate(0.5)},
                               {"p10", rate(0.9)},

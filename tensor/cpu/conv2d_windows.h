@@ -67,7 +67,9 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
   const int64_t whole_tiles = s.q / tile, rest = s.q % tile;
   // Of short windows the results are much of what memory has to move: a line of them is finished while it is in the
   // first-level cache, and filters come from the second. Of long windows a panel of filters is used for all lines instead.
-  const bool by_lines = s.r * s.s * kChannels <= 256;
+  constexpr int64_t kFewTaps = 256, kFilterFloats = 64 * 1024;
+  const int64_t taps = s.r * s.s * kChannels;
+  const bool by_lines = taps <= kFewTaps && taps * columns <= kFilterFloats;
   parallel_for(stream, s.n * parts, 1, [&](int64_t task, int64_t) {
     const int64_t n = task / parts, p_begin = task % parts * lines, p_end = smaller(p_begin + lines, s.p);
     const PaddedLines seen = pad_lines(s, x + n * s.h * s.w * kChannels, p_begin, p_end - p_begin + s.r - 1,

@@ -129,7 +129,9 @@ template <int R, int V, Layout layout, int64_t row_stride>
   float* c = out.c;
   for (int64_t t = 0; t < in.tiles; ++t, a += in.tile_stride, c += out.tile_stride) {
     if constexpr (kAskForResults)
-      for (int i = 0; i < R; ++i) __builtin_prefetch(c + 2 * out.tile_stride + out.row_offset[i], 1);
+      for (int i = 0; i < R; ++i)
+        for (int j = 0; j < V * kVectorFloats; j += 16)
+          __builtin_prefetch(c + 2 * out.tile_stride + out.row_offset[i] + j, 1);
     multiply_one_tile<R, V, layout, row_stride>(in, a, out, c);
   }
 }

@@ -116,12 +116,19 @@ __global__ void __launch_bounds__(kThreads, 2) direct_forward_kernel(const Tiled
 
   const int group = static_cast<int>(threadIdx.x) & (t.groups() - 1),
             slot = static_cast<int>(threadIdx.x) >> t.group_bits;
+  struct Pixel {
+    int down, across;  // in the tile
+    bool inside;
+  };
+  const auto pixel_of = [&](int i) -> Pixel {
+    const int pixel = slot + i * (kThreads >> t.group_bits), down = pixel / t.tile_q, across = pixel - down * t.tile_q;
+    return {down, across, down < t.tile_p && tile.p + down < t.p && tile.q + across < t.q};
+  };
   int at[8];  // of the window in `image`
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
-    const int pixel = slot + i * (kThreads >> t.group_bits), down = pixel / t.tile_q, across = pixel - down * t.tile_q;
-    const bool inside = down < t.tile_p && tile.p + down < t.p && tile.q + across < t.q;
-    at[i] = inside ? down * t.stride_h * t.line_floats + across * t.stride_elements : 0;
+    const Pixel pixel = pixel_of(i);
+    at[i] = pixel.inside ? pixel.down * t.stride_h * t.line_floats + pixel.across * t.stride_elements : 0;
   }
   copy_async_wait<0>();
   __syncthreads();
@@ -141,9 +148,10 @@ __global__ void __launch_bounds__(kThreads, 2) direct_forward_kernel(const Tiled
     }
   }
   store_lines(sums, [&](int i, int j, const Vector<4>& run) {
-    const int pixel = slot + i * (kThreads >> t.group_bits), down = pixel / t.tile_q, across = pixel - down * t.tile_q;
-    if (down >= t.tile_p || tile.p + down >= t.p || tile.q + across >= t.q) return;
-    y.store(0, (tile.image * t.p + tile.p + down) * t.q + tile.q + across, first_filter + filter_of(t, group, j), run);
+    const Pixel pixel = pixel_of(i);
+    if (!pixel.inside) return;
+    y.store(0, (tile.image * t.p + tile.p + pixel.down) * t.q + tile.q + pixel.across,
+            first_filter + filter_of(t, group, j), run);
   });
 }
 

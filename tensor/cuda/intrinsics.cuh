@@ -24,6 +24,7 @@ __device__ inline uint32_t shared_address(const void* pointer) {
 }
 
 // --- tensor cores -------------------------------------------------------------------------------------------------
+// The products are not volatile: only their results count, in whatever order the compiler finds best.
 
 // x rounded to TF32 (10 bits of fraction, to nearest, ties away from zero), as the bits of a float.
 __device__ inline uint32_t round_to_tf32(float x) {

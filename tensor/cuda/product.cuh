@@ -160,7 +160,7 @@ __device__ void store_moments(const float* tile, const ProductResult& result, in
 
 // Stores the block's tile of C, and its moments. The sums pass through shared memory, whose operands nobody needs any
 // more; from there a loop of a few instructions stores them, four at a time, a warp's side by side. Stored straight from the
-// registers, each of a thread's 64 pairs has instructions of its own, 290 KB of them, which take an H200 longer to
+// registers, each of a thread's 64 pairs has instructions of its own, 270 KB of them, which take an H200 longer to
 // fetch than many a product to compute.
 template <Lines a_lines, Lines b_lines, class Math>
 __device__ void store_tile(const Math& math, const ProductResult& result, int piece, int first_row, int first_column) {

@@ -34,7 +34,7 @@ struct ProductResult {
   PixelRows pixels = {};
   Epilogue epilogue = {};
   bool accumulate = false;
-  bool vectors = false;      // neighbours along a row, from an even column on, may be stored at once
+  bool vectors = false;      // neighbours along a row, from every fourth column on, may be stored at once
   int64_t piece_stride = 0;  // from one piece's C to the next
   float* moments = nullptr;  // when not null: = mean and M2 of each tile's part of a column [tiles down][2][columns]
 

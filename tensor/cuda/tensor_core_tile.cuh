@@ -11,14 +11,14 @@
 namespace convoy::cuda {
 
 // What a warp reads at once: the four matrices of a square, into four registers. The matrix instructions want a fragment's
-// registers side by side, in this order; any other costs moves before each of them, as many as it takes cycles.
+// registers side by side, in this order; any other costs two to four moves before each, about as long as the instruction itself.
 struct SquareOfA {  // a whole fragment: down the rows first
-  static constexpr __host__ __device__ int row(int matrix) { return matrix % 2; }
-  static constexpr __host__ __device__ int depth(int matrix) { return matrix / 2; }
+  static __device__ constexpr int row(int matrix) { return matrix % 2; }
+  static __device__ constexpr int depth(int matrix) { return matrix / 2; }
 };
 struct SquareOfB {  // two fragments, one below the other: along the depth first
-  static constexpr __host__ __device__ int row(int matrix) { return matrix / 2; }
-  static constexpr __host__ __device__ int depth(int matrix) { return matrix % 2; }
+  static __device__ constexpr int row(int matrix) { return matrix / 2; }
+  static __device__ constexpr int depth(int matrix) { return matrix % 2; }
 };
 
 // The sums of a block of four warps, and where they belong.
