@@ -69,7 +69,9 @@ std::vector<Unheeded> unheeded(const Settings& settings) {
   const std::string device = "--device " + settings.device;
   heed("--precision", gpu || settings.precision == "fp32", device);
   const bool cpu_algorithm = settings.conv_algo == "gemm" || settings.conv_algo == "winograd";
-  heed("--conv-algo", settings.conv_algo == "auto" || gpu != cpu_algorithm, device);
+  heed("--conv-algo", settings.conv_algo == "auto" || gpu != cpu_algorithm,
+       device + (gpu ? ", which knows auto, im2col, tiled, tensor-core and direct"
+                     : ", which knows auto, gemm and winograd"));
   heed("--conv-algo", settings.conv_algo != "tiled" || settings.precision != "bf16",
        "--precision bf16, whose products run on tensor cores");
   heed("--graph", gpu, device);

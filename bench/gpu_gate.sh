@@ -21,21 +21,19 @@ while [ $# -gt 0 ]; do
       sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
       exit 0 ;;
     --bin | --out | --python | --seconds)
-      [ $# -gt 1 ] || { echo "gpu_gate: $1 wants a value" >&2; exit 2; }
+      [ -n "${2:-}" ] || { echo "gpu_gate: $1 wants a value" >&2; exit 2; }
       declare "${1#--}=$2" ;;
     *) echo "gpu_gate: unknown option '$1'; known: --bin DIR, --out DIR, --python PATH, --seconds N, --help" >&2; exit 2 ;;
   esac
   shift 2
 done
 case $seconds in
-  '' | 0* | *[!0-9]*) echo "gpu_gate: --seconds: '$seconds' is not a whole number of seconds" >&2; exit 2 ;;
+  '' | 0* | *[!0-9]*) echo "gpu_gate: --seconds: '$seconds' is not a whole number of seconds above 0" >&2; exit 2 ;;
 esac
 if [ -z "$bin" ] && ! nvidia-smi --list-gpus 2>/dev/null | grep -q GPU; then
   echo "gpu_gate: no GPU here (nvidia-smi lists none); ./convoy test runs the tests on emulated ones" >&2
   exit 6
 fi
-mkdir -p "$out" || exit 5
-out=$(cd "$out" && pwd)
 python=$(command -v "$python" || echo "$python")
 python=$(readlink -f "$(dirname "$python")")/$(basename "$python")
 if [ -n "${CONVOY_DATA:-}" ]; then CONVOY_DATA=$(readlink -f "$CONVOY_DATA"); fi
@@ -82,9 +80,11 @@ words_of() {  # the result of a command, in words
 "$bin/convoy" info >"$work/info.txt" 2>&1
 gpu=$(sed -nE 's/^gpus +cuda:0 ([^,]*),.*/\1/p' "$work/info.txt")
 if [ -z "$gpu" ]; then
-  echo "gpu_gate: $bin/convoy finds no GPU: $(grep -E '^gpus|convoy:' "$work/info.txt" | head -n 1)" >&2
+  echo "gpu_gate: $bin/convoy finds no GPU: $(sed -nE 's/^(gpus +none|convoy): //p' "$work/info.txt" | head -n 1)" >&2
   exit 6
 fi
+mkdir -p "$out" 2>/dev/null || { echo "gpu_gate: --out: $out cannot be made a folder" >&2; exit 5; }
+out=$(cd "$out" && pwd)
 # NVIDIA H200 -> 2026-11-24-gpu_gate-nvidia-h200
 record="$out/$(date +%F)-gpu_gate-$(tr '[:upper:] ' '[:lower:]-' <<<"$gpu" | tr -cd 'a-z0-9-')"
 summary="$record.md"

@@ -147,9 +147,11 @@ std::vector<double> time_steps(const Options& options) {
 }
 
 void run(const Options& options) {
+  const Precision precision = find_precision(options.precision).value;
+  CHECK(options.device != "cpu" || precision == Precision::fp32, "--precision: has no effect with --device cpu");
   Stream stream{.threads = options.threads};
   if (options.device != "cpu") stream = cuda::make_stream(0);
-  stream.precision = find_precision(options.precision).value;
+  stream.precision = precision;
   set_current_stream(stream);
   const std::vector<double> times = time_steps(options);
   const auto rate = [&](double quantile) {
