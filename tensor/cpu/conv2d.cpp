@@ -71,17 +71,14 @@ void run_image_product(const Stream& stream, const ImageProduct& product) {
   const auto run = [&](const ImageProduct& part) {
     run_product(stream, part, choose_blocking(part.m, part.n, part.k, false));
   };
-  const auto first_row = [&](int64_t line) { return smaller(rows.r, larger(0, rows.pad_h - line * rows.stride_h)); };
-  const auto last_row = [&](int64_t line) {
-    return larger(first_row(line), smaller(rows.r, rows.h + rows.pad_h - line * rows.stride_h));
-  };
+  const auto seen_by = [&](int64_t line) { return WindowRows(line * rows.stride_h - rows.pad_h, rows.r, rows.h); };
   int64_t seen = 0;
-  for (int64_t line = 0; line < rows.out_h; ++line) seen += last_row(line) - first_row(line);
+  for (int64_t line = 0; line < rows.out_h; ++line) seen += seen_by(line).end - seen_by(line).begin;
   if (product.m == 0 || 8 * seen > 7 * rows.out_h * rows.r) return run(product);
   for (int64_t begin = 0, end = 0; begin < rows.out_h; begin = end) {
-    const int64_t first = first_row(begin), last = last_row(begin);
-    while (end < rows.out_h && first_row(end) == first && last_row(end) == last) ++end;
-    run(product.part(begin, end, first, last));
+    const WindowRows part = seen_by(begin);
+    while (end < rows.out_h && seen_by(end).begin == part.begin && seen_by(end).end == part.end) ++end;
+    run(product.part(begin, end, part.begin, part.end));
   }
 }
 

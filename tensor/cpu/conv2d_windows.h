@@ -49,11 +49,11 @@ inline PaddedLines pad_lines(const WindowShape& s, const float* image, int64_t b
   return {to, line};
 }
 
-// The rows of the window of result line p that lie in the image.
+// The rows of a window that lie in an image of `height` lines; `top` is the line of its first row, negative above the image.
 struct WindowRows {
   int64_t begin, end;
-  WindowRows(const WindowShape& s, int64_t p)
-      : begin(larger(0, s.pad_h - p)), end(larger(begin, smaller(s.r, s.h + s.pad_h - p))) {}
+  WindowRows(int64_t top, int64_t window, int64_t height)
+      : begin(smaller(window, larger(0, -top))), end(larger(begin, smaller(window, height - top))) {}
 };
 
 // y [n, p, q, columns] = or += the convolution; `filters` are panels of r * s * channels steps. Result lines of one task share what
@@ -78,7 +78,7 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
     for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * columns;
     const auto make_line = [&](int64_t p, int64_t column) {
       const int64_t count = smaller(kTileColumns, columns - column);
-      const WindowRows rows(s, p);
+      const WindowRows rows(p - s.pad_h, s.r, s.h);
       const auto make_tiles = [&](int64_t q, int64_t size, int64_t tiles) {
         tile_function<Layout::rows, kChannels>(size, ceil_divide(count, kVectorFloats))(
             {.depth = s.s * kChannels,

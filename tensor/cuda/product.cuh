@@ -160,8 +160,8 @@ __device__ void store_moments(const float* tile, const ProductResult& result, in
 
 // Stores the block's tile of C, and its moments. The sums pass through shared memory, whose operands nobody needs any
 // more; from there a loop of a few instructions stores them, four at a time, a warp's side by side. Stored straight from the
-// registers, each of a thread's 64 pairs has instructions of its own, 270 KB of them, which take an H200 longer to
-// fetch than many a product to compute.
+// registers, each of a thread's 64 pairs would have instructions of its own: 270 KB of code, which every block runs through
+// once.
 template <Lines a_lines, Lines b_lines, class Math>
 __device__ void store_tile(const Math& math, const ProductResult& result, int piece, int first_row, int first_column) {
   constexpr int kLine = kResultLine<Math>, kRun = 4, kAcross = Math::kColumns / kRun;
