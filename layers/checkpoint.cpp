@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <sstream>
+#include <utility>
 
 #include "layers/weights.h"
 #include "tensor/atomic_file.h"
@@ -32,7 +34,9 @@ size_t place_of_digits(std::string_view bytes) {
 
 void check_sum(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
-  std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  std::ostringstream content;
+  content << in.rdbuf();
+  std::string bytes = std::move(content).str();
   const size_t place = place_of_digits(bytes);
   if (place == std::string::npos) fail(ErrorKind::data, "{}: has no checksum", path.string());
   const std::string told = bytes.substr(place, kDigits);

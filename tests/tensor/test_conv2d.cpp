@@ -1,7 +1,7 @@
 // The three convolution kernels against the formula in conv_shape.h: any window, stride and padding, uneven
 // in height and width, with channel counts one off the vector widths.
 #include "tests/tensor/statistics.h"
-#include "tests/tensor/winograd_magnitude.h"
+#include "tests/winograd_magnitude.h"
 
 namespace convoy {
 namespace {

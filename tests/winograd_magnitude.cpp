@@ -1,17 +1,11 @@
-// How large the terms become that Winograd's convolution adds up: the algorithm with every number replaced by its
-// absolute value. Multiplied by the roundings on a result's way and the unit of roundoff it bounds the error, whatever
-// cancels. The matrices come from the definition (Toom-Cook at six points), not from the kernels' formulas; F(4x4, 3x3)
-// for images, F(3x3, 4x4) for weights.
-#pragma once
+#include "tests/winograd_magnitude.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
-#include "tests/reference.h"
-
 namespace convoy::reference {
-
-namespace winograd {
+namespace {
 
 constexpr int kPatch = 6;
 constexpr std::array<double, 5> kPoints = {0, 0.625, -0.625, 1.5, -1.5};  // and infinity
@@ -19,7 +13,7 @@ template <int kRows, int kColumns>
 using Matrix = std::array<std::array<double, kColumns>, kRows>;
 
 // Coefficients of the product of (x - point) over all points but `left_out`.
-inline std::array<double, kPatch> polynomial(size_t left_out) {
+std::array<double, kPatch> polynomial(size_t left_out) {
   std::array<double, kPatch> c = {1};
   size_t degree = 0;
   for (size_t k = 0; k < kPoints.size(); ++k) {
@@ -31,7 +25,7 @@ inline std::array<double, kPatch> polynomial(size_t left_out) {
   return c;
 }
 
-inline Matrix<6, 6> image() {
+Matrix<6, 6> image() {
   Matrix<6, 6> m;
   for (size_t j = 0; j < 6; ++j) m[j] = polynomial(j);
   return m;
@@ -62,17 +56,18 @@ Matrix<kResults, 6> back() {
 template <int kTo, int kFrom, class In>
 Matrix<kTo, kTo> both(const Matrix<kTo, kFrom>& m, In&& values) {
   Matrix<kTo, kTo> out = {};
-  for (size_t i = 0; i < kTo; ++i)
-    for (size_t j = 0; j < kTo; ++j)
-      for (size_t k = 0; k < kFrom; ++k)
-        for (size_t l = 0; l < kFrom; ++l)
-          out[i][j] += std::fabs(m[i][k]) * std::fabs(m[j][l]) * values(static_cast<int>(k), static_cast<int>(l));
+  for (size_t k = 0; k < kFrom; ++k)
+    for (size_t l = 0; l < kFrom; ++l) {
+      const double value = values(static_cast<int>(k), static_cast<int>(l));
+      for (size_t i = 0; i < kTo; ++i)
+        for (size_t j = 0; j < kTo; ++j) out[i][j] += std::fabs(m[i][k]) * std::fabs(m[j][l]) * value;
+    }
   return out;
 }
 
 // Pixel (row, column) of an image [.., h, w, channels], 0 outside.
-inline double pixel(const Values& x, int64_t n, int64_t h, int64_t w, int64_t channels, int64_t row, int64_t column,
-                    int64_t c) {
+double pixel(const Values& x, int64_t n, int64_t h, int64_t w, int64_t channels, int64_t row, int64_t column,
+             int64_t c) {
   if (row < 0 || row >= h || column < 0 || column >= w) return 0;
   return x[at(((n * h + row) * w + column) * channels + c)];
 }
@@ -85,16 +80,14 @@ void for_each_tile(const Conv2dShape& s, Tile&& tile) {
       for (int64_t q = 0; q < s.q(); q += 4) tile(n, p, q);
 }
 
-inline Matrix<6, 6> patch(const Conv2dShape& s, const Values& x, int64_t n, int64_t p, int64_t q, int64_t c) {
+Matrix<6, 6> patch(const Conv2dShape& s, const Values& x, int64_t n, int64_t p, int64_t q, int64_t c) {
   static const Matrix<6, 6> m = image();
   return both<6, 6>(m, [&](int i, int j) { return pixel(x, n, s.h, s.w, s.c, p - s.pad_h + i, q - s.pad_w + j, c); });
 }
 
-}  // namespace winograd
+}  // namespace
 
-// Of y, from |x| and |w|.
-inline Values winograd_forward_magnitude(const Conv2dShape& s, const Values& x, const Values& w) {
-  using namespace winograd;
+Values winograd_forward_magnitude(const Conv2dShape& s, const Values& x, const Values& w) {
   const Matrix<6, 3> to_u = filter<3>();
   const Matrix<4, 6> to_y = back<4>();
   std::vector<Matrix<6, 6>> u(at(s.k * s.c)), v(at(s.c));
@@ -118,8 +111,7 @@ inline Values winograd_forward_magnitude(const Conv2dShape& s, const Values& x, 
   return y;
 }
 
-// Of dx, from |dy| and |w|: the mirrored convolution.
-inline Values winograd_backward_input_magnitude(const Conv2dShape& s, const Values& dy, const Values& w) {
+Values winograd_backward_input_magnitude(const Conv2dShape& s, const Values& dy, const Values& w) {
   const Conv2dShape mirrored{
       .n = s.n, .h = s.p(), .w = s.q(), .c = s.k, .k = s.c, .r = 3, .s = 3, .pad_h = 2 - s.pad_h, .pad_w = 2 - s.pad_w};
   Values filters = zeros(s.k * s.taps());
@@ -129,9 +121,7 @@ inline Values winograd_backward_input_magnitude(const Conv2dShape& s, const Valu
   return winograd_forward_magnitude(mirrored, dy, filters);
 }
 
-// Of dw, from |x| and |dy|.
-inline Values winograd_backward_weight_magnitude(const Conv2dShape& s, const Values& x, const Values& dy) {
-  using namespace winograd;
+Values winograd_backward_weight_magnitude(const Conv2dShape& s, const Values& x, const Values& dy) {
   const Matrix<6, 4> of_gradient = filter<4>();
   const Matrix<3, 6> to_w = back<3>();
   std::vector<Matrix<6, 6>> sums(at(s.k * s.c)), v(at(s.c));
