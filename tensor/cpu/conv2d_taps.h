@@ -49,14 +49,17 @@ inline void tap_gradients(const Stream& stream, const Conv2dShape& s, const Grad
           const int64_t r = tap / s.s, t = tap % s.s;
           const SeenResults p(r, s.pad_h, s.stride_h, s.h, s.p()), q(t, s.pad_w, s.stride_w, s.w, s.q());
           const int64_t line = n * s.h + p.begin * s.stride_h + r - s.pad_h, pixel = q.begin * s.stride_w + t - s.pad_w;
+          // Whole lines follow one another without a gap: one long run.
+          const bool whole = s.stride_h == 1 && s.stride_w == 1 && q.end - q.begin == s.w && s.q() == s.w;
+          const int64_t lines = whole ? 1 : p.end - p.begin, depth = whole ? (p.end - p.begin) * s.w : q.end - q.begin;
           for (int64_t c = 0; c < s.c; c += tile, ahead += slice) {
             prefetch(ahead, slice);
             tile_function<Layout::columns>(smaller(tile, s.c - c), ceil_divide(columns, kVectorFloats))(
-                {.depth = q.end - q.begin,
+                {.depth = depth,
                  .a = x + (line * s.w + pixel) * s.c + c,
                  .a_stride = s.stride_w * s.c,
                  .b = panel + (p.begin * s.q() + q.begin) * kTileColumns,
-                 .runs = p.end - p.begin,
+                 .runs = lines,
                  .run_stride = s.stride_h * s.w * s.c,
                  .b_run_stride = s.q() * kTileColumns,
                  .groups = images,
