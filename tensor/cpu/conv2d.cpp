@@ -7,7 +7,7 @@
 // There are four ways, and each direction takes the first that it can:
 //
 //   Winograd's   3x3 filters at stride 1 and enough channels                   winograd_wanted.h, conv2d_winograd.h
-//   windows      stride 1 and certain channels: no matrix is packed            conv2d_windows.h
+//   windows      certain numbers of channels: no matrix is packed              conv2d_windows.h
 //   taps         backward_weight at any stride: no matrix is packed            conv2d_taps.h
 //   im2col       forward, backward_input: blocks of the matrix are packed      this file
 #include "tensor/cpu/conv2d_taps.h"
@@ -114,15 +114,19 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
     const int64_t t = columns.first + (columns.count - 1 - tap % columns.count) * s.stride_w;
     pack_panels(w + (r * s.s + t) * s.c, s.taps(), s.k, s.c, panels + tap * s.k * kTileColumns, panel_stride);
   });
-  if (const RunWindows run_windows = windows_function(s, windows_of_gradient(s)))
-    return run_windows(stream, windows_of_gradient(s), dy, {panels, panel_stride}, s.c, {}, accumulate, dx);
+  const WindowShape windows{s.n, s.p(), s.q(),    s.k,         rows.count,  columns.count,
+                            1,   1,     rows.pad, columns.pad, rows.extent, columns.extent};
+  float* const first_pixel = dx + (h0 * s.w + w0) * s.c;
+  if (const RunWindows run_windows = windows_function(windows))
+    return run_windows(stream, windows, dy, {panels, panel_stride}, s.c, {}, accumulate,
+                       {first_pixel, s.h * s.w * s.c, s.stride_h * s.w * s.c, s.stride_w * s.c});
   const ImageProduct product{.m = m,
                              .n = s.c,
                              .k = k,
                              .rows = {dy, s.p(), s.q(), s.k, rows.count, columns.count, 1, 1, rows.pad, columns.pad,
                                       rows.extent, columns.extent},
                              .filters = {panels, panel_stride},
-                             .c = dx + (h0 * s.w + w0) * s.c,
+                             .c = first_pixel,
                              .height = s.h,
                              .width = s.w,
                              .step_h = s.stride_h,
@@ -140,8 +144,9 @@ void gemm_forward(const Stream& stream, const Conv2dShape& s, const float* x, co
     pack_panels_transposed(w + begin * s.taps(), s.taps(), s.taps(), end - begin,
                            panels + begin / kTileColumns * panel_stride, panel_stride);
   });
-  if (const RunWindows run_windows = windows_function(s, windows_of(s)))
-    return run_windows(stream, windows_of(s), x, {panels, panel_stride}, s.k, epilogue, false, y);
+  if (const RunWindows run_windows = windows_function(windows_of(s)))
+    return run_windows(stream, windows_of(s), x, {panels, panel_stride}, s.k, epilogue, false,
+                       {y, s.p() * s.q() * s.k, s.q() * s.k, s.k});
   const ImageProduct product{.m = s.output_pixels(),
                              .n = s.k,
                              .k = s.taps(),

@@ -1,10 +1,10 @@
-// Convolution at stride 1 straight from the image, without packing windows into a matrix: in an image with its padding around
-// it the windows of neighbouring pixels are rows of A that overlap, `channels` floats apart, each of R runs of S * channels
-// floats. What the windows of a line see above and below the image is left out.
+// Convolution straight from the image, without packing windows into a matrix: in an image with its padding around it the windows
+// of a line of results are rows of A that overlap, stride * channels floats apart, each of R runs of S * channels floats. What
+// the windows of a line see above and below the image is left out.
 //
-// The micro-kernel has to know the distance of A's rows when it is compiled, so there are some for certain numbers of
-// channels: gray and colour images, whose windows are so short that packing them would take longer than
-// multiplying, and what networks like to use.
+// The micro-kernel has to know the distance of A's rows when it is compiled, so there are some for certain distances: those of
+// gray and colour images, whose windows are so short that packing them would take longer than multiplying, and what comes of
+// the numbers of channels that networks like to use.
 #pragma once
 
 #include "tensor/cpu/conv2d_gradient_cut.h"
@@ -18,33 +18,35 @@ struct PaddedLines {
 };
 
 struct WindowShape {
-  int64_t n, h, w, channels;   // images
-  int64_t r, s, pad_h, pad_w;  // pads are not negative
-  int64_t p, q;                // results
+  int64_t n, h, w, channels;                       // images
+  int64_t r, s, stride_h, stride_w, pad_h, pad_w;  // pads are not negative
+  int64_t p, q;                                    // results
 
-  int64_t line() const { return (w + 2 * pad_w) * channels; }
+  // Floats of a line with its padding: on the right as much as the last window sees.
+  int64_t line() const { return larger(pad_w + w, (q - 1) * stride_w + s) * channels; }
 };
 
 inline WindowShape windows_of(const Conv2dShape& s) {
-  return {s.n, s.h, s.w, s.c, s.r, s.s, s.pad_h, s.pad_w, s.p(), s.q()};
+  return {s.n, s.h, s.w, s.c, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w, s.p(), s.q()};
 }
 
-// Of dx, where dy is the image: its windows see dy from the other side.
-inline WindowShape windows_of_gradient(const Conv2dShape& s) {
-  return {s.n, s.p(), s.q(), s.k, s.r, s.s, s.r - 1 - s.pad_h, s.s - 1 - s.pad_w, s.h, s.w};
-}
+// Where the results go: floats from one image, line and pixel to the next.
+struct WindowResults {
+  float* y;
+  int64_t image, line, pixel;
+};
 
 // The lines [begin - pad_h, begin - pad_h + lines) of an image [h, w, channels], zeros at both ends of each; those above and below
 // the image are left unwritten. Written to `to`; without padding they are the image's own.
 inline PaddedLines pad_lines(const WindowShape& s, const float* image, int64_t begin, int64_t lines, float* to) {
-  if (s.pad_h == 0 && s.pad_w == 0) return {image + begin * s.line(), s.line()};
+  if (s.pad_h == 0 && s.line() == s.w * s.channels) return {image + begin * s.line(), s.line()};
   const int64_t inside = s.w * s.channels, side = s.pad_w * s.channels, line = s.line();
   float* at = to;
   for (int64_t i = begin - s.pad_h; i < begin - s.pad_h + lines; ++i, at += line) {
     if (i < 0 || i >= s.h) continue;  // never read
     zero_floats(at, side);
     copy_floats(at + side, image + i * inside, inside);
-    zero_floats(at + side + inside, side);
+    zero_floats(at + side + inside, line - side - inside);
   }
   return {to, line};
 }
@@ -56,11 +58,11 @@ struct WindowRows {
       : begin(smaller(window, larger(0, -top))), end(larger(begin, smaller(window, height - top))) {}
 };
 
-// y [n, p, q, columns] = or += the convolution; `filters` are panels of r * s * channels steps. Result lines of one task share what
+// results [n, p, q, columns] = or += the convolution; `filters` are panels of r * s * channels steps. Result lines of one task share what
 // they see of the image.
-template <int64_t kChannels>
+template <int64_t kRowStride>
 void run_windows(const Stream& stream, const WindowShape& s, const float* x, const PackedB& filters, int64_t columns,
-                 const Epilogue& epilogue, bool accumulate, float* y) {
+                 const Epilogue& epilogue, bool accumulate, const WindowResults& results) {
   constexpr int64_t kLines = 8;
   const int64_t lines = even_part(s.p, kLines), parts = ceil_divide(s.p, lines),
                 tile = larger(1, even_part(s.q, kTileRows));
@@ -68,30 +70,31 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
   // Of short windows the results are much of what memory has to move: a line of them is finished while it is in the
   // first-level cache, and filters come from the second. Of long windows a panel of filters is used for all lines instead.
   constexpr int64_t kFewTaps = 256, kFilterFloats = 64 * 1024;
-  const int64_t taps = s.r * s.s * kChannels;
+  const int64_t run = s.s * s.channels, taps = s.r * run;
   const bool by_lines = taps <= kFewTaps && taps * columns <= kFilterFloats;
   parallel_for(stream, s.n * parts, 1, [&](int64_t task, int64_t) {
     const int64_t n = task / parts, p_begin = task % parts * lines, p_end = smaller(p_begin + lines, s.p);
-    const PaddedLines seen = pad_lines(s, x + n * s.h * s.w * kChannels, p_begin, p_end - p_begin + s.r - 1,
-                                       thread_scratch(Scratch::pack_a, (lines + s.r - 1) * s.line()));
+    const PaddedLines seen =
+        pad_lines(s, x + n * s.h * s.w * s.channels, p_begin * s.stride_h, (p_end - p_begin - 1) * s.stride_h + s.r,
+                  thread_scratch(Scratch::pack_a, ((lines - 1) * s.stride_h + s.r) * s.line()));
     int64_t row_offset[kTileRows];
-    for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * columns;
+    for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * results.pixel;
     const auto make_line = [&](int64_t p, int64_t column) {
       const int64_t count = smaller(kTileColumns, columns - column);
-      const WindowRows rows(p - s.pad_h, s.r, s.h);
+      const WindowRows rows(p * s.stride_h - s.pad_h, s.r, s.h);
       const auto make_tiles = [&](int64_t q, int64_t size, int64_t tiles) {
-        tile_function<Layout::rows, kChannels>(size, ceil_divide(count, kVectorFloats))(
-            {.depth = s.s * kChannels,
-             .a = seen.pixels + (p - p_begin + rows.begin) * seen.line + q * kChannels,
+        tile_function<Layout::rows, kRowStride>(size, ceil_divide(count, kVectorFloats))(
+            {.depth = run,
+             .a = seen.pixels + ((p - p_begin) * s.stride_h + rows.begin) * seen.line + q * kRowStride,
              .a_stride = 0,
-             .b = filters.at(rows.begin * s.s * kChannels, column),
+             .b = filters.at(rows.begin * run, column),
              .runs = rows.end - rows.begin,
              .run_stride = seen.line,
-             .b_run_stride = s.s * kChannels * kTileColumns,
+             .b_run_stride = run * kTileColumns,
              .tiles = tiles,
-             .tile_stride = size * kChannels},
-            {.c = y + ((n * s.p + p) * s.q + q) * columns + column,
-             .tile_stride = size * columns,
+             .tile_stride = size * kRowStride},
+            {.c = results.y + n * results.image + p * results.line + q * results.pixel + column,
+             .tile_stride = size * results.pixel,
              .row_offset = row_offset,
              .columns = static_cast<int>(count),
              .accumulate = accumulate,
@@ -112,16 +115,16 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
 }
 
 using RunWindows = void (*)(const Stream&, const WindowShape&, const float*, const PackedB&, int64_t, const Epilogue&,
-                            bool, float*);
+                            bool, const WindowResults&);
 
-// For `s`, the windows of `shape` or of its gradient. Null for those that are packed instead: at other strides, with other
-// numbers of channels, or lines so short that tiles would be small.
-inline RunWindows windows_function(const Conv2dShape& shape, const WindowShape& s) {
-  if (shape.stride_h != 1 || shape.stride_w != 1 || s.pad_h < 0 || s.pad_w < 0) return nullptr;
-  if (s.channels == 1) return run_windows<1>;
-  if (s.channels == 3) return run_windows<3>;
+// Null for windows that are packed instead: other distances, or lines so short that tiles would be small.
+inline RunWindows windows_function(const WindowShape& s) {
+  if (s.pad_h < 0 || s.pad_w < 0) return nullptr;
+  const int64_t row_stride = s.stride_w * s.channels;
+  if (row_stride == 1) return run_windows<1>;
+  if (row_stride == 3) return run_windows<3>;
   if (s.q < 7) return nullptr;
-  switch (s.channels) {
+  switch (row_stride) {
     case 16:
       return run_windows<16>;
     case 32:

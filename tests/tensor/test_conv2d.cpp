@@ -246,6 +246,20 @@ TEST_P(Conv2d, all_directions_match_reference_on_windows_that_are_not_packed) {
     check_all_directions({.n = 1, .h = 7, .w = 9, .c = channels, .k = channels}, draw);
     check_all_directions({.n = 1, .h = 6, .w = 8, .c = channels, .k = channels, .r = 3, .s = 2, .pad_h = 1, .pad_w = 1},
                          draw);
+    for (const int64_t pad : {0, 1, 2}) {
+      check_all_directions({.n = 2,
+                            .h = 10,
+                            .w = 15 + pad,
+                            .c = channels / 2,
+                            .k = channels,
+                            .r = 3,
+                            .s = 3,
+                            .stride_h = 3 - pad,
+                            .stride_w = 2,
+                            .pad_h = pad,
+                            .pad_w = pad},
+                           draw);
+    }
   }
 }
 
