@@ -4,9 +4,9 @@
 
 #include "apps/child_process.h"
 #include "apps/scratch_folder.h"
-#include "apps/whole_file.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
+#include "tensor/whole_file.h"
 
 namespace convoy {
 

@@ -19,7 +19,7 @@
 namespace convoy {
 namespace {
 
-// A number that changes with every change of the program.
+// A checksum of the program.
 std::string build_id() {
   std::ifstream program("/proc/self/exe", std::ios::binary);
   std::vector<char> piece(1 << 20);

@@ -9,8 +9,8 @@
 
 #include "apps/event_file.h"
 #include "apps/log_line.h"
-#include "apps/whole_file.h"
 #include "tensor/atomic_file.h"
+#include "tensor/whole_file.h"
 
 namespace convoy {
 namespace {

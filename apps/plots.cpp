@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "apps/gnuplot.h"
-#include "apps/whole_file.h"
 #include "tensor/atomic_file.h"
+#include "tensor/whole_file.h"
 
 namespace convoy {
 

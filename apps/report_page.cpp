@@ -12,7 +12,7 @@
 #include "apps/options.h"
 #include "apps/repeat_command.h"
 #include "apps/shell_word.h"
-#include "apps/whole_file.h"
+#include "tensor/whole_file.h"
 
 namespace convoy {
 namespace {

@@ -13,10 +13,10 @@
 #include "apps/profile.h"
 #include "apps/run_folder.h"
 #include "apps/run_plots.h"
-#include "apps/whole_file.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
+#include "tensor/whole_file.h"
 
 namespace convoy {
 namespace {

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
-#include <sstream>
-#include <utility>
 
 #include "layers/weights.h"
 #include "tensor/atomic_file.h"
 #include "tensor/sha256.h"
+#include "tensor/whole_file.h"
 
 namespace convoy {
 namespace {
@@ -33,10 +31,7 @@ size_t place_of_digits(std::string_view bytes) {
 }
 
 void check_sum(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream content;
-  content << in.rdbuf();
-  std::string bytes = std::move(content).str();
+  std::string bytes = read_file_if_there(path);
   const size_t place = place_of_digits(bytes);
   if (place == std::string::npos) fail(ErrorKind::data, "{}: has no checksum", path.string());
   const std::string told = bytes.substr(place, kDigits);

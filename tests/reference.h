@@ -1,6 +1,6 @@
 // What every kernel should compute: the formulas of tensor/kernels.h as plain loops in double precision,
 // written for reading. Arrays are row-major std::vector<double> of the shapes given there; functions return
-// what the kernel writes with `=`.
+// what the kernel writes with `=`. The loops are in reference.cpp, which is optimised and without sanitizers in every build.
 #pragma once
 
 #include <cstdint>

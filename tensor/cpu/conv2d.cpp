@@ -7,7 +7,8 @@
 // There are four ways, and each direction takes the first that it can:
 //
 //   Winograd's   3x3 filters at stride 1 and enough channels                   winograd_wanted.h, conv2d_winograd.h
-//   windows      certain numbers of channels: no matrix is packed              conv2d_windows.h
+//   windows      certain distances of windows, stride * channels: no matrix    conv2d_windows.h
+//                is packed; backward_weight of gray and colour images
 //   taps         backward_weight at any stride: no matrix is packed            conv2d_taps.h
 //   im2col       forward, backward_input: blocks of the matrix are packed      this file
 #include "tensor/cpu/conv2d_taps.h"
@@ -114,8 +115,18 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
     const int64_t t = columns.first + (columns.count - 1 - tap % columns.count) * s.stride_w;
     pack_panels(w + (r * s.s + t) * s.c, s.taps(), s.k, s.c, panels + tap * s.k * kTileColumns, panel_stride);
   });
-  const WindowShape windows{s.n, s.p(), s.q(),    s.k,         rows.count,  columns.count,
-                            1,   1,     rows.pad, columns.pad, rows.extent, columns.extent};
+  const WindowShape windows{.n = s.n,
+                            .h = s.p(),
+                            .w = s.q(),
+                            .channels = s.k,
+                            .r = rows.count,
+                            .s = columns.count,
+                            .stride_h = 1,
+                            .stride_w = 1,
+                            .pad_h = rows.pad,
+                            .pad_w = columns.pad,
+                            .p = rows.extent,
+                            .q = columns.extent};
   float* const first_pixel = dx + (h0 * s.w + w0) * s.c;
   if (const RunWindows run_windows = windows_function(windows))
     return run_windows(stream, windows, dy, {panels, panel_stride}, s.c, {}, accumulate,

@@ -25,7 +25,7 @@ inline constexpr int64_t kMaxDepth = 320;
 inline constexpr int64_t kRowStride = kMaxDepth + 16;
 
 // How a block of A lies in memory: element (i, k) at a[i * row_stride + k], or at a[k * stride + i]. The first is known
-// to the compiler: kRowStride, or the channels of an image whose windows are the rows.
+// to the compiler: kRowStride, or the distance of the windows that are the rows.
 enum class Layout { rows, columns };
 
 // What a tile is computed from. A's columns may come in groups of several runs of `depth`, as the lines of images do, and B's steps
@@ -58,8 +58,8 @@ inline Vector broadcast(float x) { return x - Vector{}; }
 template <int R, int V, Layout layout, int64_t row_stride>
 [[gnu::always_inline]] inline void multiply_one_tile(const TileInput& in, const float* tile_a, const TileOutput& out,
                                                      float* tile_c) {
-  // Steps whose data are asked for before they are needed: the processor does not look beyond a page by itself. B of images with
-  // few channels is in the first-level cache anyway.
+  // Steps whose data are asked for before they are needed: the processor does not look beyond a page by itself. B of windows that
+  // lie close together, as those of few channels do, is in the first-level cache anyway.
   constexpr int64_t kAhead = layout == Layout::columns ? 8 : row_stride >= 64 ? 16 : 0;
   Vector sum[R][V] = {};
   for (int64_t group = 0; group < in.groups; ++group) {
@@ -123,7 +123,7 @@ template <int R, int V, Layout layout, int64_t row_stride>
 // ReLU. Where depths are short, what it takes to call this is worth sharing among tiles.
 template <int R, int V, Layout layout, int64_t row_stride>
 [[gnu::noinline]] void multiply_tile(const TileInput& in, const TileOutput& out) {
-  // Of images with few channels the results are nearly all that memory has to move.
+  // Of windows that lie close together the results are nearly all that memory has to move.
   constexpr bool kAskForResults = layout == Layout::rows && row_stride < 64;
   const float* a = in.a;
   float* c = out.c;

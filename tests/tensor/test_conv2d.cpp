@@ -238,10 +238,16 @@ TEST_P(Conv2d, all_directions_match_reference_beyond_one_block_of_tiles) {
   for (const Conv2dShape& s : kTiledLayers) check_all_directions(s, draw);
 }
 
-// Each number of channels for which the CPU has a kernel that reads windows where they lie, of the image and of its gradient.
+// Each distance for which the CPU has a kernel that reads windows where they lie, of the image and of its gradient; at stride 2 that
+// of twice the channels.
 TEST_P(Conv2d, all_directions_match_reference_on_windows_that_are_not_packed) {
   if (stream.device.kind != Device::Kind::cpu) GTEST_SKIP() << "the CPU's own way";
   Draw draw(19);
+  // The first two before others have made the scratch larger: lines that end behind the last window, and lines that are strided over.
+  check_all_directions({.n = 1, .h = 8, .w = 16, .c = 128, .k = 3, .r = 1, .s = 3, .stride_w = 2}, draw);
+  check_all_directions(
+      {.n = 1, .h = 24, .w = 16, .c = 8, .k = 3, .r = 3, .s = 3, .stride_h = 3, .stride_w = 2, .pad_h = 1, .pad_w = 1},
+      draw);
   for (const int64_t channels : {16, 32, 64, 128, 256}) {
     check_all_directions({.n = 1, .h = 7, .w = 9, .c = channels, .k = channels}, draw);
     check_all_directions({.n = 1, .h = 6, .w = 8, .c = channels, .k = channels, .r = 3, .s = 2, .pad_h = 1, .pad_w = 1},
