@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace convoy {
 
@@ -12,7 +13,7 @@ namespace convoy {
 inline std::string read_file_if_there(const std::filesystem::path& path) {
   std::ostringstream text;
   text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
+  return std::move(text).str();
 }
 
 }  // namespace convoy

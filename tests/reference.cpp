@@ -234,6 +234,7 @@ double derivative(Unary function, double x) {
 }
 
 double value(Binary function, double a, double b) { return function == Binary::add ? a + b : a * b; }
+
 }  // namespace
 
 double derivative_a(Binary function, double, double b) { return function == Binary::add ? 1 : b; }

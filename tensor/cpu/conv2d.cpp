@@ -83,8 +83,8 @@ void run_image_product(const Stream& stream, const ImageProduct& product) {
   }
 }
 
-Im2col im2col_of(const Conv2dShape& s, const float* x) {
-  return {x, s.h, s.w, s.c, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w, s.p(), s.q()};
+Im2col im2col_of(const WindowShape& s, const float* x) {
+  return {x, s.h, s.w, s.channels, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w, s.p, s.q};
 }
 
 // The taps along one axis that reach the input positions start, start + stride, start + 2 stride, …
@@ -134,8 +134,7 @@ void backward_input_residue(const Stream& stream, const Conv2dShape& s, int64_t 
   const ImageProduct product{.m = m,
                              .n = s.c,
                              .k = k,
-                             .rows = {dy, s.p(), s.q(), s.k, rows.count, columns.count, 1, 1, rows.pad, columns.pad,
-                                      rows.extent, columns.extent},
+                             .rows = im2col_of(windows, dy),
                              .filters = {panels, panel_stride},
                              .c = first_pixel,
                              .height = s.h,
@@ -155,13 +154,14 @@ void gemm_forward(const Stream& stream, const Conv2dShape& s, const float* x, co
     pack_panels_transposed(w + begin * s.taps(), s.taps(), s.taps(), end - begin,
                            panels + begin / kTileColumns * panel_stride, panel_stride);
   });
-  if (const RunWindows run_windows = windows_function(windows_of(s)))
-    return run_windows(stream, windows_of(s), x, {panels, panel_stride}, s.k, epilogue, false,
+  const WindowShape windows = windows_of(s);
+  if (const RunWindows run_windows = windows_function(windows))
+    return run_windows(stream, windows, x, {panels, panel_stride}, s.k, epilogue, false,
                        {y, s.p() * s.q() * s.k, s.q() * s.k, s.k});
   const ImageProduct product{.m = s.output_pixels(),
                              .n = s.k,
                              .k = s.taps(),
-                             .rows = im2col_of(s, x),
+                             .rows = im2col_of(windows, x),
                              .filters = {panels, panel_stride},
                              .c = y,
                              .height = s.p(),

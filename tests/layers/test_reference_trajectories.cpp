@@ -17,6 +17,7 @@
 #include "autograd/optimizer.h"
 #include "layers/models.h"
 #include "layers/weights.h"
+#include "tests/from_environment.h"
 #include "tests/tensor/backends.h"
 #include "tests/uniform.h"
 
@@ -175,12 +176,6 @@ int64_t forks_from(const std::string& name) {
   return stream.convolution == ConvolutionAlgorithm::gemm ? 9 : 4;
 }
 
-// Steps to follow of `all`: $CONVOY_TEST_STEPS at most, for runs under tools that slow kernels down a hundredfold.
-int64_t steps_to_follow(int64_t all) {
-  const char* const most = std::getenv("CONVOY_TEST_STEPS");
-  return most == nullptr ? all : std::min(all, std::max<int64_t>(1, std::atoi(most)));
-}
-
 void follow_trajectory(const std::string& name) {
   const Json reference = read_reference(name);
   const Json& spec = reference["case"];
@@ -193,7 +188,8 @@ void follow_trajectory(const std::string& name) {
   const auto net = build(spec);
   initialise_by_formula(*net, spec["seed"]);
   const auto optimizer = build_optimizer(*net, spec["optimizer"]);
-  const int64_t steps = steps_to_follow(spec["steps"]);
+  const int all_steps = spec["steps"];
+  const int64_t steps = std::min(all_steps, from_environment("CONVOY_TEST_STEPS", all_steps));
   for (int64_t step = 0; step < steps; ++step) {
     const FormulaBatch batch = batch_by_formula(spec, step, spec["batch"]);
     optimizer->clear_grad();
@@ -214,7 +210,7 @@ void follow_trajectory(const std::string& name) {
     optimizer->step(spec["optimizer"]["lr"].get<float>());
   }
 
-  if (steps < spec["steps"]) return;  // the reference has the weights after all steps only
+  if (steps < all_steps) return;  // the reference has the weights after all steps only
   for (const auto& list : {net->parameters(), net->buffers()})
     for (const NamedVariable& entry : list) {
       const Json& expected_final = reference["final"][entry.name];

@@ -3,10 +3,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cstdlib>
-
 #include "tensor/cuda/cuda.h"
+#include "tests/from_environment.h"
 #include "tests/tensor/cuda/schedule.h"
 
 namespace convoy {
@@ -21,19 +19,13 @@ constexpr std::pair<ConvolutionAlgorithm, const char*> kAlgorithms[] = {
     {ConvolutionAlgorithm::tensor_core, "tensor_core"},
     {ConvolutionAlgorithm::direct, "direct"}};
 
-// Generated shapes per test: $CONVOY_TEST_SHAPES, for runs under tools that slow kernels down a hundredfold.
-int most_cases() {
-  const char* const text = std::getenv("CONVOY_TEST_SHAPES");
-  return text == nullptr ? 100 : std::max(1, std::atoi(text));
-}
-
 }  // namespace
 
 std::vector<Backend> backends_under_test(Variants variants) {
   using enum Backend::Placement;
   Backend cuda{.name = "cuda",
                .unavailable = cuda::unavailable(),
-               .most_cases = most_cases(),
+               .most_cases = from_environment("CONVOY_TEST_SHAPES", 100),  // generated shapes per test
                .runs = 2,
                .vary = [](int run, Stream&) { set_schedule(run); }};
   if (cuda.unavailable.empty()) {
