@@ -48,7 +48,7 @@ inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split)
   if (tasks < kEnoughTasks && n > kLeastColumns) {
     const int64_t parts = smaller(n / kLeastColumns, ceil_divide(kEnoughTasks, tasks));
     cut.columns = round_up(ceil_divide(n, parts), kTileColumns);
-    tasks *= ceil_divide(n, cut.columns);
+    tasks *= parts;
   }
   if (may_split && tasks < kEnoughTasks) {
     cut.splits = larger(1, smaller(ceil_divide(kEnoughTasks, tasks), k / kMaxDepth));
@@ -76,11 +76,18 @@ struct BlockB {
 
 using TileFunction = void (*)(const TileInput& in, const TileOutput& out);
 
-// multiply_tile for 1 … kTileRows rows and 1 or 2 vectors.
-template <Layout layout, int64_t row_stride = kRowStride>
+template <int R, int V, Layout layout, int64_t kStride>
+constexpr TileFunction whole_lines_only() {
+  if constexpr (layout == Layout::rows || kStride == kRowStride || R % kStride == 0)
+    return multiply_tile<R, V, layout, kStride>;
+  return nullptr;
+}
+
+// multiply_tile for 1 … kTileRows rows and 1 or 2 vectors; of windows whose lines have kStride taps, for whole lines.
+template <Layout layout, int64_t kStride = kRowStride>
 TileFunction tile_function(int64_t rows, int64_t vectors) {
 #define TILE(R) \
-  { multiply_tile<R, 1, layout, row_stride>, multiply_tile<R, 2, layout, row_stride> }
+  { whole_lines_only<R, 1, layout, kStride>(), whole_lines_only<R, 2, layout, kStride>() }
   static constexpr TileFunction table[][2] = {
     TILE(1),
     TILE(2),
@@ -131,13 +138,16 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
     do {  // once even for k == 0: C must be written
       const int64_t depth = larger(0, smaller(cut.depth, k_end - step));
       const bool first = step == k_begin, last = step + depth >= k_end;
-      const BlockA a = product.block_a(row, rows, step, depth, scratch_a);
+      // Rows that are used once, for one block of columns, are packed tile by tile: from there into the first-level cache.
+      const bool by_tile = Product::kLayout == Layout::rows && column_end - column_begin <= kMaxColumns;
+      BlockA a = product.block_a(row, by_tile ? smaller(tile, rows) : rows, step, depth, scratch_a);
       for (int64_t column = column_begin; column < column_end; column += kMaxColumns) {
         const int64_t columns = smaller(kMaxColumns, column_end - column);
         const BlockB b = product.block_b(step, depth, column, columns, scratch_b);
         for (int64_t i = 0; i < rows; i += tile) {
           const int64_t tile_rows = smaller(tile, rows - i);
-          const float* tile_a = a.data + (Product::kLayout == Layout::rows ? i * kRowStride : i);
+          if (by_tile && i > 0) a = product.block_a(row + i, tile_rows, step, depth, scratch_a);
+          const float* tile_a = by_tile ? a.data : a.data + (Product::kLayout == Layout::rows ? i * kRowStride : i);
           for (int64_t j = 0; j < columns; j += kTileColumns) {
             const int64_t tile_columns = smaller(kTileColumns, columns - j);
             const float* bias = product.epilogue.bias;

@@ -10,11 +10,12 @@ struct GradientCut {
   int64_t filters, filter_parts, images, pieces;
 
   explicit GradientCut(const Conv2dShape& s) {
-    constexpr int64_t kFilterBlock = 64, kSumFloats = 768 * 1024;  // of all pieces: 3 MiB, or two pieces
+    constexpr int64_t kFilterBlock = 64, kMostPieces = 16,
+                      kSumFloats = 768 * 1024;  // of all pieces: 3 MiB, or two pieces
     filters = larger(kTileColumns, round_up(even_part(s.k, kFilterBlock), kTileColumns));
     filter_parts = ceil_divide(s.k, filters);
     const int64_t bearable = larger(2, kSumFloats / larger(1, s.taps() * s.k));
-    images = larger(1, ceil_divide(s.n, smaller(kEnoughTasks, bearable)));
+    images = larger(1, ceil_divide(s.n, smaller(kMostPieces, bearable)));
     pieces = larger(1, ceil_divide(s.n, images));
   }
 

@@ -53,7 +53,6 @@ inline void tap_gradients(const Stream& stream, const Conv2dShape& s, const Grad
           const bool whole = s.stride_h == 1 && s.stride_w == 1 && q.end - q.begin == s.w && s.q() == s.w;
           const int64_t lines = whole ? 1 : p.end - p.begin, depth = whole ? (p.end - p.begin) * s.w : q.end - q.begin;
           for (int64_t c = 0; c < s.c; c += tile, ahead += slice) {
-            prefetch(ahead, slice);
             tile_function<Layout::columns>(smaller(tile, s.c - c), ceil_divide(columns, kVectorFloats))(
                 {.depth = depth,
                  .a = x + (line * s.w + pixel) * s.c + c,
@@ -64,7 +63,9 @@ inline void tap_gradients(const Stream& stream, const Conv2dShape& s, const Grad
                  .b_run_stride = s.q() * kTileColumns,
                  .groups = images,
                  .group_stride = s.h * s.w * s.c,
-                 .b_group_stride = pixels * kTileColumns},
+                 .b_group_stride = pixels * kTileColumns,
+                 .ahead = ahead,
+                 .ahead_floats = slice},
                 {.c = sums + (tap * s.c + c) * s.k + k,
                  .row_offset = row_offset,
                  .columns = static_cast<int>(columns),

@@ -24,6 +24,8 @@ struct WindowShape {
 
   // Floats of a line with its padding: on the right as much as the last window sees.
   int64_t line() const { return larger(pad_w + w, (q - 1) * stride_w + s) * channels; }
+  // Whether images are read where they lie.
+  bool unpadded() const { return pad_h == 0 && line() == w * channels; }
 };
 
 inline WindowShape windows_of(const Conv2dShape& s) {
@@ -39,7 +41,7 @@ struct WindowResults {
 // The lines [begin - pad_h, begin - pad_h + lines) of an image [h, w, channels], zeros at both ends of each; those above and below
 // the image are left unwritten. Written to `to`; without padding they are the image's own.
 inline PaddedLines pad_lines(const WindowShape& s, const float* image, int64_t begin, int64_t lines, float* to) {
-  if (s.pad_h == 0 && s.line() == s.w * s.channels) return {image + begin * s.line(), s.line()};
+  if (s.unpadded()) return {image + begin * s.line(), s.line()};
   const int64_t inside = s.w * s.channels, side = s.pad_w * s.channels, line = s.line();
   float* at = to;
   for (int64_t i = begin - s.pad_h; i < begin - s.pad_h + lines; ++i, at += line) {
@@ -92,7 +94,10 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
              .run_stride = seen.line,
              .b_run_stride = run * kTileColumns,
              .tiles = tiles,
-             .tile_stride = size * kRowStride},
+             .tile_stride = size * kRowStride,
+             // The next tile's pixels; of a copy with padding they are in the cache already.
+             .ahead = seen.pixels + ((p - p_begin) * s.stride_h + rows.end - 1) * seen.line + (q + size) * kRowStride,
+             .ahead_floats = kSpreads && s.unpadded() ? size * kRowStride : 0},
             {.c = results.y + n * results.image + p * results.line + q * results.pixel + column,
              .tile_stride = size * results.pixel,
              .row_offset = row_offset,
@@ -145,40 +150,53 @@ inline RunWindows windows_function(const WindowShape& s) {
 // Whether a filter's gradient is summed that way: one tap of few channels would be too small a tile.
 inline bool windows_for_gradient(const Conv2dShape& s) { return s.stride_h == 1 && s.stride_w == 1 && s.c <= 3; }
 
-// partial [piece, taps, K] = the pieces' share of dw^T.
-inline void window_gradients(const Stream& stream, const Conv2dShape& shape, const GradientCut& cut, const float* x,
-                             const float* dy, float* partial) {
+// partial [piece, taps, K] = the pieces' share of dw^T. A tile has the taps of a line of the window, of kLineTaps taps: of as many
+// lines as fit. Lines of any length, kRowStride, are cut into tiles.
+template <int64_t kLineTaps>
+void window_gradients(const Stream& stream, const Conv2dShape& shape, const GradientCut& cut, const float* x,
+                      const float* dy, float* partial) {
   const WindowShape s = windows_of(shape);
-  const int64_t k = shape.k, run = s.s * s.channels, tile = even_part(run, kTileRows);
+  constexpr int64_t kLines = larger(1, kTileRows / kLineTaps);  // of the window, in a tile
+  const int64_t k = shape.k, line_taps = s.s * s.channels, pixels = s.p * s.q, seen_lines = s.p + s.r - 1,
+                lines = even_part(s.r, kLines), tile = lines > 1 ? lines * line_taps : even_part(line_taps, kTileRows);
   parallel_for(stream, cut.pieces * cut.filter_parts, 1, [&](int64_t task, int64_t) {
     const GradientCut::Task part(cut, shape, task);
-    const int64_t filters = part.k_end - part.k_begin, panel_stride = s.p * s.q * kTileColumns;
+    const int64_t filters = part.k_end - part.k_begin, panel_stride = pixels * kTileColumns;
     float* const sums = partial + part.piece * shape.taps() * k;
-    float* const padded = thread_scratch(Scratch::pack_a, (s.p + s.r - 1) * s.line());
+    float* const padded = thread_scratch(Scratch::pack_a, seen_lines * s.line());
     float* const scratch = thread_scratch(Scratch::pack_b, ceil_divide(cut.filters, kTileColumns) * panel_stride);
     int64_t row_offset[kTileRows];
     for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * k;
     for (int64_t tap = 0; tap < shape.taps(); ++tap) zero_floats(sums + tap * k + part.k_begin, filters);
+    // A tile of several lines sees those above and below the image, too.
+    if (!s.unpadded()) zero_floats(padded, seen_lines * s.line());
     for (int64_t n = part.n_begin; n < part.n_end; ++n) {
-      const PaddedLines seen = pad_lines(s, x + n * s.h * s.w * s.channels, 0, s.p + s.r - 1, padded);
-      const float* const gradient = dy + n * s.p * s.q * k + part.k_begin;
+      const PaddedLines seen = pad_lines(s, x + n * s.h * s.w * s.channels, 0, seen_lines, padded);
+      const float* const gradient = dy + n * pixels * k + part.k_begin;
       const bool is_panel = k == kTileColumns;  // as it lies
-      if (!is_panel) pack_panels(gradient, k, s.p * s.q, filters, scratch, panel_stride);
+      if (!is_panel) pack_panels(gradient, k, pixels, filters, scratch, panel_stride);
       const float* const panels = is_panel ? gradient : scratch;
-      for (int64_t r = 0; r < s.r; ++r) {
-        const SeenResults lines(r, s.pad_h, 1, s.h, s.p);
+      // Of the next image's gradient; at once, not spread, it would be in the way.
+      const int64_t slice = kSpreads ? pixels * k / ceil_divide(s.r, lines) : 0;
+      const float* ahead = gradient + pixels * k;
+      for (int64_t r = 0; r < s.r; r += lines, ahead += slice) {
+        const int64_t r_end = smaller(r + lines, s.r), taps = (r_end - r) * line_taps;
+        const SeenResults top(r, s.pad_h, 1, s.h, s.p), bottom(r_end - 1, s.pad_h, 1, s.h, s.p);
         for (int64_t column = 0; column < filters; column += kTileColumns) {
           const int64_t count = smaller(kTileColumns, filters - column);
-          for (int64_t i = 0; i < run; i += tile) {
-            tile_function<Layout::columns>(smaller(tile, run - i), ceil_divide(count, kVectorFloats))(
+          for (int64_t i = 0; i < taps; i += tile) {
+            tile_function<Layout::columns, kLineTaps>(smaller(tile, taps - i), ceil_divide(count, kVectorFloats))(
                 {.depth = s.q,
-                 .a = seen.pixels + (lines.begin + r) * seen.line + i,
+                 .a = seen.pixels + (bottom.begin + r) * seen.line + i,
                  .a_stride = s.channels,
-                 .b = panels + column / kTileColumns * panel_stride + lines.begin * s.q * kTileColumns,
-                 .runs = lines.end - lines.begin,
+                 .a_line = seen.line,
+                 .b = panels + column / kTileColumns * panel_stride + bottom.begin * s.q * kTileColumns,
+                 .runs = larger(0, top.end - bottom.begin),
                  .run_stride = seen.line,
-                 .b_run_stride = s.q * kTileColumns},
-                {.c = sums + (r * run + i) * k + part.k_begin + column,
+                 .b_run_stride = s.q * kTileColumns,
+                 .ahead = ahead,
+                 .ahead_floats = slice},
+                {.c = sums + (r * line_taps + i) * k + part.k_begin + column,
                  .row_offset = row_offset,
                  .columns = static_cast<int>(count),
                  .accumulate = true,
@@ -189,6 +207,20 @@ inline void window_gradients(const Stream& stream, const Conv2dShape& shape, con
       }
     }
   });
+}
+
+using GradientsOfPieces = void (*)(const Stream&, const Conv2dShape&, const GradientCut&, const float*, const float*,
+                                   float*);
+
+inline GradientsOfPieces window_gradients_function(const Conv2dShape& s) {
+  switch (s.s * s.c) {
+    case 3:
+      return window_gradients<3>;
+    case 5:
+      return window_gradients<5>;
+    default:
+      return window_gradients<kRowStride>;
+  }
 }
 
 }  // namespace convoy::CONVOY_ISA

@@ -7,7 +7,9 @@
 
 #include <cstdint>
 
+#include "tensor/cpu/integers.h"
 #include "tensor/cpu/lanes.h"
+#include "tensor/cpu/vectors.h"
 #include "tensor/kernels.h"
 
 namespace convoy::CONVOY_ISA {
@@ -24,8 +26,10 @@ inline constexpr int kTileColumns = 2 * kVectorFloats;
 inline constexpr int64_t kMaxDepth = 320;
 inline constexpr int64_t kRowStride = kMaxDepth + 16;
 
-// How a block of A lies in memory: element (i, k) at a[i * row_stride + k], or at a[k * stride + i]. The first is known
-// to the compiler: kRowStride, or the distance of the windows that are the rows.
+// How a block of A lies in memory. The compiler knows kStride:
+//   rows      element (i, k) at a[i * kStride + k]: kRowStride, or the distance of the windows that are the rows
+//   columns   element (i, k) at a[k * a_stride + i]; of windows with kStride taps in a line, that one at
+//             a[k * a_stride + i / kStride * a_line + i % kStride]
 enum class Layout { rows, columns };
 
 // What a tile is computed from. A's columns may come in groups of several runs of `depth`, as the lines of images do, and B's steps
@@ -33,11 +37,14 @@ enum class Layout { rows, columns };
 struct TileInput {
   int64_t depth;
   const float* a;
-  int64_t a_stride;                                          // Layout::columns
+  int64_t a_stride, a_line = 0;                              // Layout::columns
   const float* b;                                            // packed: step k of a run at b + k * kTileColumns
   int64_t runs = 1, run_stride = 0, b_run_stride = 0;        // floats from one run to the next, of A and of B
   int64_t groups = 1, group_stride = 0, b_group_stride = 0;  // … from one group to the next
   int64_t tiles = 1, tile_stride = 0;  // one after the other with the same B: floats between them in A
+  // What tiles after this one will read: asked for meanwhile, `ahead_floats` of it during each of `tiles`.
+  const float* ahead = nullptr;
+  int64_t ahead_floats = 0;
 };
 
 // Where a tile goes: row i at c + row_offset[i]. `bias` points at the tile's first column.
@@ -51,16 +58,16 @@ struct TileOutput {
   bool relu;
 };
 
-inline Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
-inline Vector broadcast(float x) { return x - Vector{}; }
+// Wide vectors are done with a step before memory has brought the next: everything is asked for ahead, spread over the steps.
+// Narrow ones have no slot left for that in a step, and the time to do without.
+inline constexpr bool kSpreads = kVectorFloats == 16;
 
-template <int R, int V, Layout layout, int64_t row_stride>
+template <int R, int V, Layout layout, int64_t kStride>
 [[gnu::always_inline]] inline void multiply_one_tile(const TileInput& in, const float* tile_a, const TileOutput& out,
-                                                     float* tile_c) {
+                                                     float* tile_c, const float* ahead, int64_t ahead_step) {
   // Steps whose data are asked for before they are needed: the processor does not look beyond a page by itself. B of windows that
   // lie close together, as those of few channels do, is in the first-level cache anyway.
-  constexpr int64_t kAhead = layout == Layout::columns ? 8 : row_stride >= 64 ? 16 : 0;
+  constexpr int64_t kAhead = layout == Layout::columns ? 8 : kStride >= 64 ? 16 : 0;
   Vector sum[R][V] = {};
   for (int64_t group = 0; group < in.groups; ++group) {
     for (int64_t run = 0; run < in.runs; ++run) {
@@ -70,13 +77,19 @@ template <int R, int V, Layout layout, int64_t row_stride>
         if constexpr (kAhead > 0) {
           for (int j = 0; j < V * kVectorFloats; j += 16) __builtin_prefetch(b + kAhead * kTileColumns + j);
           if constexpr (layout == Layout::columns) __builtin_prefetch(a + kAhead * in.a_stride);
+          if constexpr (kSpreads) {
+            if constexpr (layout == Layout::columns) __builtin_prefetch(a + kAhead * in.a_stride + R - 1);
+            __builtin_prefetch(ahead);
+            ahead += ahead_step;
+          }
         }
         Vector column[V];
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) column[v] = load(b + v * kVectorFloats);
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) {
-          const Vector row = broadcast(layout == Layout::rows ? a[i * row_stride] : a[i]);
+          const Vector row =
+              broadcast(layout == Layout::rows ? a[i * kStride] : a[i / kStride * in.a_line + i % kStride]);
 #pragma GCC unroll 2
           for (int v = 0; v < V; ++v) sum[i][v] += row * column[v];
         }
@@ -101,6 +114,7 @@ template <int R, int V, Layout layout, int64_t row_stride>
     for_each_vector([](const Vector& value, float* c, int) { store(c, value); });
     return;
   }
+  // Fewer columns, as of the last panel or of a layer of few filters.
   float tile[R][V * kVectorFloats];
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i) {
@@ -108,31 +122,41 @@ template <int R, int V, Layout layout, int64_t row_stride>
     for (int v = 0; v < V; ++v) store(tile[i] + v * kVectorFloats, sum[i][v]);
   }
   for (int i = 0; i < R; ++i) {
-    float* c = tile_c + out.row_offset[i];
-    for (int j = 0; j < out.columns; ++j) {
-      float value = tile[i][j];
-      if (out.accumulate) value += c[j];
-      if (out.bias != nullptr) value += out.bias[j];
+    for (int j = 0; j < out.columns; j += kVectorFloats) {
+      const int count = out.columns - j < kVectorFloats ? out.columns - j : kVectorFloats;
+      float* const c = tile_c + out.row_offset[i] + j;
+      Vector value = load(tile[i] + j);
+      if (out.accumulate) value += load_first(c, count);
+      if (out.bias != nullptr) value += load_first(out.bias + j, count);
       if (out.relu) value = relu(value);
-      c[j] = value;
+      store_first(c, value, count);
     }
   }
 }
 
 // For each of `tiles`: C tile [R, columns] = or += A [R, groups * runs * depth] * B [groups * runs * depth, V vectors], then bias and
 // ReLU. Where depths are short, what it takes to call this is worth sharing among tiles.
-template <int R, int V, Layout layout, int64_t row_stride>
+template <int R, int V, Layout layout, int64_t kStride>
 [[gnu::noinline]] void multiply_tile(const TileInput& in, const TileOutput& out) {
-  // Of windows that lie close together the results are nearly all that memory has to move.
-  constexpr bool kAskForResults = layout == Layout::rows && row_stride < 64;
+  // Of windows that lie close together the results are nearly all that memory has to move, and a tile is soon done: theirs are asked
+  // for two tiles ahead.
+  constexpr bool kClose = layout == Layout::rows && kStride < 64;
   const float* a = in.a;
   float* c = out.c;
-  for (int64_t t = 0; t < in.tiles; ++t, a += in.tile_stride, c += out.tile_stride) {
-    if constexpr (kAskForResults)
+  const float* ahead = in.ahead != nullptr ? in.ahead : in.b;
+  const int64_t steps = in.groups * in.runs * in.depth,
+                ahead_step = in.ahead_floats > 0 ? ceil_divide(in.ahead_floats, larger(1, steps)) : 0;
+  for (int64_t t = 0; t < in.tiles; ++t) {
+    if constexpr (kClose || kSpreads) {
       for (int i = 0; i < R; ++i)
         for (int j = 0; j < V * kVectorFloats; j += 16)
-          __builtin_prefetch(c + 2 * out.tile_stride + out.row_offset[i] + j, 1);
-    multiply_one_tile<R, V, layout, row_stride>(in, a, out, c);
+          __builtin_prefetch(c + (kClose ? 2 * out.tile_stride : 0) + out.row_offset[i] + j, 1);
+    }
+    if constexpr (kClose || !kSpreads) prefetch(ahead, in.ahead_floats);
+    multiply_one_tile<R, V, layout, kStride>(in, a, out, c, ahead, ahead_step);
+    a += in.tile_stride;
+    c += out.tile_stride;
+    ahead += in.ahead_floats;
   }
 }
 

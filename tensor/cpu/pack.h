@@ -1,10 +1,6 @@
 // Copies into packed blocks: contiguous runs, panels of B, and panels of a transposed B.
 #pragma once
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 #include <utility>
 
 #include "tensor/cpu/integers.h"
@@ -16,12 +12,7 @@ namespace convoy::CONVOY_ISA {
 inline void copy_floats(float* __restrict to, const float* __restrict from, int64_t count) {
   for (; count >= kVectorFloats; count -= kVectorFloats, to += kVectorFloats, from += kVectorFloats)
     store(to, load(from));
-#if defined(__AVX512F__)
-  const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
-  _mm512_mask_storeu_ps(to, mask, _mm512_maskz_loadu_ps(mask, from));
-#else
-  for (int64_t i = 0; i < count; ++i) to[i] = from[i];
-#endif
+  store_first(to, load_first(from, count), count);
 }
 
 inline void zero_floats(float* to, int64_t count) {
@@ -30,10 +21,6 @@ inline void zero_floats(float* to, int64_t count) {
 
 // Rows of a block are too short for the processor to see where the next one begins, so it is told some rows ahead.
 inline constexpr int64_t kRowsAhead = 4;
-inline void prefetch(const float* from, int64_t count) {
-  constexpr int64_t kLine = 16;
-  for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(from + i);
-}
 
 // Copies `columns` columns of `depth` rows, `stride` floats apart, into panels of kTileColumns columns; the last is
 // filled up with zeros.
