@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "apps/broken_pipe.h"
 #include "apps/checkpoint_folder.h"
 #include "apps/commands.h"
 #include "apps/data_request.h"
@@ -211,6 +212,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
 }  // namespace
 
 int run_train(const GivenOptions& given) {
+  survive_broken_pipes();
   std::optional<RunConfig> resumed;
   if (given.contains("--resume")) resumed = config_to_resume(given);
   const Settings settings = resumed ? resumed->settings : resolve(given);
