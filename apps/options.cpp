@@ -210,7 +210,9 @@ std::vector<OptionRow> build_table() {
       name_of(
           "--model", "NAME|TEXT|@FILE", model, &S::model, [](const std::string&) {},
           "a name, a description of layers, or a file that holds one (grammar below)" + choices(model_table())),
-      path("--init", "FILE", model, &S::init, "start from these weights (safetensors with PyTorch's names)"),
+      path("--init", "DIR|FILE", model, &S::init,
+           "start from these weights (safetensors with PyTorch's names), or from those of a run's folder, its best "
+           "checkpoint's, and with its model, data and seed where no others are given"),
       name_of(
           "--dataset", "NAME", data, &S::dataset, [](const std::string& name) { find_dataset_row(name); },
           "without it: mnist if it is found, else synthetic" + choices(dataset_table())),

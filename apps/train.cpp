@@ -23,6 +23,7 @@
 #include "apps/resume.h"
 #include "apps/run_log.h"
 #include "apps/run_plots.h"
+#include "apps/saved_model.h"
 #include "apps/shell_word.h"
 #include "apps/trainer.h"
 #include "apps/training_material.h"
@@ -211,10 +212,11 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
 
 }  // namespace
 
-int run_train(const GivenOptions& given) {
+int run_train(const GivenOptions& typed) {
   survive_broken_pipes();
   std::optional<RunConfig> resumed;
-  if (given.contains("--resume")) resumed = config_to_resume(given);
+  if (typed.contains("--resume")) resumed = config_to_resume(typed);
+  const GivenOptions given = with_settings_of_init(typed);
   const Settings settings = resumed ? resumed->settings : resolve(given);
   if (resumed && is_complete(settings.run)) {
     CHECK(!given.contains("--save"),

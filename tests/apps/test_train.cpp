@@ -232,6 +232,26 @@ int run_script(const TemporaryFolder& folder, const std::string& script) {
   return WEXITSTATUS(std::system(all.c_str()));
 }
 
+TEST(train, begins_with_the_best_checkpoint_and_the_model_of_the_run_that_init_names) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(
+      run_convoy(folder, small_training({"--model", "flatten; linear 10", "--seed", "5", "--run", "a"})).exit_code, 0);
+  const std::string best = "a/checkpoints/best.safetensors";
+  const Outcome by_folder = run_convoy(folder, {"train", "--init", "a", "--limit", "200", "--steps", "1", "--log-every",
+                                                "1", "--plots", "off", "--run", "b"});
+  ASSERT_EQ(by_folder.exit_code, 0) << by_folder.error;
+  EXPECT_EQ(by_folder.out.find("MNIST was not found"), std::string::npos) << by_folder.out;
+  const Outcome by_file = run_convoy(folder, small_training({"--model", "flatten; linear 10", "--seed", "5", "--init",
+                                                             best, "--steps", "1", "--run", "c"}));
+  ASSERT_EQ(by_file.exit_code, 0) << by_file.error;
+  EXPECT_EQ(step_lines(folder / "b"), step_lines(folder / "c"));
+  const auto config = nlohmann::json::parse(read_text(folder / "b" / "config.json"));
+  EXPECT_EQ(config.at("model"), "flatten; linear 10");
+  EXPECT_EQ(config.at("dataset"), "synthetic");
+  EXPECT_EQ(config.at("holdout"), 300);
+  EXPECT_EQ(config.at("seed"), 5);
+}
+
 TEST(train, a_failure_before_the_first_step_leaves_the_name_of_the_run_free) {
   const TemporaryFolder folder;
   // Weights of NaN: the first loss is one.
