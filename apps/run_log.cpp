@@ -9,10 +9,13 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/checkpoint_folder.h"
 #include "apps/log_line.h"
 #include "apps/profile.h"
 #include "apps/run_folder.h"
 #include "apps/run_plots.h"
+#include "apps/run_record.h"
+#include "apps/shell_word.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
@@ -45,6 +48,16 @@ std::string times_text(const std::optional<StepTimes>& times) {
 fs::path resolved(const fs::path& path) {
   std::error_code ignored;
   return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+}
+
+// check_run_folder(), which also names the way to go on with a run that is there.
+void check_new_run(const fs::path& folder) {
+  if (is_run_folder(folder) && !CheckpointFolder(folder, 1).best_or_newest().empty())
+    fail(ErrorKind::io,
+         "--run {}: holds a run already, which is never overwritten; name a new folder, or go on with that run: convoy "
+         "train --resume {}",
+         folder.string(), shell_word(folder.string()));
+  check_run_folder(folder);
 }
 
 // Unless the file that `option` names can be written; it may lie in the folder that this run will create.
@@ -91,7 +104,7 @@ std::string last_line_of_log(const fs::path& run) {
 
 void check_outputs(const Settings& settings) {
   const bool resumed = !settings.resume.empty();
-  if (!settings.run.empty() && !resumed) check_run_folder(settings.run);
+  if (!settings.run.empty() && !resumed) check_new_run(settings.run);
   CHECK(settings.save.empty() || settings.trace.empty() || resolved(settings.save) != resolved(settings.trace),
         "--save and --trace: both name {}; give each a file of its own", settings.save.string());
   if (!settings.save.empty()) {
@@ -109,7 +122,7 @@ RunLog::RunLog(const Settings& settings, const RunFacts& facts)
     folder_ = create_fresh_folder(model_label(settings.model) + "-" + dataset_label(settings.dataset));
     if (first_created_.empty()) first_created_ = folder_;
   } else {
-    check_run_folder(settings.run);
+    check_new_run(settings.run);
     folder_ = settings.run;
     first_created_ = first_missing(folder_);
     create_folder(folder_);

@@ -123,6 +123,13 @@ void print_plots(const std::filesystem::path& run) {
   fmt::print("{}\n", none.empty() ? "plots    " + (run / kPlotsFolder).string() : "no pictures: " + none);
 }
 
+void print_complete(const Settings& settings) {
+  const std::string run = settings.run.string();
+  const bool has_weights = !CheckpointFolder(run, settings.keep).best_or_newest().empty();
+  fmt::print("{}: this run is complete{}\n", run,
+             has_weights ? "; to train its network further: convoy train --init " + shell_word(run) : "");
+}
+
 int train_as_rank(const Settings& settings, const GivenOptions& given, const RunConfig* resumed, Job& job) {
   job.check_same_settings(settings);
   std::optional<RunLog> log;
@@ -222,7 +229,7 @@ int run_train(const GivenOptions& typed) {
     CHECK(!given.contains("--save"),
           "--save: {0} is complete and writes nothing more; convoy export {0} --output {1} does",
           shell_word(settings.run.string()), shell_word(given.at("--save")));
-    if (started_rank() == 0) fmt::print("{}: this run is complete, nothing is left to do\n", settings.run.string());
+    if (started_rank() == 0) print_complete(settings);
     return 0;
   }
   CHECK(settings.ranks == 1 || meeting_point() || mpi::built(),

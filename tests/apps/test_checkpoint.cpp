@@ -248,7 +248,7 @@ TEST(checkpoint, a_complete_run_is_left_alone) {
   const auto files = checkpoints_of(folder / "a");
   const Outcome outcome = run_convoy(folder, {"train", "--resume", "a"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
-  EXPECT_EQ(outcome.out, "a: this run is complete, nothing is left to do\n");
+  EXPECT_EQ(outcome.out, "a: this run is complete; to train its network further: convoy train --init a\n");
   EXPECT_EQ(read_text(folder / "a/metrics.jsonl"), log);
   EXPECT_EQ(checkpoints_of(folder / "a"), files);
 }

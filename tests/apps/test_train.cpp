@@ -147,8 +147,13 @@ TEST(train, an_existing_run_is_never_overwritten) {
   const std::string before = read_text(folder / "run/metrics.jsonl");
   const Outcome again = run_convoy(folder, small_training({"--steps", "2", "--run", "run"}));
   EXPECT_EQ(again.exit_code, 5);
-  EXPECT_NE(again.error.find("--run run: is not empty"), std::string::npos) << again.error;
+  EXPECT_EQ(again.error,
+            "convoy: --run run: holds a run already, which is never overwritten; name a new folder, or go on with that "
+            "run: convoy train --resume run\n");
   EXPECT_EQ(read_text(folder / "run/metrics.jsonl"), before);
+  fs::remove_all(folder / "run/checkpoints");
+  EXPECT_EQ(run_convoy(folder, small_training({"--run", "run"})).error,
+            "convoy: --run run: is not empty; an earlier run is never overwritten, name a new folder\n");
 }
 
 TEST(train, runs_without_a_name_get_folders_of_their_own) {
