@@ -300,7 +300,10 @@ std::vector<OptionRow> build_table() {
       flag("--dry-run", output, &S::dry_run,
            "train a few steps, evaluate one batch, and tell time, memory and files of the whole training; writes "
            "nothing"),
-      count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
+      count("--log-every", output, &S::log_every, 1, kAnyCount,
+            "steps between two loss lines in metrics.jsonl; without it 50, but a twentieth of a training of less than "
+            "1,000 "
+            "steps"),
       toggle("--plots", output, &S::plots,
              "draw loss, accuracy and learning rate into DIR/plots at the end, where gnuplot is installed"),
       path("--run", "DIR", output, &S::run,

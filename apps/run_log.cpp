@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -93,6 +94,13 @@ void check_replaces_weights(const fs::path& path) {
          path.string());
 }
 
+// Lines enough to see a curve, also of a short training.
+int64_t steps_between_lines(const Settings& settings, int64_t training_images) {
+  if (settings.log_every > 0) return settings.log_every;
+  constexpr int64_t kMost = 50, kLines = 20;
+  return std::clamp<int64_t>(count_steps(settings, training_images).total / kLines, 1, kMost);
+}
+
 }  // namespace
 
 std::string last_line_of_log(const fs::path& run) {
@@ -116,7 +124,7 @@ void check_outputs(const Settings& settings) {
 }
 
 RunLog::RunLog(const Settings& settings, const RunFacts& facts)
-    : evaluated_(settings.evaluated()), log_every_(settings.log_every) {
+    : evaluated_(settings.evaluated()), log_every_(steps_between_lines(settings, facts.training_images)) {
   if (settings.run.empty()) {
     first_created_ = first_missing("runs");
     folder_ = create_fresh_folder(model_label(settings.model) + "-" + dataset_label(settings.dataset));
@@ -143,7 +151,7 @@ RunLog::RunLog(const RunConfig& resumed)
     : folder_(resumed.settings.run),
       config_(resumed.text),
       evaluated_(resumed.settings.evaluated()),
-      log_every_(resumed.settings.log_every),
+      log_every_(steps_between_lines(resumed.settings, resumed.facts.training_images)),
       metrics_(folder_ / kMetricsFile, AppendedFile::Mode::open),
       began_(true) {
   if (!metrics_.lock()) fail(ErrorKind::io, "{}: another process is training this run", folder_.string());

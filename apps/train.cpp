@@ -62,7 +62,7 @@ TrainingEvents events(const Settings& settings, const StepCount& steps, const In
                             [&settings, steps, log, &progress](const EpochReport& report) {
                               if (log == nullptr) return;
                               log->epoch(report);
-                              progress.line(epoch_line(report, steps.epochs(), settings.evaluated()));
+                              progress.line(epoch_line(report, steps, settings.evaluated()));
                             },
                         .stop_requested = [&interrupt] { return interrupt.signal() != 0; },
                         .on_resume = {},

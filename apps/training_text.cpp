@@ -79,10 +79,12 @@ void print_header(const std::string& header, const std::string& run, const Check
   std::fflush(stdout);
 }
 
-std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated) {
-  return fmt::format("epoch {}/{}  train loss {:.4f}  acc {:.2f} %  {} loss {:.4f}  acc {:.2f} %  {:.1f} s",
-                     report.epoch, epochs, report.train_loss, report.train_accuracy, evaluated, report.evaluation.loss,
-                     report.evaluation.accuracy, report.seconds);
+std::string epoch_line(const EpochReport& report, const StepCount& steps, const char* evaluated) {
+  const int64_t cut = report.step % steps.per_epoch;
+  const std::string part = cut == 0 ? "" : fmt::format(" ({} of {} steps)", cut, steps.per_epoch);
+  return fmt::format("epoch {}/{}{}  train loss {:.4f}  acc {:.2f} %  {} loss {:.4f}  acc {:.2f} %  {:.1f} s",
+                     report.epoch, steps.epochs(), part, report.train_loss, report.train_accuracy, evaluated,
+                     report.evaluation.loss, report.evaluation.accuracy, report.seconds);
 }
 
 void print_result(const TrainingResult& result, const Settings& settings, const std::filesystem::path& run) {

@@ -180,6 +180,28 @@ TEST(train, steps_ends_a_run_in_mid_epoch_with_an_evaluation) {
   EXPECT_EQ(read_events(folder / "run", "summary").size(), 1u);
 }
 
+TEST(train, logs_enough_steps_of_a_short_training_to_see_a_curve) {
+  const TemporaryFolder folder;
+  const auto lines_of = [&](const std::string& run, const std::string& steps) {
+    const Outcome outcome =
+        run_convoy(folder, {"train", "--dataset", "synthetic", "--model", "flatten; linear 10", "--limit", "200",
+                            "--batch", "10", "--epochs", "60", "--steps", steps, "--plots", "off", "--run", run});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+    return read_events(folder / run, "step");
+  };
+  EXPECT_EQ(lines_of("thirty", "30").size(), 30u);
+  EXPECT_EQ(lines_of("hundred", "100").at(0).at("step"), 5);
+  EXPECT_EQ(lines_of("many", "1100").at(0).at("step"), 50);
+}
+
+TEST(train, an_epoch_cut_by_steps_tells_its_part) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_convoy(folder, small_training({"--batch", "10", "--steps", "30", "--epochs", "5"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_NE(outcome.out.find("\nepoch 1/2  train loss"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("\nepoch 2/2 (10 of 20 steps)  train loss"), std::string::npos) << outcome.out;
+}
+
 TEST(train, a_held_out_part_is_called_validation) {
   const TemporaryFolder folder;
   const Outcome outcome = run_convoy(folder, small_training({"--steps", "2", "--run", "run"}));
