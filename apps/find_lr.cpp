@@ -113,7 +113,7 @@ int run_find_lr(const GivenOptions& given) {
   std::optional<RateTest> test;
   int signal = 0;
   {
-    const InterruptGuard interrupt("ending the test after this step; Ctrl-C again stops now\n");
+    const InterruptGuard interrupt("ending the test after this step");
     test.emplace(run_test(*material.net, material.data.train, settings, interrupt));
     signal = interrupt.signal();
   }

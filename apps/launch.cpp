@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/interrupt.h"
 #include "apps/job_records.h"
 #include "apps/mpirun_output.h"
 #include "apps/signal_file.h"
@@ -111,7 +112,7 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
     if (files[2].revents & POLLIN) {
       const int signal = signals.read_signal();
       if (interrupted == 0) {
-        fmt::print(stderr, "stopping after this step; Ctrl-C again stops now\n");
+        tell_of_signal(signal, kStoppingAfterStep);
         interrupted = signal;
       } else {
         kill(mpirun, SIGTERM);  // ends all ranks

@@ -265,6 +265,9 @@ TEST_P(InterruptedRun, tells_how_to_go_on_and_does) {
   const Outcome outcome = process.wait();
   ASSERT_EQ(outcome.exit_code, 128 + GetParam()) << outcome.error;
   EXPECT_NE(outcome.out.find("resume with: convoy train --resume 'a b'\n"), std::string::npos) << outcome.out;
+  EXPECT_EQ(outcome.error, GetParam() == SIGINT    ? "stopping after this step; Ctrl-C again stops now\n"
+                           : GetParam() == SIGTERM ? "stopping after this step (SIGTERM); a second signal stops now\n"
+                                                   : "stopping after this step (SIGUSR1); a second signal stops now\n");
   EXPECT_EQ(read_events(folder / "a b").back().at("event"), "interrupted");
   const Outcome resumed = run_convoy(folder, {"train", "--resume", "a b"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.error;
