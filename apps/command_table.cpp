@@ -171,7 +171,8 @@ const std::vector<Command>& command_table() {
       {"import",
        "check weights from elsewhere against a model, and make Convoy's of them (docs/interchange.md)",
        {{"SOURCE", "a file of weights (safetensors with PyTorch's names; F32, F16, BF16 or F64)"},
-        {"--model"},
+        {"--model", "required: the model they belong to, a name, a description of layers or @FILE (grammar below)" +
+                        choices(model_table())},
         {"--dataset", "whose images the model gets, as in summary" + choices(dataset_table())},
         {"--image-size"},
         {"--output"}},

@@ -13,6 +13,7 @@
 #include "apps/completion.h"
 #include "apps/device_options.h"
 #include "apps/optimizers.h"
+#include "apps/recipes.h"
 #include "autograd/schedule.h"
 #include "data/dataset.h"
 #include "data/write_dataset.h"
@@ -209,7 +210,8 @@ std::vector<OptionRow> build_table() {
            "those that you give overrule the file, the file overrules recipes"),
       name_of(
           "--model", "NAME|TEXT|@FILE", model, &S::model, [](const std::string&) {},
-          "a name, a description of layers, or a file that holds one (grammar below)" + choices(model_table())),
+          "a name, a description of layers, or a file that holds one (grammar below); without it the data set's own: " +
+              default_models() + choices(model_table())),
       path("--init", "DIR|FILE", model, &S::init,
            "start from these weights (safetensors with PyTorch's names), or from those of a run's folder, its best "
            "checkpoint's, and with its model, data and seed where no others are given"),

@@ -321,6 +321,16 @@ TEST(usage, help_fits_80_columns_when_piped) {
   }
 }
 
+TEST(usage, help_names_the_model_that_each_data_set_has_by_default) {
+  const TemporaryFolder folder;
+  std::istringstream words(run_convoy(folder, {"train", "--help"}).out);
+  std::string help;
+  for (std::string word; words >> word;) help += word + " ";
+  for (const char* pair : {"lenet5 for mnist", "cifar-cnn for cifar10", "lenet5 for synthetic"})
+    EXPECT_NE(help.find(pair), std::string::npos) << pair << "\n" << help;
+  EXPECT_EQ(help.find("resnet18 for"), std::string::npos) << "not the first recipe of cifar10";
+}
+
 TEST(usage, help_of_a_command_tells_what_its_own_options_do) {
   const TemporaryFolder folder;
   const std::string eval = run_convoy(folder, {"eval", "--help"}).out,
