@@ -331,6 +331,12 @@ TEST(usage, help_names_the_model_that_each_data_set_has_by_default) {
   EXPECT_EQ(help.find("resnet18 for"), std::string::npos) << "not the first recipe of cifar10";
 }
 
+TEST(usage, help_is_a_command_too) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(run_convoy(folder, {"help"}).out, run_convoy(folder, {"--help"}).out);
+  EXPECT_EQ(run_convoy(folder, {"help", "data", "fetch"}).out, run_convoy(folder, {"data", "fetch", "--help"}).out);
+}
+
 TEST(usage, help_of_a_command_tells_what_its_own_options_do) {
   const TemporaryFolder folder;
   const std::string eval = run_convoy(folder, {"eval", "--help"}).out,
