@@ -233,7 +233,10 @@ TEST(usage, missing_and_damaged_inputs_are_told_with_exit_code_3) {
   for (const Mistake& mistake : std::vector<Mistake>{
            {{"train", "--dataset", "mnist"}, 3, "mnist: not found"},
            {{"train", "--data", inputs.path().string()}, 3, "mnist"},
-           {{"train", "--dataset", "cifar10", "--data", "/nowhere"}, 3, "/nowhere"},
+           {{"train", "--dataset", "cifar10", "--data", "/nowhere"},
+            3,
+            "--data /nowhere: there is no such folder; name the one that cifar10 is in"},
+           {{"train", "--data", "/nowhere"}, 3, "--data /nowhere: there is no such folder"},
            {small_training({"--init", "nowhere.safetensors"}), 3, "nowhere.safetensors"},
            {small_training({"--init", weights}), 3, "weights.safetensors"},
            {{"eval", "--dataset", "synthetic", "--init", weights}, 3, "weights.safetensors"},
