@@ -92,7 +92,8 @@ const std::vector<Command>& command_table() {
          "required: the folder of the run that trained it, or one of its checkpoints; or weights alone "
          "(safetensors), with --model and --dataset"},
         {"--top"},
-        {"--json", R"(an object a line: {"image":"cat.jpg","predictions":[{"class":"cat","probability":0.98},...]})"},
+        {"--json",
+         R"(an object a line: {"image": "cat.jpg", "predictions": [{"class": "cat", "probability": 0.98}, ...]})"},
         {"--model"},
         {"--dataset", "what it was trained on, where --init does not tell" + choices(dataset_table())},
         {"--data"},

@@ -315,8 +315,21 @@ TEST(usage, help_lists_every_option_with_the_choices_and_the_exit_codes) {
 
 TEST(usage, help_fits_80_columns_when_piped) {
   const TemporaryFolder folder;
-  for (const Arguments& command : std::vector<Arguments>{
-           {}, {"train"}, {"compare"}, {"eval"}, {"find-lr"}, {"summary"}, {"info"}, {"data"}, {"data", "list"}}) {
+  for (const Arguments& command : std::vector<Arguments>{{},
+                                                         {"train"},
+                                                         {"compare"},
+                                                         {"eval"},
+                                                         {"predict"},
+                                                         {"runs"},
+                                                         {"report"},
+                                                         {"find-lr"},
+                                                         {"summary"},
+                                                         {"export"},
+                                                         {"import"},
+                                                         {"info"},
+                                                         {"data"},
+                                                         {"data", "list"},
+                                                         {"data", "show"}}) {
     Arguments arguments = command;
     arguments.push_back("--help");
     std::istringstream lines(run_convoy(folder, arguments).out);
