@@ -92,7 +92,8 @@ const std::vector<Command>& command_table() {
          "required: the folder of the run that trained it, or one of its checkpoints; or weights alone "
          "(safetensors), with --model and --dataset"},
         {"--top"},
-        {"--json", R"(an object a line: {"image":"cat.jpg","predictions":[{"class":"cat","probability":0.98},...]})"},
+        {"--json",
+         R"(an object a line: {"image": "cat.jpg", "predictions": [{"class": "cat", "probability": 0.98}, ...]})"},
         {"--model"},
         {"--dataset", "what it was trained on, where --init does not tell" + choices(dataset_table())},
         {"--data"},
@@ -171,7 +172,8 @@ const std::vector<Command>& command_table() {
       {"import",
        "check weights from elsewhere against a model, and make Convoy's of them (docs/interchange.md)",
        {{"SOURCE", "a file of weights (safetensors with PyTorch's names; F32, F16, BF16 or F64)"},
-        {"--model"},
+        {"--model", "required: the model they belong to, a name, a description of layers or @FILE (grammar below)" +
+                        choices(model_table())},
         {"--dataset", "whose images the model gets, as in summary" + choices(dataset_table())},
         {"--image-size"},
         {"--output"}},

@@ -37,6 +37,6 @@ std::string help_of(const CommandOption& option);
 inline constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 defect in Convoy, 2 wrong usage, 3 bad or missing data or weights, 4 loss not finite, "
     "5 file cannot be written, 6 device missing or out of memory, 7 a rank has died or differs, 130 Ctrl-C, "
-    "143 terminated, 138 SIGUSR1\n";
+    "143 terminated, 138 SIGUSR1, 141 nobody reads the output (train and compare go on)\n";
 
 }  // namespace convoy

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "apps/broken_pipe.h"
 #include "apps/child_process.h"
 #include "apps/commands.h"
 #include "apps/comparison.h"
@@ -163,6 +164,7 @@ void write_report(const Comparison& comparison, const fs::path& root, const Sign
 }  // namespace
 
 int run_compare(const GivenOptions& given) {
+  survive_broken_pipes();
   CHECK(started_by().empty(),
         "compare: starts its own ranks; run it without mpirun or srun, and without RANK and WORLD_SIZE");
   const SignalFile signals;

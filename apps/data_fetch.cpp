@@ -56,7 +56,7 @@ int run_data_fetch(const GivenOptions& given) {
   }
 
   const std::filesystem::path folder = target(row, settings.data);
-  const InterruptGuard interrupt("stopping; Ctrl-C again stops now\n");
+  const InterruptGuard interrupt("stopping");
   DownloadDisplay display;
   const FetchWatch watch{.tell = [&](const std::string& line) { display.line(line); },
                          .arrived = [&](const PublishedFile& file, int64_t bytes) { display.arrived(file, bytes); },

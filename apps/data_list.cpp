@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "apps/commands.h"
+#include "apps/help_text.h"
 #include "apps/number_text.h"
 #include "apps/options.h"
 #include "data/verify.h"
@@ -37,7 +38,7 @@ int run_data_list(const GivenOptions& given) {
       for (const std::string& warning : splits.warnings) fmt::print("{:<14} {}\n", "", warning);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::data) throw;
-      fmt::print("{:<14} {}\n", "", error.what());
+      fmt::print("{}", wrapped_on_terminal(fmt::format("{:<14} {}\n", "", error.what())));
     }
   }
   return 0;

@@ -12,6 +12,7 @@
 #include "apps/plots.h"
 #include "apps/rate_test.h"
 #include "apps/run_folder.h"
+#include "apps/saved_model.h"
 #include "apps/training_material.h"
 #include "apps/training_steps.h"
 #include "tensor/atomic_file.h"
@@ -98,7 +99,7 @@ void print_suggestion(const RateTest& test) {
 }  // namespace
 
 int run_find_lr(const GivenOptions& given) {
-  Settings settings = resolve(given);
+  Settings settings = resolve(with_settings_of_init(given));
   if (settings.steps == 0) settings.steps = kSteps;
   CHECK(settings.steps >= kFewestSteps, "--steps: {} are too few to see a curve, the least is {}", settings.steps,
         kFewestSteps);
@@ -112,7 +113,7 @@ int run_find_lr(const GivenOptions& given) {
   std::optional<RateTest> test;
   int signal = 0;
   {
-    const InterruptGuard interrupt("ending the test after this step; Ctrl-C again stops now\n");
+    const InterruptGuard interrupt("ending the test after this step");
     test.emplace(run_test(*material.net, material.data.train, settings, interrupt));
     signal = interrupt.signal();
   }

@@ -48,13 +48,17 @@ std::string wrapped_line(const std::string& line, size_t columns) {
   return text + begun + "\n";
 }
 
+// 0 where stdout is no terminal, or one that does not tell, as mpirun's, whose output may go anywhere.
+size_t terminal_columns() {
+  winsize size = {};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 }  // namespace
 
 size_t help_columns() {
   constexpr size_t kUsual = 80, kLeast = 40, kMost = 100;
-  winsize size = {};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-    return std::clamp<size_t>(size.ws_col, kLeast, kMost);
+  if (terminal_columns() > 0) return std::clamp(terminal_columns(), kLeast, kMost);
   const char* const columns = std::getenv("COLUMNS");
   const int wanted = columns == nullptr ? 0 : std::atoi(columns);
   return wanted > 0 ? std::clamp<size_t>(static_cast<size_t>(wanted), kLeast, kMost) : kUsual;
@@ -65,6 +69,10 @@ std::string wrapped(const std::string& text, size_t columns) {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) all += wrapped_line(line, columns);
   return all;
+}
+
+std::string wrapped_on_terminal(const std::string& text) {
+  return terminal_columns() > 0 ? wrapped(text, help_columns()) : text;
 }
 
 }  // namespace convoy

@@ -1,4 +1,4 @@
-// Help as it fits the terminal.
+// Help and other prose as it fits the terminal.
 #pragma once
 
 #include <cstddef>
@@ -17,5 +17,9 @@ size_t help_columns();
 //
 // An option stays with the word behind it, which may be its value.
 std::string wrapped(const std::string& text, size_t columns);
+
+// The same where stdout is a terminal of known width; elsewhere, where programs may read it line by line, `text` as it
+// is.
+std::string wrapped_on_terminal(const std::string& text);
 
 }  // namespace convoy

@@ -10,13 +10,16 @@ namespace convoy {
 namespace {
 
 volatile sig_atomic_t noted_signal = 0;
-constexpr const char* kAfterThisStep = "stopping after this step; Ctrl-C again stops now\n";
-const char* volatile told = kAfterThisStep;
+const char* volatile ending = kStoppingAfterStep;
+
+void write_to_stderr(const char* text) {
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, strlen(text));
+}
 
 void note_signal(int number) {
   if (noted_signal != 0) _exit(128 + number);
   noted_signal = number;
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, told, strlen(told));
+  tell_of_signal(number, ending);
 }
 
 void note_quietly(int number) { noted_signal = number; }
@@ -39,11 +42,18 @@ void set_handlers(bool rank_of_a_job, void (*handler)(int)) {
 
 }  // namespace
 
+void tell_of_signal(int number, const char* told) {
+  write_to_stderr(told);
+  write_to_stderr(number == SIGINT    ? "; Ctrl-C again stops now\n"
+                  : number == SIGTERM ? " (SIGTERM); a second signal stops now\n"
+                                      : " (SIGUSR1); a second signal stops now\n");
+}
+
 InterruptGuard::InterruptGuard(bool rank_of_a_job) : rank_of_a_job_(rank_of_a_job) {
   set_handlers(rank_of_a_job, rank_of_a_job ? note_quietly : note_signal);
 }
-InterruptGuard::InterruptGuard(const char* text) : rank_of_a_job_(false) {
-  told = text;
+InterruptGuard::InterruptGuard(const char* told) : rank_of_a_job_(false) {
+  ending = told;
   set_handlers(false, note_signal);
 }
 InterruptGuard::~InterruptGuard() { set_handlers(rank_of_a_job_, SIG_DFL); }

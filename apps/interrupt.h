@@ -4,13 +4,19 @@
 
 namespace convoy {
 
+inline constexpr const char* kStoppingAfterStep = "stopping after this step";
+
+// Tells on stderr that the first signal has come: "<told>; Ctrl-C again stops now", or the like for the other two. A
+// signal's handler may call it.
+void tell_of_signal(int number, const char* told);
+
 // While one lives, the three signals are noted instead of ending the process; one that is
 // ignored stays so. A rank of a job notes SIGUSR1 alone, with which the launcher (launch.h) asks all ranks at once: the
 // other two end it, as mpirun expects.
 class InterruptGuard {
  public:
   explicit InterruptGuard(bool rank_of_a_job = false);
-  explicit InterruptGuard(const char* told);  // what the first signal is answered with; a literal
+  explicit InterruptGuard(const char* told);  // for tell_of_signal(); a literal
   ~InterruptGuard();
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;

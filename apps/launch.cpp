@@ -10,11 +10,14 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <string_view>
 #include <vector>
 
+#include "apps/interrupt.h"
 #include "apps/job_records.h"
 #include "apps/mpirun_output.h"
 #include "apps/signal_file.h"
@@ -39,16 +42,29 @@ std::vector<std::string> mpirun_command(const char* command, const GivenOptions&
 }
 
 // In the child: becomes mpirun, or ends with 127.
-[[noreturn]] void become(const std::vector<std::string>& words, int error_pipe) {
+[[noreturn]] void become(const std::vector<std::string>& words, int out_pipe, int error_pipe) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   setpgid(0, 0);                     // a terminal's Ctrl-C comes to the launcher alone
   prctl(PR_SET_PDEATHSIG, SIGTERM);  // and when that is killed, the job ends
   dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+  dup2(out_pipe, STDOUT_FILENO);
   dup2(error_pipe, STDERR_FILENO);
   execvp(arguments[0], arguments.data());
   _exit(127);
+}
+
+// Hands on what has come, and no longer looks at a file that has ended.
+template <class HandOn>
+void read_some(pollfd& file, HandOn&& hand_on) {
+  if (file.revents == 0) return;
+  char bytes[4096];
+  const ssize_t count = read(file.fd, bytes, sizeof bytes);
+  if (count > 0) hand_on(std::string_view(bytes, static_cast<size_t>(count)));
+  if (count > 0 || (count < 0 && errno == EINTR)) return;
+  close(file.fd);
+  file.fd = -1;  // which poll() leaves out
 }
 
 std::string fate_of(const FailedRank& failed) {
@@ -71,14 +87,17 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
   if (settings.ranks > 2 * cores)
     fmt::print(stderr, "convoy: warning: starting {} processes on {} cores\n", settings.ranks, cores);
   JobRecords records(settings.ranks);
-  int pipe_ends[2];
-  if (pipe2(pipe_ends, O_CLOEXEC) != 0) fail(ErrorKind::device, "mpirun: cannot be started: {}", std::strerror(errno));
+  // Its stdout goes through here, too: mpirun ends the job when nobody reads it any more.
+  int out[2], error[2];
+  if (pipe2(out, O_CLOEXEC) != 0 || pipe2(error, O_CLOEXEC) != 0)
+    fail(ErrorKind::device, "mpirun: cannot be started: {}", std::strerror(errno));
 
   const SignalFile signals;
   const pid_t mpirun = fork();
   if (mpirun < 0) fail(ErrorKind::device, "mpirun: cannot be started: {}", std::strerror(errno));
-  if (mpirun == 0) become(mpirun_command(command, given, settings), pipe_ends[1]);
-  close(pipe_ends[1]);
+  if (mpirun == 0) become(mpirun_command(command, given, settings), out[1], error[1]);
+  close(out[1]);
+  close(error[1]);
 
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kLookAgain{500};
@@ -86,14 +105,14 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
   int interrupted = 0;
   Clock::time_point asked;  // the ranks to stop
   std::optional<int> silent;
-  for (bool open = true; open;) {
-    pollfd files[] = {{pipe_ends[0], POLLIN, 0}, {signals.file(), POLLIN, 0}};
-    if (poll(files, 2, static_cast<int>(kLookAgain.count())) < 0) continue;
+  pollfd files[] = {{out[0], POLLIN, 0}, {error[0], POLLIN, 0}, {signals.file(), POLLIN, 0}};
+  while (files[0].fd >= 0 || files[1].fd >= 0) {
+    if (poll(files, 3, static_cast<int>(kLookAgain.count())) < 0) continue;
     if (!silent && (silent = records.silent_rank())) kill(mpirun, SIGTERM);
-    if (files[1].revents & POLLIN) {
+    if (files[2].revents & POLLIN) {
       const int signal = signals.read_signal();
       if (interrupted == 0) {
-        fmt::print(stderr, "stopping after this step; Ctrl-C again stops now\n");
+        tell_of_signal(signal, kStoppingAfterStep);
         interrupted = signal;
       } else {
         kill(mpirun, SIGTERM);  // ends all ranks
@@ -104,14 +123,13 @@ int launch_ranks(const char* command, const GivenOptions& given, const Settings&
       kill(mpirun, SIGUSR1);
       asked = Clock::now();
     }
-    if (files[0].revents == 0) continue;
-    char bytes[4096];
-    const ssize_t count = read(pipe_ends[0], bytes, sizeof bytes);
-    if (count > 0) output.add({bytes, static_cast<size_t>(count)});
-    open = count > 0 || (count < 0 && errno == EINTR);
+    read_some(files[0], [](std::string_view text) {
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
+    });
+    read_some(files[1], [&](std::string_view text) { output.add(text); });
   }
   output.finish();
-  close(pipe_ends[0]);
   int status = 0;
   while (waitpid(mpirun, &status, 0) < 0 && errno == EINTR) continue;
 

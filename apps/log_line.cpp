@@ -56,6 +56,7 @@ LogLine line_in(const Json& event) {
   end.kind = kind == "summary" ? LoggedEnd::Kind::summary : LoggedEnd::Kind::interrupted;
   end.seconds = event.at("seconds");
   end.samples_per_second = event.at("samples_per_second");
+  if (kind == "interrupted") end.step = whole(event.at("step"));
   if (kind == "summary") end.evaluation = evaluation_in(event, evaluated_in(event));
   return end;
 }

@@ -31,6 +31,7 @@ struct LoggedEpoch {
 struct LoggedEnd {
   enum class Kind { summary, interrupted, failed } kind{};
   std::string message;                         // of a failure
+  int64_t step = 0;                            // of an interruption
   double seconds = 0, samples_per_second = 0;  // not of a failure
   std::optional<Evaluation> evaluation;        // of a summary
 };

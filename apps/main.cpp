@@ -119,6 +119,16 @@ GivenOptions all_given(const GivenOptions& given, const Command& command) {
   return with_config(given, command.name, options);
 }
 
+// The arguments, where "help train" is "train --help".
+std::vector<const char*> arguments_of(int argc, char** argv) {
+  std::vector<const char*> arguments(argv, argv + argc);
+  if (argc > 1 && std::string_view(argv[1]) == "help") {
+    arguments.erase(arguments.begin() + 1);
+    arguments.push_back("--help");
+  }
+  return arguments;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Convoy trains convolutional networks.", "convoy");
   app.set_version_flag("--version", std::string("convoy ") + CONVOY_VERSION);
@@ -143,7 +153,8 @@ int run(int argc, char** argv) {
   }
 
   try {
-    app.parse(argc, argv);
+    const std::vector<const char*> arguments = arguments_of(argc, argv);
+    app.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::Success& help_or_version) {
     return app.exit(help_or_version);
   } catch (const CLI::ExtrasError&) {

@@ -13,6 +13,7 @@
 #include "apps/completion.h"
 #include "apps/device_options.h"
 #include "apps/optimizers.h"
+#include "apps/recipes.h"
 #include "autograd/schedule.h"
 #include "data/dataset.h"
 #include "data/write_dataset.h"
@@ -209,8 +210,11 @@ std::vector<OptionRow> build_table() {
            "those that you give overrule the file, the file overrules recipes"),
       name_of(
           "--model", "NAME|TEXT|@FILE", model, &S::model, [](const std::string&) {},
-          "a name, a description of layers, or a file that holds one (grammar below)" + choices(model_table())),
-      path("--init", "FILE", model, &S::init, "start from these weights (safetensors with PyTorch's names)"),
+          "a name, a description of layers, or a file that holds one (grammar below); without it the data set's own: " +
+              default_models() + choices(model_table())),
+      path("--init", "DIR|FILE", model, &S::init,
+           "start from these weights (safetensors with PyTorch's names), or from those of a run's folder, its best "
+           "checkpoint's, and with its model, data and seed where no others are given"),
       name_of(
           "--dataset", "NAME", data, &S::dataset, [](const std::string& name) { find_dataset_row(name); },
           "without it: mnist if it is found, else synthetic" + choices(dataset_table())),
@@ -298,7 +302,10 @@ std::vector<OptionRow> build_table() {
       flag("--dry-run", output, &S::dry_run,
            "train a few steps, evaluate one batch, and tell time, memory and files of the whole training; writes "
            "nothing"),
-      count("--log-every", output, &S::log_every, 1, kAnyCount, "steps between two loss lines in metrics.jsonl"),
+      count("--log-every", output, &S::log_every, 1, kAnyCount,
+            "steps between two loss lines in metrics.jsonl; without it 50, but a twentieth of a training of less than "
+            "1,000 "
+            "steps"),
       toggle("--plots", output, &S::plots,
              "draw loss, accuracy and learning rate into DIR/plots at the end, where gnuplot is installed"),
       path("--run", "DIR", output, &S::run,

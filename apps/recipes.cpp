@@ -35,6 +35,15 @@ const Recipe* find_recipe(std::string_view dataset, std::string_view model) {
   return nullptr;
 }
 
+std::string default_models() {
+  std::string text;
+  for (const Recipe& recipe : kRecipes) {
+    if (find_recipe(recipe.dataset, "") == &recipe)
+      text += fmt::format("{}{} for {}", text.empty() ? "" : ", ", recipe.model, recipe.dataset);
+  }
+  return text;
+}
+
 std::string recipe_help() {
   std::string text = "Recipes: the defaults of a data set and model; options that you give overrule them.\n";
   for (const Recipe& recipe : kRecipes) {

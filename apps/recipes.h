@@ -19,6 +19,9 @@ std::span<const Recipe> recipe_table();
 // The row of this pair, or of the data set's default model when `model` is empty; null when there is none.
 const Recipe* find_recipe(std::string_view dataset, std::string_view model);
 
+// Which model each data set has when none is named: "lenet5 for mnist, cifar-cnn for cifar10".
+std::string default_models();
+
 // The table as text, for the help.
 std::string recipe_help();
 

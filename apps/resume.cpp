@@ -11,6 +11,7 @@
 #include "apps/number_text.h"
 #include "apps/options.h"
 #include "apps/run_log.h"
+#include "apps/shell_word.h"
 #include "data/dataset.h"
 #include "tensor/counted.h"
 #include "tensor/error.h"
@@ -39,9 +40,11 @@ RunConfig config_to_resume(const GivenOptions& given) {
   const std::filesystem::path run = given.at("--resume");
   const std::string where = "--resume " + run.string();
   for (const auto& [name, text] : given) {
-    CHECK(name == "--resume" || std::ranges::find(kMayBeGiven, name) != kMayBeGiven.end(),
-          "{}: cannot be given with --resume, a run goes on with the settings that it began with; only {} may", name,
-          fmt::join(kMayBeGiven, ", "));
+    CHECK(
+        name == "--resume" || std::ranges::find(kMayBeGiven, name) != kMayBeGiven.end(),
+        "{}: cannot be given with --resume, a run goes on with the settings that it began with; only {} may. --init {} "
+        "begins a new run with its weights",
+        name, fmt::join(kMayBeGiven, ", "), shell_word(run.string()));
   }
   RunConfig config = read_config(run);
   Settings& settings = config.settings;

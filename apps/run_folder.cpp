@@ -15,7 +15,8 @@ void check_run_folder(const fs::path& folder) {
   if (!fs::exists(folder, error)) return;
   if (!fs::is_directory(folder, error)) fail(ErrorKind::io, "--run {}: is not a folder", folder.string());
   if (!fs::is_empty(folder, error))
-    fail(ErrorKind::io, "--run {}: is not empty; an earlier run is never overwritten", folder.string());
+    fail(ErrorKind::io, "--run {}: is not empty; an earlier run is never overwritten, name a new folder",
+         folder.string());
 }
 
 bool create_folder(const fs::path& folder) {

@@ -4,15 +4,19 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/checkpoint_folder.h"
 #include "apps/log_line.h"
 #include "apps/profile.h"
 #include "apps/run_folder.h"
 #include "apps/run_plots.h"
+#include "apps/run_record.h"
+#include "apps/shell_word.h"
 #include "tensor/atomic_file.h"
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
@@ -45,6 +49,16 @@ std::string times_text(const std::optional<StepTimes>& times) {
 fs::path resolved(const fs::path& path) {
   std::error_code ignored;
   return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+}
+
+// check_run_folder(), which also names the way to go on with a run that is there.
+void check_new_run(const fs::path& folder) {
+  if (is_run_folder(folder) && !CheckpointFolder(folder, 1).best_or_newest().empty())
+    fail(ErrorKind::io,
+         "--run {}: holds a run already, which is never overwritten; name a new folder, or go on with that run: convoy "
+         "train --resume {}",
+         folder.string(), shell_word(folder.string()));
+  check_run_folder(folder);
 }
 
 // Unless the file that `option` names can be written; it may lie in the folder that this run will create.
@@ -80,6 +94,13 @@ void check_replaces_weights(const fs::path& path) {
          path.string());
 }
 
+// Lines enough to see a curve, also of a short training.
+int64_t steps_between_lines(const Settings& settings, int64_t training_images) {
+  if (settings.log_every > 0) return settings.log_every;
+  constexpr int64_t kMost = 50, kLines = 20;
+  return std::clamp<int64_t>(count_steps(settings, training_images).total / kLines, 1, kMost);
+}
+
 }  // namespace
 
 std::string last_line_of_log(const fs::path& run) {
@@ -91,7 +112,7 @@ std::string last_line_of_log(const fs::path& run) {
 
 void check_outputs(const Settings& settings) {
   const bool resumed = !settings.resume.empty();
-  if (!settings.run.empty() && !resumed) check_run_folder(settings.run);
+  if (!settings.run.empty() && !resumed) check_new_run(settings.run);
   CHECK(settings.save.empty() || settings.trace.empty() || resolved(settings.save) != resolved(settings.trace),
         "--save and --trace: both name {}; give each a file of its own", settings.save.string());
   if (!settings.save.empty()) {
@@ -103,13 +124,13 @@ void check_outputs(const Settings& settings) {
 }
 
 RunLog::RunLog(const Settings& settings, const RunFacts& facts)
-    : evaluated_(settings.evaluated()), log_every_(settings.log_every) {
+    : evaluated_(settings.evaluated()), log_every_(steps_between_lines(settings, facts.training_images)) {
   if (settings.run.empty()) {
     first_created_ = first_missing("runs");
     folder_ = create_fresh_folder(model_label(settings.model) + "-" + dataset_label(settings.dataset));
     if (first_created_.empty()) first_created_ = folder_;
   } else {
-    check_run_folder(settings.run);
+    check_new_run(settings.run);
     folder_ = settings.run;
     first_created_ = first_missing(folder_);
     create_folder(folder_);
@@ -130,7 +151,7 @@ RunLog::RunLog(const RunConfig& resumed)
     : folder_(resumed.settings.run),
       config_(resumed.text),
       evaluated_(resumed.settings.evaluated()),
-      log_every_(resumed.settings.log_every),
+      log_every_(steps_between_lines(resumed.settings, resumed.facts.training_images)),
       metrics_(folder_ / kMetricsFile, AppendedFile::Mode::open),
       began_(true) {
   if (!metrics_.lock()) fail(ErrorKind::io, "{}: another process is training this run", folder_.string());

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 
@@ -72,6 +73,8 @@ int64_t RunRecord::planned_epochs() const {
 }
 
 int64_t RunRecord::epochs_done() const { return static_cast<int64_t>(epochs.size()); }
+
+int64_t RunRecord::steps_done() const { return std::max(epochs.empty() ? 0 : epochs.back().step, end ? end->step : 0); }
 
 const Evaluation* RunRecord::evaluation() const {
   if (end && end->evaluation) return &*end->evaluation;

@@ -34,6 +34,7 @@ struct RunRecord {
   int64_t steps_per_epoch() const;  // by the settings
   int64_t planned_epochs() const;   // likewise; the last may be cut by --steps
   int64_t epochs_done() const;
+  int64_t steps_done() const;  // when the last epoch ended, or when it was interrupted
   // Of the weights that it ended with, which with --patience are the best ones; while it lasts, of the last epoch; or
   // null.
   const Evaluation* evaluation() const;

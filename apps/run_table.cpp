@@ -56,9 +56,9 @@ void mark_best(std::vector<ListedRun>& runs) {
 }
 
 std::vector<Column> columns_of(const std::vector<ListedRun>& runs) {
-  std::vector<Column> columns{{"name", 0, false, {}}, {"began (UTC)", 6, false, {}}, {"model", 4, false, {}},
-                              {"data", 3, false, {}}, {"epochs", 5, true, {}},       {"accuracy", 1, true, {}},
-                              {"state", 2, false, {}}};
+  std::vector<Column> columns{{"name", 0, false, {}}, {"began (UTC)", 8, false, {}}, {"model", 4, false, {}},
+                              {"data", 3, false, {}}, {"strategy", 7, false, {}},    {"epochs", 5, true, {}},
+                              {"steps", 6, true, {}}, {"accuracy", 1, true, {}},     {"state", 2, false, {}}};
   for (const ListedRun& run : runs) {
     std::vector<std::string> cells(columns.size(), "-");
     cells[0] = run.name;
@@ -67,11 +67,13 @@ std::vector<Column> columns_of(const std::vector<ListedRun>& runs) {
       cells[1] = minute_of(record->config.began);
       cells[2] = shortened(one_line(settings.model), kModelLetters);
       cells[3] = dataset_label(settings.dataset);
-      cells[4] = fmt::format("{}/{}", record->epochs_done(), record->planned_epochs());
+      cells[4] = settings.strategy;
+      cells[5] = fmt::format("{}/{}", record->epochs_done(), record->planned_epochs());
+      cells[6] = std::to_string(record->steps_done());
       if (record->evaluation() != nullptr)
-        cells[5] = fmt::format("{:.2f} %{}", record->evaluation()->accuracy, run.best ? " *" : "  ");
+        cells[7] = fmt::format("{:.2f} %{}", record->evaluation()->accuracy, run.best ? " *" : "  ");
     }
-    cells[6] = state_of(run);
+    cells[8] = state_of(run);
     for (size_t i = 0; i < columns.size(); ++i) columns[i].cells.push_back(cells[i]);
   }
   return columns;
@@ -146,8 +148,10 @@ std::string run_json(const std::vector<ListedRun>& runs) {
       object["began"] = record.config.began.empty() ? Json() : Json(record.config.began);
       object["model"] = settings.model;
       object["dataset"] = settings.dataset;
+      object["strategy"] = settings.strategy;
       object["epochs_done"] = record.epochs_done();
       object["epochs"] = record.planned_epochs();
+      object["steps_done"] = record.steps_done();
       object["evaluated_on"] = record.evaluated();
       object["loss"] = record.evaluation() == nullptr ? Json() : Json(record.evaluation()->loss);
       object["accuracy_percent"] = record.evaluation() == nullptr ? Json() : Json(record.evaluation()->accuracy);

@@ -46,4 +46,9 @@ GivenOptions with_settings_of(const SavedModel& saved, const GivenOptions& given
   return all;
 }
 
+GivenOptions with_settings_of_init(const GivenOptions& given) {
+  const auto init = given.find("--init");
+  return init == given.end() ? given : with_settings_of(find_saved_model(init->second), given);
+}
+
 }  // namespace convoy

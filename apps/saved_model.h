@@ -1,5 +1,4 @@
-// What --init names for those who use a network and do not train it: the folder of a run, one of its checkpoints, or a
-// file of weights.
+// What --init names: the folder of a run, one of its checkpoints, or a file of weights.
 #pragma once
 
 #include <filesystem>
@@ -25,5 +24,8 @@ SavedModel find_saved_model(const std::filesystem::path& init);
 // `given`, and from `saved` those settings of its run that say what the network is and what it was trained and tested
 // on, as far as they are not given: with --dataset in `given` none of the data's.
 GivenOptions with_settings_of(const SavedModel& saved, const GivenOptions& given);
+
+// The same for what a training begins with, the --init in `given`; without one, `given`.
+GivenOptions with_settings_of_init(const GivenOptions& given);
 
 }  // namespace convoy

@@ -53,7 +53,7 @@ struct Settings {
 
   bool dry_run = false;
   bool profile = false;          // on the CPU, without shards
-  int64_t log_every = 50;        // steps
+  int64_t log_every = 0;         // steps; 0: not given (run_log.cpp)
   std::filesystem::path config;  // read before all else (config_file.h)
   std::filesystem::path run, init, save, trace;
   bool plots = true;

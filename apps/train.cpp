@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "apps/broken_pipe.h"
 #include "apps/checkpoint_folder.h"
 #include "apps/commands.h"
 #include "apps/data_request.h"
@@ -22,6 +23,7 @@
 #include "apps/resume.h"
 #include "apps/run_log.h"
 #include "apps/run_plots.h"
+#include "apps/saved_model.h"
 #include "apps/shell_word.h"
 #include "apps/trainer.h"
 #include "apps/training_material.h"
@@ -60,7 +62,7 @@ TrainingEvents events(const Settings& settings, const StepCount& steps, const In
                             [&settings, steps, log, &progress](const EpochReport& report) {
                               if (log == nullptr) return;
                               log->epoch(report);
-                              progress.line(epoch_line(report, steps.epochs(), settings.evaluated()));
+                              progress.line(epoch_line(report, steps, settings.evaluated()));
                             },
                         .stop_requested = [&interrupt] { return interrupt.signal() != 0; },
                         .on_resume = {},
@@ -119,6 +121,13 @@ int write_profile(const ProfileRecord& record, const std::filesystem::path& run)
 void print_plots(const std::filesystem::path& run) {
   const std::string none = draw_run(run);
   fmt::print("{}\n", none.empty() ? "plots    " + (run / kPlotsFolder).string() : "no pictures: " + none);
+}
+
+void print_complete(const Settings& settings) {
+  const std::string run = settings.run.string();
+  const bool has_weights = !CheckpointFolder(run, settings.keep).best_or_newest().empty();
+  fmt::print("{}: this run is complete{}\n", run,
+             has_weights ? "; to train its network further: convoy train --init " + shell_word(run) : "");
 }
 
 int train_as_rank(const Settings& settings, const GivenOptions& given, const RunConfig* resumed, Job& job) {
@@ -210,15 +219,17 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
 
 }  // namespace
 
-int run_train(const GivenOptions& given) {
+int run_train(const GivenOptions& typed) {
+  survive_broken_pipes();
   std::optional<RunConfig> resumed;
-  if (given.contains("--resume")) resumed = config_to_resume(given);
+  if (typed.contains("--resume")) resumed = config_to_resume(typed);
+  const GivenOptions given = with_settings_of_init(typed);
   const Settings settings = resumed ? resumed->settings : resolve(given);
   if (resumed && is_complete(settings.run)) {
     CHECK(!given.contains("--save"),
           "--save: {0} is complete and writes nothing more; convoy export {0} --output {1} does",
           shell_word(settings.run.string()), shell_word(given.at("--save")));
-    if (started_rank() == 0) fmt::print("{}: this run is complete, nothing is left to do\n", settings.run.string());
+    if (started_rank() == 0) print_complete(settings);
     return 0;
   }
   CHECK(settings.ranks == 1 || meeting_point() || mpi::built(),

@@ -6,8 +6,8 @@
 #include "apps/data_request.h"
 #include "apps/profile.h"
 #include "apps/resume.h"
+#include "apps/saved_model.h"
 #include "apps/trainer.h"
-#include "layers/weights.h"
 #include "parallel/trace.h"
 
 namespace convoy {
@@ -64,7 +64,7 @@ Material prepare(const Settings& settings, const RunConfig* resumed, bool tell_w
     check_images(*resumed, data);
     material.from->load(*material.net);
   } else if (!settings.init.empty()) {
-    load_weights(*material.net, settings.init);
+    find_saved_model(settings.init).load(*material.net);
   }
   return material;
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "apps/device_options.h"
+#include "apps/help_text.h"
 #include "apps/number_text.h"
 #include "apps/shell_word.h"
 #include "data/places.h"
@@ -48,10 +49,10 @@ void print_how_to_get_mnist() {
   fmt::print("MNIST was not found: training on synthetic digits instead.\n");
   for (const std::filesystem::path& place : places_to_search({}, mnist.folder))
     fmt::print("  searched: {}\n", place.string());
-  fmt::print(
-      "  To train on MNIST, download it with `convoy data fetch mnist`; or put these into a folder and name it with\n"
-      "  --data or $CONVOY_DATA: {}\n",
-      mnist.files);
+  fmt::print("{}",
+             wrapped_on_terminal(fmt::format("  To train on MNIST, download it with `convoy data fetch mnist`; or put "
+                                             "these into a folder and name it with --data or $CONVOY_DATA: {}\n",
+                                             mnist.files)));
 }
 
 std::string header_text(const Settings& settings, const DatasetSplits& data, const LayerTable& layers) {
@@ -73,16 +74,18 @@ std::string header_text(const Settings& settings, const DatasetSplits& data, con
 }
 
 void print_header(const std::string& header, const std::string& run, const Checkpoint* from) {
-  fmt::print("{}", header);
+  fmt::print("{}", wrapped_on_terminal(header));
   if (!run.empty()) fmt::print("run      {}\n", run);
   if (from != nullptr) fmt::print("resumed  {}\n", from->path.string());
   std::fflush(stdout);
 }
 
-std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated) {
-  return fmt::format("epoch {}/{}  train loss {:.4f}  acc {:.2f} %  {} loss {:.4f}  acc {:.2f} %  {:.1f} s",
-                     report.epoch, epochs, report.train_loss, report.train_accuracy, evaluated, report.evaluation.loss,
-                     report.evaluation.accuracy, report.seconds);
+std::string epoch_line(const EpochReport& report, const StepCount& steps, const char* evaluated) {
+  const int64_t cut = report.step % steps.per_epoch;
+  const std::string part = cut == 0 ? "" : fmt::format(" ({} of {} steps)", cut, steps.per_epoch);
+  return fmt::format("epoch {}/{}{}  train loss {:.4f}  acc {:.2f} %  {} loss {:.4f}  acc {:.2f} %  {:.1f} s",
+                     report.epoch, steps.epochs(), part, report.train_loss, report.train_accuracy, evaluated,
+                     report.evaluation.loss, report.evaluation.accuracy, report.seconds);
 }
 
 void print_result(const TrainingResult& result, const Settings& settings, const std::filesystem::path& run) {
@@ -96,9 +99,11 @@ void print_result(const TrainingResult& result, const Settings& settings, const 
       fmt::print("stopped early, after epoch {}: {} without a higher {} accuracy\n", result.epochs,
                  counted(settings.patience, "epoch"), evaluated);
     if (result.best_epoch) fmt::print("restored the weights of epoch {}, the best one\n", *result.best_epoch);
-    fmt::print("trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n",
-               result.seconds, result.samples_per_second(), evaluated, result.evaluation.loss, evaluated,
-               result.evaluation.accuracy);
+    fmt::print(
+        "{}", wrapped_on_terminal(fmt::format(
+                  "trained {:.1f} s, {:.0f} samples/s (evaluation not counted): {} loss {:.4f}, {} accuracy {:.2f} %\n",
+                  result.seconds, result.samples_per_second(), evaluated, result.evaluation.loss, evaluated,
+                  result.evaluation.accuracy)));
   }
   std::fflush(stdout);
 }

@@ -20,7 +20,8 @@ std::string header_text(const Settings& settings, const DatasetSplits& data, con
 // `header`: header_text(). `run`: the run's folder, not told when empty. `from`: what the training goes on from; null: it begins.
 void print_header(const std::string& header, const std::string& run, const Checkpoint* from);
 
-std::string epoch_line(const EpochReport& report, int64_t epochs, const char* evaluated);
+// An epoch that --steps has cut short tells its part.
+std::string epoch_line(const EpochReport& report, const StepCount& steps, const char* evaluated);
 
 // `run`: its folder.
 void print_result(const TrainingResult& result, const Settings& settings, const std::filesystem::path& run);

@@ -101,6 +101,12 @@ constexpr DatasetRow kTable[] = {
 };
 
 [[noreturn]] void fail_not_found(const DatasetRow& row, const std::filesystem::path& data) {
+  std::error_code none;
+  if (!data.empty() && !std::filesystem::exists(data, none))
+    fail(ErrorKind::data,
+         "--data {0}: there is no such folder; name the one that {1} is in, or let `convoy data fetch {1} --data {0}` "
+         "make it",
+         data.string(), row.name);
   std::vector<std::string> places;
   for (const auto& place : places_to_search(data, row.folder)) places.push_back(place.string());
   fail(ErrorKind::data,

@@ -248,7 +248,7 @@ TEST(checkpoint, a_complete_run_is_left_alone) {
   const auto files = checkpoints_of(folder / "a");
   const Outcome outcome = run_convoy(folder, {"train", "--resume", "a"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
-  EXPECT_EQ(outcome.out, "a: this run is complete, nothing is left to do\n");
+  EXPECT_EQ(outcome.out, "a: this run is complete; to train its network further: convoy train --init a\n");
   EXPECT_EQ(read_text(folder / "a/metrics.jsonl"), log);
   EXPECT_EQ(checkpoints_of(folder / "a"), files);
 }
@@ -265,6 +265,9 @@ TEST_P(InterruptedRun, tells_how_to_go_on_and_does) {
   const Outcome outcome = process.wait();
   ASSERT_EQ(outcome.exit_code, 128 + GetParam()) << outcome.error;
   EXPECT_NE(outcome.out.find("resume with: convoy train --resume 'a b'\n"), std::string::npos) << outcome.out;
+  EXPECT_EQ(outcome.error, GetParam() == SIGINT    ? "stopping after this step; Ctrl-C again stops now\n"
+                           : GetParam() == SIGTERM ? "stopping after this step (SIGTERM); a second signal stops now\n"
+                                                   : "stopping after this step (SIGUSR1); a second signal stops now\n");
   EXPECT_EQ(read_events(folder / "a b").back().at("event"), "interrupted");
   const Outcome resumed = run_convoy(folder, {"train", "--resume", "a b"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.error;

@@ -1,7 +1,12 @@
 // Help is broken at spaces, and goes on where its last column begins.
 #include "apps/help_text.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <unistd.h>
+
+#include <cstdio>
 
 namespace convoy {
 namespace {
@@ -31,6 +36,24 @@ TEST(help_text, an_option_stays_with_its_value) {
 TEST(help_text, what_is_no_terminal_has_80_columns) {
   EXPECT_GE(help_columns(), 40u);
   EXPECT_LE(help_columns(), 100u);
+}
+
+TEST(help_text, only_a_terminal_gets_prose_wrapped) {
+  const std::string text = "one two three four five six seven eight nine ten\n";
+  int screen = -1, end = -1;
+  const winsize size{.ws_row = 24, .ws_col = 40, .ws_xpixel = 0, .ws_ypixel = 0};
+  ASSERT_EQ(openpty(&screen, &end, nullptr, nullptr, &size), 0);
+  std::fflush(stdout);
+  const int before = dup(STDOUT_FILENO);
+  dup2(end, STDOUT_FILENO);
+  const std::string on_terminal = wrapped_on_terminal(text);
+  const int file = open("/dev/null", O_WRONLY);
+  dup2(file, STDOUT_FILENO);
+  const std::string elsewhere = wrapped_on_terminal(text);
+  dup2(before, STDOUT_FILENO);
+  for (const int used : {before, file, screen, end}) close(used);
+  EXPECT_EQ(on_terminal, "one two three four five six seven eight\nnine ten\n");
+  EXPECT_EQ(elsewhere, text);
 }
 
 }  // namespace

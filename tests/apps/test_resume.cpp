@@ -152,6 +152,7 @@ TEST_F(Resume, other_options_are_refused_by_name) {
                    fmt::format("convoy: {}: cannot be given with --resume",
                                std::string(option).substr(0, std::string(option).find('='))),
                    {option});
+  expect_refusal(2, "--init run begins a new run with its weights", {"--epochs=4"});
   expect_refusal(2, "--data: has no effect with --resume run", {"--data", "."});
 }
 

@@ -54,10 +54,11 @@ TEST(run_record, the_last_line_tells_how_it_ended) {
     EXPECT_EQ(read_run_record(run, WithSteps::no).state, with);
     return with;
   };
-  const std::string interrupted = R"({"event":"interrupted","step":2,"epoch":1,"seconds":1,"samples_per_second":400})"
+  const std::string interrupted = R"({"event":"interrupted","step":3,"epoch":1,"seconds":1,"samples_per_second":400})"
                                   "\n";
   EXPECT_EQ(state(""), RunState::killed);
   EXPECT_EQ(state(interrupted), RunState::interrupted);
+  EXPECT_EQ(read_run_record(run).steps_done(), 3);
   EXPECT_EQ(state(interrupted + step_line(2, 1)), RunState::killed);
   EXPECT_EQ(state(summary_line(90)), RunState::done);
   EXPECT_EQ(state("{\"event\":\"failed\",\"message\":\"the loss is nan\"}\n"), RunState::failed);

@@ -147,8 +147,13 @@ TEST(train, an_existing_run_is_never_overwritten) {
   const std::string before = read_text(folder / "run/metrics.jsonl");
   const Outcome again = run_convoy(folder, small_training({"--steps", "2", "--run", "run"}));
   EXPECT_EQ(again.exit_code, 5);
-  EXPECT_NE(again.error.find("--run run: is not empty"), std::string::npos) << again.error;
+  EXPECT_EQ(again.error,
+            "convoy: --run run: holds a run already, which is never overwritten; name a new folder, or go on with that "
+            "run: convoy train --resume run\n");
   EXPECT_EQ(read_text(folder / "run/metrics.jsonl"), before);
+  fs::remove_all(folder / "run/checkpoints");
+  EXPECT_EQ(run_convoy(folder, small_training({"--run", "run"})).error,
+            "convoy: --run run: is not empty; an earlier run is never overwritten, name a new folder\n");
 }
 
 TEST(train, runs_without_a_name_get_folders_of_their_own) {
@@ -173,6 +178,28 @@ TEST(train, steps_ends_a_run_in_mid_epoch_with_an_evaluation) {
   EXPECT_EQ(steps[0].at("step"), 2);
   EXPECT_EQ(read_events(folder / "run", "epoch").size(), 1u);
   EXPECT_EQ(read_events(folder / "run", "summary").size(), 1u);
+}
+
+TEST(train, logs_enough_steps_of_a_short_training_to_see_a_curve) {
+  const TemporaryFolder folder;
+  const auto lines_of = [&](const std::string& run, const std::string& steps) {
+    const Outcome outcome =
+        run_convoy(folder, {"train", "--dataset", "synthetic", "--model", "flatten; linear 10", "--limit", "200",
+                            "--batch", "10", "--epochs", "60", "--steps", steps, "--plots", "off", "--run", run});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+    return read_events(folder / run, "step");
+  };
+  EXPECT_EQ(lines_of("thirty", "30").size(), 30u);
+  EXPECT_EQ(lines_of("hundred", "100").at(0).at("step"), 5);
+  EXPECT_EQ(lines_of("many", "1100").at(0).at("step"), 50);
+}
+
+TEST(train, an_epoch_cut_by_steps_tells_its_part) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_convoy(folder, small_training({"--batch", "10", "--steps", "30", "--epochs", "5"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_NE(outcome.out.find("\nepoch 1/2  train loss"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("\nepoch 2/2 (10 of 20 steps)  train loss"), std::string::npos) << outcome.out;
 }
 
 TEST(train, a_held_out_part_is_called_validation) {
@@ -230,6 +257,26 @@ TEST(train, saved_weights_go_on_where_they_were) {
 int run_script(const TemporaryFolder& folder, const std::string& script) {
   const std::string all = "cd " + folder.path().string() + "; CONVOY=" + kConvoy + "; exec 2> err; " + script;
   return WEXITSTATUS(std::system(all.c_str()));
+}
+
+TEST(train, begins_with_the_best_checkpoint_and_the_model_of_the_run_that_init_names) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(
+      run_convoy(folder, small_training({"--model", "flatten; linear 10", "--seed", "5", "--run", "a"})).exit_code, 0);
+  const std::string best = "a/checkpoints/best.safetensors";
+  const Outcome by_folder = run_convoy(folder, {"train", "--init", "a", "--limit", "200", "--steps", "1", "--log-every",
+                                                "1", "--plots", "off", "--run", "b"});
+  ASSERT_EQ(by_folder.exit_code, 0) << by_folder.error;
+  EXPECT_EQ(by_folder.out.find("MNIST was not found"), std::string::npos) << by_folder.out;
+  const Outcome by_file = run_convoy(folder, small_training({"--model", "flatten; linear 10", "--seed", "5", "--init",
+                                                             best, "--steps", "1", "--run", "c"}));
+  ASSERT_EQ(by_file.exit_code, 0) << by_file.error;
+  EXPECT_EQ(step_lines(folder / "b"), step_lines(folder / "c"));
+  const auto config = nlohmann::json::parse(read_text(folder / "b" / "config.json"));
+  EXPECT_EQ(config.at("model"), "flatten; linear 10");
+  EXPECT_EQ(config.at("dataset"), "synthetic");
+  EXPECT_EQ(config.at("holdout"), 300);
+  EXPECT_EQ(config.at("seed"), 5);
 }
 
 TEST(train, a_failure_before_the_first_step_leaves_the_name_of_the_run_free) {

@@ -233,7 +233,10 @@ TEST(usage, missing_and_damaged_inputs_are_told_with_exit_code_3) {
   for (const Mistake& mistake : std::vector<Mistake>{
            {{"train", "--dataset", "mnist"}, 3, "mnist: not found"},
            {{"train", "--data", inputs.path().string()}, 3, "mnist"},
-           {{"train", "--dataset", "cifar10", "--data", "/nowhere"}, 3, "/nowhere"},
+           {{"train", "--dataset", "cifar10", "--data", "/nowhere"},
+            3,
+            "--data /nowhere: there is no such folder; name the one that cifar10 is in"},
+           {{"train", "--data", "/nowhere"}, 3, "--data /nowhere: there is no such folder"},
            {small_training({"--init", "nowhere.safetensors"}), 3, "nowhere.safetensors"},
            {small_training({"--init", weights}), 3, "weights.safetensors"},
            {{"eval", "--dataset", "synthetic", "--init", weights}, 3, "weights.safetensors"},
@@ -312,13 +315,42 @@ TEST(usage, help_lists_every_option_with_the_choices_and_the_exit_codes) {
 
 TEST(usage, help_fits_80_columns_when_piped) {
   const TemporaryFolder folder;
-  for (const Arguments& command : std::vector<Arguments>{
-           {}, {"train"}, {"compare"}, {"eval"}, {"find-lr"}, {"summary"}, {"info"}, {"data"}, {"data", "list"}}) {
+  for (const Arguments& command : std::vector<Arguments>{{},
+                                                         {"train"},
+                                                         {"compare"},
+                                                         {"eval"},
+                                                         {"predict"},
+                                                         {"runs"},
+                                                         {"report"},
+                                                         {"find-lr"},
+                                                         {"summary"},
+                                                         {"export"},
+                                                         {"import"},
+                                                         {"info"},
+                                                         {"data"},
+                                                         {"data", "list"},
+                                                         {"data", "show"}}) {
     Arguments arguments = command;
     arguments.push_back("--help");
     std::istringstream lines(run_convoy(folder, arguments).out);
     for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
   }
+}
+
+TEST(usage, help_names_the_model_that_each_data_set_has_by_default) {
+  const TemporaryFolder folder;
+  std::istringstream words(run_convoy(folder, {"train", "--help"}).out);
+  std::string help;
+  for (std::string word; words >> word;) help += word + " ";
+  for (const char* pair : {"lenet5 for mnist", "cifar-cnn for cifar10", "lenet5 for synthetic"})
+    EXPECT_NE(help.find(pair), std::string::npos) << pair << "\n" << help;
+  EXPECT_EQ(help.find("resnet18 for"), std::string::npos) << "not the first recipe of cifar10";
+}
+
+TEST(usage, help_is_a_command_too) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(run_convoy(folder, {"help"}).out, run_convoy(folder, {"--help"}).out);
+  EXPECT_EQ(run_convoy(folder, {"help", "data", "fetch"}).out, run_convoy(folder, {"data", "fetch", "--help"}).out);
 }
 
 TEST(usage, help_of_a_command_tells_what_its_own_options_do) {
