@@ -54,7 +54,7 @@ inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split)
     cut.splits = larger(1, smaller(ceil_divide(kEnoughTasks, tasks), k / kMaxDepth));
     tasks *= cut.splits;
   }
-  if (tasks < kEnoughTasks) {
+  if (tasks < kEnoughTasks / 2) {  // each part of the rows packs the same columns again
     const int64_t parts =
         smaller(ceil_divide(kEnoughTasks, tasks) * ceil_divide(m, cut.rows), larger(1, m / (4 * kTileRows)));
     cut.rows = round_up(ceil_divide(m, parts), kTileRows);
