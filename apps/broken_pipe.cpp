@@ -18,8 +18,7 @@ struct Output {
 Output out{STDOUT_FILENO}, error{STDERR_FILENO};
 
 ssize_t write_unless_broken(void* output, const char* bytes, size_t count) {
-  constexpr std::string_view kTold =
-      "convoy: nobody reads standard output any more; going on, the run's folder has all that counts\n";
+  constexpr std::string_view kTold = "convoy: nobody reads standard output any more; going on without it\n";
   Output& to = *static_cast<Output*>(output);
   for (size_t done = 0; done < count && !to.broken;) {
     const ssize_t written = write(to.file, bytes + done, count - done);

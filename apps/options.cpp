@@ -213,8 +213,10 @@ std::vector<OptionRow> build_table() {
           "a name, a description of layers, or a file that holds one (grammar below); without it the data set's own: " +
               default_models() + choices(model_table())),
       path("--init", "DIR|FILE", model, &S::init,
-           "start from these weights (safetensors with PyTorch's names), or from those of a run's folder, its best "
-           "checkpoint's, and with its model, data and seed where no others are given"),
+           "start from these weights (safetensors with PyTorch's names), or from those of a run, by its folder (the "
+           "best checkpoint's) or one of its checkpoints; the run's model, data and seed hold where --model or "
+           "--dataset "
+           "names no other"),
       name_of(
           "--dataset", "NAME", data, &S::dataset, [](const std::string& name) { find_dataset_row(name); },
           "without it: mnist if it is found, else synthetic" + choices(dataset_table())),
@@ -304,8 +306,7 @@ std::vector<OptionRow> build_table() {
            "nothing"),
       count("--log-every", output, &S::log_every, 1, kAnyCount,
             "steps between two loss lines in metrics.jsonl; without it 50, but a twentieth of a training of less than "
-            "1,000 "
-            "steps"),
+            "1,000 steps"),
       toggle("--plots", output, &S::plots,
              "draw loss, accuracy and learning rate into DIR/plots at the end, where gnuplot is installed"),
       path("--run", "DIR", output, &S::run,

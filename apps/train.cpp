@@ -220,7 +220,7 @@ int train_as_rank(const Settings& settings, const GivenOptions& given, const Run
 }  // namespace
 
 int run_train(const GivenOptions& typed) {
-  survive_broken_pipes();
+  if (!typed.contains("--dry-run")) survive_broken_pipes();  // what that one says is all it does
   std::optional<RunConfig> resumed;
   if (typed.contains("--resume")) resumed = config_to_resume(typed);
   const GivenOptions given = with_settings_of_init(typed);

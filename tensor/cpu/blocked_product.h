@@ -2,7 +2,8 @@
 // caches.
 //
 //   for each task (a split of k, a range of rows, a range of columns), in parallel
-//     for each stretch of k                                  the A block is packed: kMaxRows x kMaxDepth, in L2
+//     for each stretch of k                                  the A block is packed: kMaxRows x kMaxDepth, in L2;
+//                                                            of at most kMaxColumns columns tile by tile, in L1
 //       for each block of columns                            the B block is packed, or was packed before: in L2
 //         for each tile of rows, for each panel of columns   multiply_tile(): the A tile stays in L1
 //
@@ -48,7 +49,7 @@ inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split)
   if (tasks < kEnoughTasks && n > kLeastColumns) {
     const int64_t parts = smaller(n / kLeastColumns, ceil_divide(kEnoughTasks, tasks));
     cut.columns = round_up(ceil_divide(n, parts), kTileColumns);
-    tasks *= parts;
+    tasks *= parts;  // rounding may make one fewer: nothing to cut rows for, too
   }
   if (may_split && tasks < kEnoughTasks) {
     cut.splits = larger(1, smaller(ceil_divide(kEnoughTasks, tasks), k / kMaxDepth));
@@ -76,6 +77,7 @@ struct BlockB {
 
 using TileFunction = void (*)(const TileInput& in, const TileOutput& out);
 
+// Null for what nobody asks for: parts of a window's lines.
 template <int R, int V, Layout layout, int64_t kStride>
 constexpr TileFunction whole_lines_only() {
   if constexpr (layout == Layout::rows || kStride == kRowStride || R % kStride == 0)
@@ -138,7 +140,7 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
     do {  // once even for k == 0: C must be written
       const int64_t depth = larger(0, smaller(cut.depth, k_end - step));
       const bool first = step == k_begin, last = step + depth >= k_end;
-      // Rows that are used once, for one block of columns, are packed tile by tile: from there into the first-level cache.
+      // Rows that serve one block of columns are packed tile by tile, just before they are used.
       const bool by_tile = Product::kLayout == Layout::rows && column_end - column_begin <= kMaxColumns;
       BlockA a = product.block_a(row, by_tile ? smaller(tile, rows) : rows, step, depth, scratch_a);
       for (int64_t column = column_begin; column < column_end; column += kMaxColumns) {

@@ -45,7 +45,7 @@ inline PaddedLines pad_lines(const WindowShape& s, const float* image, int64_t b
   const int64_t inside = s.w * s.channels, side = s.pad_w * s.channels, line = s.line();
   float* at = to;
   for (int64_t i = begin - s.pad_h; i < begin - s.pad_h + lines; ++i, at += line) {
-    if (i < 0 || i >= s.h) continue;  // never read
+    if (i < 0 || i >= s.h) continue;  // not read, or zero already
     zero_floats(at, side);
     copy_floats(at + side, image + i * inside, inside);
     zero_floats(at + side + inside, line - side - inside);
@@ -62,7 +62,7 @@ struct WindowRows {
 
 // [n, p, q, columns] at `results` = or += the convolution; `filters` are panels of r * s * channels steps. Result lines of one task
 // share what they see of the image.
-template <int64_t kRowStride>
+template <int64_t kStride>
 void run_windows(const Stream& stream, const WindowShape& s, const float* x, const PackedB& filters, int64_t columns,
                  const Epilogue& epilogue, bool accumulate, const WindowResults& results) {
   constexpr int64_t kLines = 8;
@@ -85,19 +85,19 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
       const int64_t count = smaller(kTileColumns, columns - column);
       const WindowRows rows(p * s.stride_h - s.pad_h, s.r, s.h);
       const auto make_tiles = [&](int64_t q, int64_t size, int64_t tiles) {
-        tile_function<Layout::rows, kRowStride>(size, ceil_divide(count, kVectorFloats))(
+        tile_function<Layout::rows, kStride>(size, ceil_divide(count, kVectorFloats))(
             {.depth = run,
-             .a = seen.pixels + ((p - p_begin) * s.stride_h + rows.begin) * seen.line + q * kRowStride,
+             .a = seen.pixels + ((p - p_begin) * s.stride_h + rows.begin) * seen.line + q * kStride,
              .a_stride = 0,
              .b = filters.at(rows.begin * run, column),
              .runs = rows.end - rows.begin,
              .run_stride = seen.line,
              .b_run_stride = run * kTileColumns,
              .tiles = tiles,
-             .tile_stride = size * kRowStride,
+             .tile_stride = size * kStride,
              // The next tile's pixels; of a copy with padding they are in the cache already.
-             .ahead = seen.pixels + ((p - p_begin) * s.stride_h + rows.end - 1) * seen.line + (q + size) * kRowStride,
-             .ahead_floats = kSpreads && s.unpadded() ? size * kRowStride : 0},
+             .ahead = seen.pixels + ((p - p_begin) * s.stride_h + rows.end - 1) * seen.line + (q + size) * kStride,
+             .ahead_floats = kSpreads && s.unpadded() ? size * kStride : 0},
             {.c = results.y + n * results.image + p * results.line + q * results.pixel + column,
              .tile_stride = size * results.pixel,
              .row_offset = row_offset,
@@ -165,26 +165,28 @@ void window_gradients(const Stream& stream, const Conv2dShape& shape, const Grad
     float* const sums = partial + part.piece * shape.taps() * k;
     float* const padded = thread_scratch(Scratch::pack_a, seen_lines * s.line());
     float* const scratch = thread_scratch(Scratch::pack_b, ceil_divide(cut.filters, kTileColumns) * panel_stride);
+    const int64_t tiles = ceil_divide(filters, kTileColumns) * ceil_divide(s.r, lines) *
+                          ceil_divide(lines * line_taps, larger(1, tile)),
+                  slice = kSpreads ? ceil_divide(pixels * k, larger(1, tiles)) : 0;
     int64_t row_offset[kTileRows];
     for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * k;
     for (int64_t tap = 0; tap < shape.taps(); ++tap) zero_floats(sums + tap * k + part.k_begin, filters);
-    // A tile of several lines sees those above and below the image, too.
-    if (!s.unpadded()) zero_floats(padded, seen_lines * s.line());
+    // A tile of several lines of the window sees lines above and below the image, too.
+    if (lines > 1 && !s.unpadded()) zero_floats(padded, seen_lines * s.line());
     for (int64_t n = part.n_begin; n < part.n_end; ++n) {
       const PaddedLines seen = pad_lines(s, x + n * s.h * s.w * s.channels, 0, seen_lines, padded);
       const float* const gradient = dy + n * pixels * k + part.k_begin;
       const bool is_panel = k == kTileColumns;  // as it lies
       if (!is_panel) pack_panels(gradient, k, pixels, filters, scratch, panel_stride);
       const float* const panels = is_panel ? gradient : scratch;
-      // Of the next image's gradient; at once, not spread, it would be in the way.
-      const int64_t slice = kSpreads ? pixels * k / ceil_divide(s.r, lines) : 0;
+      // Each tile asks for a slice of the next image's gradient; at once, not spread, it would be in the way.
       const float* ahead = gradient + pixels * k;
-      for (int64_t r = 0; r < s.r; r += lines, ahead += slice) {
+      for (int64_t r = 0; r < s.r; r += lines) {
         const int64_t r_end = smaller(r + lines, s.r), taps = (r_end - r) * line_taps;
         const SeenResults top(r, s.pad_h, 1, s.h, s.p), bottom(r_end - 1, s.pad_h, 1, s.h, s.p);
         for (int64_t column = 0; column < filters; column += kTileColumns) {
           const int64_t count = smaller(kTileColumns, filters - column);
-          for (int64_t i = 0; i < taps; i += tile) {
+          for (int64_t i = 0; i < taps; i += tile, ahead += slice) {
             tile_function<Layout::columns, kLineTaps>(smaller(tile, taps - i), ceil_divide(count, kVectorFloats))(
                 {.depth = s.q,
                  .a = seen.pixels + (bottom.begin + r) * seen.line + i,
@@ -217,7 +219,7 @@ inline GradientsOfPieces window_gradients_function(const Conv2dShape& s) {
     case 3:
       return window_gradients<3>;
     case 5:
-      return window_gradients<5>;
+      return window_gradients < 2 * 5 <= kTileRows ? 5 : kRowStride > ;
     default:
       return window_gradients<kRowStride>;
   }

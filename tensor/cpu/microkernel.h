@@ -42,7 +42,8 @@ struct TileInput {
   int64_t runs = 1, run_stride = 0, b_run_stride = 0;        // floats from one run to the next, of A and of B
   int64_t groups = 1, group_stride = 0, b_group_stride = 0;  // … from one group to the next
   int64_t tiles = 1, tile_stride = 0;  // one after the other with the same B: floats between them in A
-  // What tiles after this one will read: asked for meanwhile, `ahead_floats` of it during each of `tiles`.
+  // What tiles after this one will read: asked for meanwhile, `ahead_floats` of it during each of `tiles`, spread over its steps; where
+  // that is more than a line for each, some lines are left out.
   const float* ahead = nullptr;
   int64_t ahead_floats = 0;
 };
@@ -58,7 +59,7 @@ struct TileOutput {
   bool relu;
 };
 
-// Wide vectors are done with a step before memory has brought the next: everything is asked for ahead, spread over the steps.
+// Wide vectors are done with a step before memory has brought the next: everything is asked for ahead, a line or none in each step.
 // Narrow ones have no slot left for that in a step, and the time to do without.
 inline constexpr bool kSpreads = kVectorFloats == 16;
 
@@ -143,7 +144,7 @@ template <int R, int V, Layout layout, int64_t kStride>
   constexpr bool kClose = layout == Layout::rows && kStride < 64;
   const float* a = in.a;
   float* c = out.c;
-  const float* ahead = in.ahead != nullptr ? in.ahead : in.b;
+  const float* ahead = in.ahead != nullptr ? in.ahead : in.b;  // of no use, but cheaper than a branch in each step
   const int64_t steps = in.groups * in.runs * in.depth,
                 ahead_step = in.ahead_floats > 0 ? ceil_divide(in.ahead_floats, larger(1, steps)) : 0;
   for (int64_t t = 0; t < in.tiles; ++t) {

@@ -269,6 +269,29 @@ TEST_P(Conv2d, all_directions_match_reference_on_windows_that_are_not_packed) {
   }
 }
 
+// Windows of few channels that reach beyond images of a line or two, when what scratch holds would show.
+TEST_P(Conv2d, backward_weight_matches_reference_on_windows_higher_than_the_image) {
+  Draw draw(29);
+  const Conv2dShape large{.n = 32, .h = 24, .w = 24, .c = 3, .k = 5, .r = 3, .s = 3, .pad_w = 1};
+  const std::vector<float> nans(static_cast<size_t>(image_count(large)), NAN),
+      gradient(static_cast<size_t>(result_count(large)), 1.0f);
+  Guarded<float> dw(filter_count(large));
+  kernels().conv2d_backward_weight(stream, large, in_array(nans), in_array(gradient), false, dw.data());
+  for (const int64_t k : {1, 32, 35}) {
+    for (const int64_t h : {1, 2, 3}) {
+      for (const int64_t r : {3, 5, 7}) {
+        for (const int64_t width : {1, 3, 5}) {
+          for (const int64_t c : {1, 3}) {
+            const Conv2dShape s{
+                .n = 18, .h = h, .w = 5, .c = c, .k = k, .r = r, .s = width, .pad_h = r / 2, .pad_w = width / 2};
+            check_backward_weight(s, draw.coin(), draw);
+          }
+        }
+      }
+    }
+  }
+}
+
 // So many images that pieces of the sum have several groups of them, or groups of several, the last smaller.
 TEST_P(Conv2d, backward_weight_matches_reference_on_groups_of_images) {
   if (stream.device.kind != Device::Kind::cpu) GTEST_SKIP() << "the CPU's own way";
