@@ -32,11 +32,11 @@ struct GradientCut {
   };
 };
 
-// The results along one axis whose windows have a tap in the image.
+// The results along one axis whose windows have a tap in the image; where there are none, both may lie behind the last.
 struct SeenResults {
   int64_t begin, end;
   SeenResults(int64_t tap, int64_t pad, int64_t stride, int64_t size, int64_t results)
-      : begin(smaller(results, ceil_divide(larger(0, pad - tap), stride))),
+      : begin(ceil_divide(larger(0, pad - tap), stride)),
         end(larger(begin, smaller(results, ceil_divide(larger(0, size + pad - tap), stride)))) {}
 };
 

@@ -184,16 +184,17 @@ void window_gradients(const Stream& stream, const Conv2dShape& shape, const Grad
       for (int64_t r = 0; r < s.r; r += lines) {
         const int64_t r_end = smaller(r + lines, s.r), taps = (r_end - r) * line_taps;
         const SeenResults top(r, s.pad_h, 1, s.h, s.p), bottom(r_end - 1, s.pad_h, 1, s.h, s.p);
+        const int64_t p_begin = smaller(bottom.begin, s.p), p_end = larger(p_begin, smaller(top.end, s.p));
         for (int64_t column = 0; column < filters; column += kTileColumns) {
           const int64_t count = smaller(kTileColumns, filters - column);
           for (int64_t i = 0; i < taps; i += tile, ahead += slice) {
             tile_function<Layout::columns, kLineTaps>(smaller(tile, taps - i), ceil_divide(count, kVectorFloats))(
                 {.depth = s.q,
-                 .a = seen.pixels + (bottom.begin + r) * seen.line + i,
+                 .a = seen.pixels + (p_begin + r) * seen.line + i,
                  .a_stride = s.channels,
                  .a_line = seen.line,
-                 .b = panels + column / kTileColumns * panel_stride + bottom.begin * s.q * kTileColumns,
-                 .runs = larger(0, top.end - bottom.begin),
+                 .b = panels + column / kTileColumns * panel_stride + p_begin * s.q * kTileColumns,
+                 .runs = p_end - p_begin,
                  .run_stride = seen.line,
                  .b_run_stride = s.q * kTileColumns,
                  .ahead = ahead,
