@@ -33,8 +33,7 @@ TEST(broken_pipe, a_training_whose_output_nobody_reads_goes_on_to_its_end) {
   const TemporaryFolder folder;
   const PipedOutcome outcome = run_without_reader(folder, kTraining, "|");
   EXPECT_EQ(outcome.exit_code, 0);
-  EXPECT_EQ(outcome.error,
-            "convoy: nobody reads standard output any more; going on without it\n");
+  EXPECT_EQ(outcome.error, "convoy: nobody reads standard output any more; going on without it\n");
   EXPECT_EQ(read_events(folder / "run", "epoch").size(), 2u);
   EXPECT_EQ(read_events(folder / "run", "summary").size(), 1u);
   EXPECT_TRUE(std::filesystem::exists(folder / "w"));
