@@ -45,7 +45,7 @@ double time_direction(const nlohmann::json& row, double seconds) {
       seconds);
 }
 
-// A CPU that came after the library gets its oldest kernels, SSE3's: four to nine times too slow to compare with. Starts the program
+// A CPU that came after the library gets its oldest kernels, SSE3's: on a Xeon three to five times too slow to compare with. Starts the program
 // once more with the best that the CPU has the instructions for; the page's version says which these are.
 void use_kernels_of_this_cpu(char** argv) {
   if (std::string_view(openblas_get_corename()) != "Prescott" || std::getenv("OPENBLAS_CORETYPE") != nullptr) return;

@@ -133,6 +133,8 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
     float* const scratch_a = thread_scratch(Scratch::pack_a, kMaxRows * kRowStride);
     float* const scratch_b = thread_scratch(Scratch::pack_b, kMaxDepth * kMaxColumns);
     const int64_t tile = even_part(rows, kTileRows);
+    // Rows that serve one block of columns are packed tile by tile, just before they are used.
+    const bool by_tile = Product::kLayout == Layout::rows && column_end - column_begin <= kMaxColumns;
     int64_t offsets[kMaxRows];
     product.row_offsets(row, rows, offsets);
 
@@ -140,16 +142,15 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
     do {  // once even for k == 0: C must be written
       const int64_t depth = larger(0, smaller(cut.depth, k_end - step));
       const bool first = step == k_begin, last = step + depth >= k_end;
-      // Rows that serve one block of columns are packed tile by tile, just before they are used.
-      const bool by_tile = Product::kLayout == Layout::rows && column_end - column_begin <= kMaxColumns;
-      BlockA a = product.block_a(row, by_tile ? smaller(tile, rows) : rows, step, depth, scratch_a);
+      BlockA a{};
+      if (!by_tile) a = product.block_a(row, rows, step, depth, scratch_a);
       for (int64_t column = column_begin; column < column_end; column += kMaxColumns) {
         const int64_t columns = smaller(kMaxColumns, column_end - column);
         const BlockB b = product.block_b(step, depth, column, columns, scratch_b);
         for (int64_t i = 0; i < rows; i += tile) {
           const int64_t tile_rows = smaller(tile, rows - i);
-          if (by_tile && i > 0) a = product.block_a(row + i, tile_rows, step, depth, scratch_a);
-          const float* tile_a = by_tile ? a.data : a.data + (Product::kLayout == Layout::rows ? i * kRowStride : i);
+          if (by_tile) a = product.block_a(row + i, tile_rows, step, depth, scratch_a);
+          const float* tile_a = a.data + (by_tile ? 0 : Product::kLayout == Layout::rows ? i * kRowStride : i);
           for (int64_t j = 0; j < columns; j += kTileColumns) {
             const int64_t tile_columns = smaller(kTileColumns, columns - j);
             const float* bias = product.epilogue.bias;

@@ -197,7 +197,8 @@ void conv2d_backward_weight(const Stream& stream, const Conv2dShape& s, const fl
   if (winograd_wanted(stream, s)) return winograd_backward_weight(stream, s, x, dy, accumulate, dw);
   const GradientCut cut(s);
   float* const partial = thread_scratch(Scratch::partial, cut.pieces * s.taps() * s.k);
-  (windows_for_gradient(s) ? window_gradients_function(s) : tap_gradients)(stream, s, cut, x, dy, partial);
+  const GradientsOfPieces by_windows = window_gradients_function(s);
+  (by_windows != nullptr ? by_windows : tap_gradients)(stream, s, cut, x, dy, partial);
   add_splits_transposed(stream, s.k, s.taps(), cut.pieces, partial, {}, accumulate, dw);
 }
 

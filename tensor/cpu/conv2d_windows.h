@@ -147,9 +147,6 @@ inline RunWindows windows_function(const WindowShape& s) {
 
 // --- backward_weight --------------------------------------------------------------------------------------------
 
-// Whether a filter's gradient is summed that way: one tap of few channels would be too small a tile.
-inline bool windows_for_gradient(const Conv2dShape& s) { return s.stride_h == 1 && s.stride_w == 1 && s.c <= 3; }
-
 // partial [piece, taps, K] = the pieces' share of dw^T. A tile has the taps of a line of the window, of kLineTaps taps: of as many
 // lines as fit. Lines of any length, kRowStride, are cut into tiles.
 template <int64_t kLineTaps>
@@ -215,12 +212,15 @@ void window_gradients(const Stream& stream, const Conv2dShape& shape, const Grad
 using GradientsOfPieces = void (*)(const Stream&, const Conv2dShape&, const GradientCut&, const float*, const float*,
                                    float*);
 
+// Null for more channels, whose taps are tiles large enough (conv2d_taps.h), and for strides.
 inline GradientsOfPieces window_gradients_function(const Conv2dShape& s) {
+  if (s.stride_h != 1 || s.stride_w != 1 || s.c > 3) return nullptr;
+  constexpr int64_t kFive = 2 * 5 <= kTileRows ? 5 : kRowStride;  // where no two lines of 5 fit, as any others
   switch (s.s * s.c) {
     case 3:
       return window_gradients<3>;
     case 5:
-      return window_gradients < 2 * 5 <= kTileRows ? 5 : kRowStride > ;
+      return window_gradients<kFive>;
     default:
       return window_gradients<kRowStride>;
   }
