@@ -21,9 +21,22 @@ namespace convoy::CONVOY_ISA {
 
 // Of an A block: whole tiles, and as many as make the 128 rows of a power of two one block.
 inline constexpr int64_t kMaxRows = round_up(128, kTileRows);
-inline constexpr int64_t kMaxColumns = 256;    // of a B block: a multiple of every tile's columns
+inline constexpr int64_t kMaxColumns = 256;    // of a B block of kMaxDepth steps: a multiple of every tile's columns
 inline constexpr int64_t kLeastColumns = 128;  // of a task, where more tasks are wanted
 inline constexpr int64_t kEnoughTasks = 32;    // more would only cost reuse
+
+// A B block packed by its task. Its panels do not lie a power of two apart, where they would compete for the same cache sets.
+inline constexpr int64_t kPanelGap = 16;  // floats
+inline constexpr int64_t panel_stride(int64_t depth) { return depth * kTileColumns + kPanelGap; }
+inline constexpr int64_t kPackedBFloats = kMaxColumns / kTileColumns * panel_stride(kMaxDepth);
+
+// Of a block with `depth` steps, kMaxColumns or more: rows of B are then longer runs.
+inline int64_t columns_that_fit(int64_t depth) { return kPackedBFloats / panel_stride(depth) * kTileColumns; }
+
+// Of a block with `columns` columns, 0 to kMaxColumns.
+inline int64_t depth_that_fits(int64_t columns) {
+  return (kPackedBFloats / larger(1, ceil_divide(columns, kTileColumns)) - kPanelGap) / kTileColumns;
+}
 
 // The size of parts, at most `most`, that `whole` is cut into as evenly as can be: 64 rows are 4 tiles of 13 and one of 12,
 // not 4 of 14 and one of 8, which would keep the multipliers waiting.
@@ -68,7 +81,7 @@ inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split)
 // A packed block as multiply_tile() reads it.
 struct BlockA {
   const float* data;
-  int64_t stride;  // Layout::columns: floats from step k to k + 1
+  int64_t stride;  // Layout::columns: floats from step k to k + 1; Layout::far_rows: from one row to the next
 };
 struct BlockB {
   const float* data;
@@ -80,7 +93,7 @@ using TileFunction = void (*)(const TileInput& in, const TileOutput& out);
 // Null for what nobody asks for: parts of a window's lines.
 template <int R, int V, Layout layout, int64_t kStride>
 constexpr TileFunction whole_lines_only() {
-  if constexpr (layout == Layout::rows || kStride == kRowStride || R % kStride == 0)
+  if constexpr (layout != Layout::columns || kStride == kRowStride || R % kStride == 0)
     return multiply_tile<R, V, layout, kStride>;
   return nullptr;
 }
@@ -116,7 +129,7 @@ TileFunction tile_function(int64_t rows, int64_t vectors) {
 //   static constexpr Layout kLayout;
 //   int64_t m, n, k;
 //   BlockA block_a(row, rows, step, depth, scratch)     A[row…, step…]; scratch holds kMaxRows * kRowStride floats
-//   BlockB block_b(step, depth, column, columns, scratch)   B[step…, column…]; scratch holds kMaxDepth * kMaxColumns floats
+//   BlockB block_b(step, depth, column, columns, scratch)   B[step…, column…]; scratch holds kPackedBFloats floats
 //   void row_offsets(row, rows, int64_t* out)           where each row of C starts, in floats
 //   float* destination(split)                           where C is for a split of k
 //   Epilogue epilogue; bool accumulate;                 only with one split
@@ -131,7 +144,7 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
     const int64_t column_begin = task % column_parts * cut.columns, column_end = smaller(column_begin + cut.columns, n);
     const int64_t k_begin = split * cut.split_depth, k_end = smaller(k_begin + cut.split_depth, k);
     float* const scratch_a = thread_scratch(Scratch::pack_a, kMaxRows * kRowStride);
-    float* const scratch_b = thread_scratch(Scratch::pack_b, kMaxDepth * kMaxColumns);
+    float* const scratch_b = thread_scratch(Scratch::pack_b, kPackedBFloats);
     const int64_t tile = even_part(rows, kTileRows);
     // Rows that serve one block of columns are packed tile by tile, just before they are used.
     const bool by_tile = Product::kLayout == Layout::rows && column_end - column_begin <= kMaxColumns;
@@ -144,13 +157,17 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
       const bool first = step == k_begin, last = step + depth >= k_end;
       BlockA a{};
       if (!by_tile) a = product.block_a(row, rows, step, depth, scratch_a);
-      for (int64_t column = column_begin; column < column_end; column += kMaxColumns) {
-        const int64_t columns = smaller(kMaxColumns, column_end - column);
+      const int64_t row_step = Product::kLayout == Layout::rows       ? kRowStride
+                               : Product::kLayout == Layout::far_rows ? a.stride
+                                                                      : 1;
+      const int64_t most = round_up(even_part(column_end - column_begin, columns_that_fit(depth)), kTileColumns);
+      for (int64_t column = column_begin; column < column_end; column += most) {
+        const int64_t columns = smaller(most, column_end - column);
         const BlockB b = product.block_b(step, depth, column, columns, scratch_b);
         for (int64_t i = 0; i < rows; i += tile) {
           const int64_t tile_rows = smaller(tile, rows - i);
           if (by_tile) a = product.block_a(row + i, tile_rows, step, depth, scratch_a);
-          const float* tile_a = a.data + (by_tile ? 0 : Product::kLayout == Layout::rows ? i * kRowStride : i);
+          const float* tile_a = a.data + (by_tile ? 0 : i * row_step);
           for (int64_t j = 0; j < columns; j += kTileColumns) {
             const int64_t tile_columns = smaller(kTileColumns, columns - j);
             const float* bias = product.epilogue.bias;

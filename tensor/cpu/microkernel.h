@@ -28,16 +28,17 @@ inline constexpr int64_t kRowStride = kMaxDepth + 16;
 
 // How a block of A lies in memory. The compiler knows kStride:
 //   rows      element (i, k) at a[i * kStride + k]: kRowStride, or the distance of the windows that are the rows
+//   far_rows  element (i, k) at a[i * a_stride + k]: rows of a matrix where they lie
 //   columns   element (i, k) at a[k * a_stride + i]; of windows with kStride taps in a line, that one at
 //             a[k * a_stride + i / kStride * a_line + i % kStride]
-enum class Layout { rows, columns };
+enum class Layout { rows, far_rows, columns };
 
 // What a tile is computed from. A's columns may come in groups of several runs of `depth`, as the lines of images do, and B's steps
 // with them.
 struct TileInput {
   int64_t depth;
   const float* a;
-  int64_t a_stride, a_line = 0;                              // Layout::columns
+  int64_t a_stride, a_line = 0;                              // Layout::columns; a_stride of far_rows, too
   const float* b;                                            // packed: step k of a run at b + k * kTileColumns
   int64_t runs = 1, run_stride = 0, b_run_stride = 0;        // floats from one run to the next, of A and of B
   int64_t groups = 1, group_stride = 0, b_group_stride = 0;  // … from one group to the next
@@ -69,11 +70,15 @@ template <int R, int V, Layout layout, int64_t kStride>
   // Steps whose data are asked for before they are needed: the processor does not look beyond a page by itself. B of windows that
   // lie close together, as those of few channels do, is in the first-level cache anyway.
   constexpr int64_t kAhead = layout == Layout::columns ? 8 : kStride >= 64 ? 16 : 0;
+  // Rows that lie far apart are reached from every third of them, so that few addresses have to be kept.
+  constexpr int kThirds = layout == Layout::far_rows ? (R + 2) / 3 : 1;
   Vector sum[R][V] = {};
   for (int64_t group = 0; group < in.groups; ++group) {
     for (int64_t run = 0; run < in.runs; ++run) {
       const float* a = tile_a + group * in.group_stride + run * in.run_stride;
       const float* b = in.b + group * in.b_group_stride + run * in.b_run_stride;
+      const float* third[kThirds];
+      for (int i = 0; i < kThirds; ++i) third[i] = a + 3 * i * in.a_stride;
       for (int64_t k = 0; k < in.depth; ++k) {
         if constexpr (kAhead > 0) {
           for (int j = 0; j < V * kVectorFloats; j += 16) __builtin_prefetch(b + kAhead * kTileColumns + j);
@@ -89,12 +94,15 @@ template <int R, int V, Layout layout, int64_t kStride>
         for (int v = 0; v < V; ++v) column[v] = load(b + v * kVectorFloats);
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) {
-          const Vector row =
-              broadcast(layout == Layout::rows ? a[i * kStride] : a[i / kStride * in.a_line + i % kStride]);
+          const Vector row = broadcast(layout == Layout::rows       ? a[i * kStride]
+                                       : layout == Layout::far_rows ? third[i / 3 % kThirds][i % 3 * in.a_stride]
+                                                                    : a[i / kStride * in.a_line + i % kStride]);
 #pragma GCC unroll 2
           for (int v = 0; v < V; ++v) sum[i][v] += row * column[v];
         }
-        a += layout == Layout::rows ? 1 : in.a_stride;
+        a += layout == Layout::columns ? in.a_stride : 1;
+        if constexpr (layout == Layout::far_rows)
+          for (int i = 0; i < kThirds; ++i) ++third[i];
         b += kTileColumns;
       }
     }

@@ -88,6 +88,11 @@ TEST_P(Gemm, matches_reference_on_shapes_beyond_one_cache_block) {
             draw);
       check({.m = 3, .n = 5, .k = 21632, .transpose_a = transpose_a, .transpose_b = transpose_b}, false, true, true,
             draw);
+      // All columns in one block, and more steps of them than fit: without and with splits of the steps.
+      check({.m = 300, .n = 250, .k = 641, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, true,
+            draw);
+      check({.m = 3, .n = 250, .k = 21632, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, false,
+            draw);
       check({.m = 64, .n = 10, .k = 1031, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, false,
             draw);
       check({.m = 131, .n = 130, .k = 129, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, true,
