@@ -90,8 +90,7 @@ void TrainingSteps::run_now(const Batch& batch, StepReport& report) {
   report.samples = batch.labels.size(0);
   report.correct = count_correct(logits.value(), batch.labels);
   check_finite(report, batch.images);
-  loss.backward();
-  optimizer_.step(report.lr);
+  optimizer_.minimize(loss, report.lr);
   updated_ = true;
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "autograd/optimizer.h"
+#include "tensor/cpu/gemm_adam_wanted.h"
 
 namespace convoy {
 namespace {
@@ -41,15 +42,8 @@ class Adam : public Optimizer {
       while (end < parameters_.size() && steps[end] == steps[begin]) ++end;
       CHECK(current_stream().scalars == nullptr || end - begin == parameters_.size(),
             "adam: a step can be recorded only when all parameters were updated equally often");
-      const AdamStep step{.beta1 = options_.beta1,
-                          .beta2 = options_.beta2,
-                          .lr = scalars.lr,
-                          .epsilon = options_.epsilon,
-                          .weight_decay = options_.weight_decay,
-                          .decoupled = options_.decoupled,
-                          .correction1 = correction(options_.beta1, steps[begin]),
-                          .correction2 = correction(options_.beta2, steps[begin]),
-                          .gradient_scale = gradient_scale};
+      AdamStep step = nth_step(steps[begin], scalars.lr);
+      step.gradient_scale = gradient_scale;
       kernels(parameters_[begin].value().device()).adam_step(current_stream(), step, slices(begin, end));
     }
   }
@@ -64,6 +58,32 @@ class Adam : public Optimizer {
   }
 
  private:
+  Variable::ProductUpdate product_update(size_t index, float lr) override {
+    const Tensor& value = parameters_[index].value();
+    if (value.device().kind != Device::Kind::cpu) return {};
+    const auto shape_of = [m = value.size(0), n = value.size(1)](int64_t terms) {
+      return GemmShape{.m = m, .n = n, .k = terms, .transpose_a = true};
+    };
+    const auto run = [this, index, lr, shape_of](const Tensor& a, const Tensor& b) {
+      const int32_t updates = ++steps_.data<int32_t>()[index];
+      kernels(Device{}).gemm_adam_step(current_stream(), shape_of(a.size(0)), a, b, nth_step(updates, lr),
+                                       slice_of(index));
+    };
+    return {.wanted = [shape_of](int64_t terms) { return gemm_adam_wanted(shape_of(terms)); }, .run = run};
+  }
+
+  // A parameter's update, the first being number 1.
+  AdamStep nth_step(int32_t updates, float lr) const {
+    return {.beta1 = options_.beta1,
+            .beta2 = options_.beta2,
+            .lr = lr,
+            .epsilon = options_.epsilon,
+            .weight_decay = options_.weight_decay,
+            .decoupled = options_.decoupled,
+            .correction1 = correction(options_.beta1, updates),
+            .correction2 = correction(options_.beta2, updates)};
+  }
+
   AdamOptions options_;
   Tensor steps_;  // i32 [parameters], in host memory: updates so far
 };

@@ -12,6 +12,28 @@ void Optimizer::clear_grad() {
   for (Variable& parameter : parameters_) parameter.clear_grad();
 }
 
+void Optimizer::minimize(const Variable& loss, float lr) {
+  const auto update_by_products = [this](const auto& update_of) {
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      if (parameters_[i].shape().rank() == 2) parameters_[i].update_by_product(update_of(i));
+    }
+  };
+  struct AfterBackward {
+    std::function<void()> run;
+    ~AfterBackward() { run(); }
+  };
+  if (gradient_scale_.defined()) {
+    loss.backward();
+  } else {
+    const AfterBackward after{[&] { update_by_products([](size_t) { return Variable::ProductUpdate{}; }); }};
+    update_by_products([&](size_t i) { return product_update(i, lr); });
+    loss.backward();
+  }
+  step(lr);
+}
+
+Variable::ProductUpdate Optimizer::product_update(size_t, float) { return {}; }
+
 void Optimizer::clip_norm(float max_norm) {
   CHECK(max_norm > 0, "optimizer: gradients clipped to a norm of {}, expected above 0", max_norm);
   max_norm_ = max_norm;
@@ -28,15 +50,18 @@ const float* Optimizer::gradient_scale() {
 std::span<const ParameterSlice> Optimizer::slices(size_t begin, size_t end) {
   slices_.clear();
   for (size_t i = begin; i < end; ++i) {
-    Variable& parameter = parameters_[i];
-    if (!parameter.has_grad()) continue;
-    slices_.push_back({.count = parameter.value().count(),
-                       .value = parameter.value().data<float>(),
-                       .gradient = parameter.grad().data<float>(),
-                       .first = first_.empty() ? nullptr : first_[i].data<float>(),
-                       .second = second_.empty() ? nullptr : second_[i].data<float>()});
+    if (parameters_[i].has_grad()) slices_.push_back(slice_of(i));
   }
   return slices_;
+}
+
+ParameterSlice Optimizer::slice_of(size_t index) {
+  Variable& parameter = parameters_[index];
+  return {.count = parameter.value().count(),
+          .value = parameter.value().data<float>(),
+          .gradient = parameter.has_grad() ? parameter.grad().data<float>() : nullptr,
+          .first = first_.empty() ? nullptr : first_[index].data<float>(),
+          .second = second_.empty() ? nullptr : second_[index].data<float>()};
 }
 
 }  // namespace convoy

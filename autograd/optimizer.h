@@ -32,7 +32,11 @@ class Optimizer {
     const WorkScope work("optimizer", Work::Pass::update);
     apply(advance(lr));
   }
-  // Its two halves, for a step whose kernels are recorded once and replayed: counts one more update and says what it
+  // loss.backward(), then step(lr), with the same bits: but where gradients are not clipped, a large weight may be updated in the pass that
+  // computes its gradient (Variable::update_by_product), and has none afterwards. If backward() throws, some weights may have
+  // been updated.
+  void minimize(const Variable& loss, float lr);
+  // The two halves of a step, for one whose kernels are recorded once and replayed: counts one more update and says what it
   // goes by; enqueues it.
   virtual StepScalars advance(float lr) = 0;
   virtual void apply(const StepScalars& scalars) = 0;
@@ -48,8 +52,14 @@ class Optimizer {
   virtual std::vector<NamedTensor> state() = 0;
 
  protected:
+  // How parameter `index`, a matrix, is updated by a gradient that is a product. Empty, as here: it waits for apply().
+  virtual Variable::ProductUpdate product_update(size_t index, float lr);
+
   // The pieces of an update of parameters [begin, end); a parameter without a gradient gets no piece.
   std::span<const ParameterSlice> slices(size_t begin, size_t end);
+
+  // Of one parameter, which may have no gradient.
+  ParameterSlice slice_of(size_t index);
 
   // What all gradients of this update are to be multiplied by, [1] on the device; null: nothing.
   const float* gradient_scale();

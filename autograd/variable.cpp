@@ -29,6 +29,7 @@ struct Variable::Node {
   // Leaves.
   std::weak_ptr<State> leaf;
   std::vector<std::function<void(const Variable&)>> hooks;
+  ProductUpdate product_update;
 
   // Results.
   const char* function = nullptr;  // null for a leaf
@@ -164,6 +165,12 @@ void Variable::on_grad_ready(std::function<void(const Variable&)> hook) {
   state_->node->hooks.push_back(std::move(hook));
 }
 
+void Variable::update_by_product(ProductUpdate update) {
+  CHECK(requires_grad() && state_->node->is_leaf() && state_->node->shape.rank() == 2,
+        "update_by_product: only matrices that are leaves and require a gradient have one that is a product");
+  state_->node->product_update = std::move(update);
+}
+
 Variable Variable::record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward,
                           const FunctionArguments& arguments) {
   Variable result(std::move(value));
@@ -207,6 +214,28 @@ void Variable::add_grad(const std::function<void(Tensor& dx, bool accumulate)>& 
   write(node.grad, node.has_grad);
   node.has_grad = true;
   node.contribution_arrived();
+}
+
+bool Variable::updated_by_product(int64_t terms) const {
+  if (!requires_grad()) return false;
+  const Node& node = *state_->node;
+  return node.product_update.wanted && node.awaited == 1 && !node.has_grad && node.hooks.empty() &&
+         node.product_update.wanted(terms);
+}
+
+void Variable::add_product_grad(const Tensor& a, const Tensor& b) const {
+  if (!requires_grad()) return;
+  Node& node = *state_->node;
+  if (updated_by_product(a.size(0))) {
+    node.product_update.run(a, b);
+    node.contribution_arrived();
+    return;
+  }
+  add_grad([&](Tensor& grad, bool accumulate) {
+    kernels(a.device())
+        .gemm(current_stream(), {.m = a.size(1), .n = b.size(1), .k = a.size(0), .transpose_a = true}, a, b, {},
+              accumulate, grad);
+  });
 }
 
 void Variable::add_grad(const Tensor& dx) const {

@@ -45,6 +45,15 @@ class Variable {
   // send or change the gradient, but not the value: the rest of the tape may still read it.
   void on_grad_ready(std::function<void(const Variable&)> hook);
 
+  // Updates a leaf, a matrix, in the pass that computes its gradient.
+  struct ProductUpdate {
+    std::function<bool(int64_t terms)> wanted;                  // for a gradient a^T * b of matrices with so many rows?
+    std::function<void(const Tensor& a, const Tensor& b)> run;  // then called in place of computing it
+  };
+  // From now on backward() calls `update` where this leaf's gradient is one product and nothing else, there are no hooks, and
+  // it is wanted: no gradient is stored then, and has_grad() stays false. An empty one ends that.
+  void update_by_product(ProductUpdate update);
+
   // Differentiates this one-element variable with respect to every leaf it depends on. Gradients accumulate
   // into leaves.
   void backward() const;
@@ -65,6 +74,11 @@ class Variable {
   // Adds `dx` itself. The first contribution to an intermediate result is taken over without a copy; it is
   // never written to afterwards, so dx may be dy, a view of it, or shared by several inputs.
   void add_grad(const Tensor& dx) const;
+
+  // Adds a^T * b to the gradient of a matrix [rows, columns], a [terms, rows], b [terms, columns]. Where
+  // updated_by_product(), the value is updated instead: then this must be the last thing that a backward does.
+  void add_product_grad(const Tensor& a, const Tensor& b) const;
+  bool updated_by_product(int64_t terms) const;
 
   // A handle on the gradient without the value: what a backward keeps of an input whose value it does not
   // need, so that the memory of the value can go. Undefined when no gradient is wanted.

@@ -108,26 +108,32 @@ std::vector<double> time_steps(const Options& options) {
       uses_sgd ? make_sgd(variables_of(*net), {.momentum = 0.9f}) : make_adam(variables_of(*net), {});
   const float lr = uses_sgd ? 0.05f : 1e-3f;
   net->set_training(!options.inference);
+  const bool on_gpu = current_stream().device.kind == Device::Kind::cuda;
+  const auto forward = [&](const Batch& batch) { return (*net)(Variable(batch.images)); };
+  const auto loss_of = [&](const Batch& batch) {
+    optimizer->clear_grad();
+    return softmax_cross_entropy(forward(batch), batch.labels);
+  };
+  // What is recorded on a GPU.
   const auto work = [&](const Batch& batch, const StepScalars& scalars) {
     if (options.inference) {
       const NoGrad no_grad;
-      (*net)(Variable(batch.images));
+      forward(batch);
       return;
     }
-    optimizer->clear_grad();
-    softmax_cross_entropy((*net)(Variable(batch.images)), batch.labels).backward();
+    loss_of(batch).backward();
     optimizer->apply(scalars);
   };
-  const bool on_gpu = current_stream().device.kind == Device::Kind::cuda;
   std::optional<ReplayedStep> replayed;
   const auto step = [&](const Batch& batch) {
-    const StepScalars scalars = options.inference ? StepScalars{} : optimizer->advance(lr);
     if (replayed) {
-      replayed->run(batch, scalars);
+      replayed->run(batch, options.inference ? StepScalars{} : optimizer->advance(lr));
+    } else if (options.inference) {
+      work(batch, {});
     } else {
-      work(batch, scalars);
-      if (on_gpu) replayed.emplace(batch, work);
+      optimizer->minimize(loss_of(batch), lr);
     }
+    if (on_gpu && !replayed) replayed.emplace(batch, work);
     if (on_gpu) cuda::synchronize(current_stream());
   };
   std::vector<Batch> batches;

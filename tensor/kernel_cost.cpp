@@ -178,6 +178,11 @@ KernelCost adam_step(const AdamStep&, std::span<const ParameterSlice> slices) {
   return {0, f32(7 * parameters(slices))};
 }
 
+// As the product, and the update but for the gradient.
+KernelCost gemm_adam_step(const GemmShape& s, ConstArray a, ConstArray b, const AdamStep&, const ParameterSlice&) {
+  return {2 * f64(s.m) * f64(s.n) * f64(s.k), bytes(a, s.k * s.m) + bytes(b, s.k * s.n) + f32(6 * s.m * s.n)};
+}
+
 KernelCost clip_scale(float, std::span<const ParameterSlice> slices, float*) {
   return {0, f32(parameters(slices) + 1)};
 }

@@ -62,6 +62,7 @@ ROW(softmax_cross_entropy_forward);
 ROW(softmax_cross_entropy_backward);
 ROW(sgd_step);
 ROW(adam_step);
+ROW(gemm_adam_step);
 ROW(clip_scale);
 ROW(average_step);
 ROW(image_batch);

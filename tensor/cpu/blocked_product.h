@@ -125,6 +125,12 @@ TileFunction tile_function(int64_t rows, int64_t vectors) {
   return table[rows - 1][vectors - 1];
 }
 
+// A tile of C, and the columns of the block it is in, whose tiles are taken from the left to the right.
+struct ProductTile {
+  int64_t row, rows, column, columns;
+  int64_t block_begin, block_end;
+};
+
 // Runs a product. Product provides
 //   static constexpr Layout kLayout;
 //   int64_t m, n, k;
@@ -133,6 +139,7 @@ TileFunction tile_function(int64_t rows, int64_t vectors) {
 //   void row_offsets(row, rows, int64_t* out)           where each row of C starts, in floats
 //   float* destination(split)                           where C is for a split of k
 //   Epilogue epilogue; bool accumulate;                 only with one split
+//   void take_tile(const TileInput&, const ProductTile&)   only where tiles are multiplied by the product itself, and C is not stored
 template <class Product>
 void run_product(const Stream& stream, const Product& product, const Blocking& cut) {
   const int64_t m = product.m, n = product.n, k = product.k;
@@ -169,17 +176,21 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
           if (by_tile) a = product.block_a(row + i, tile_rows, step, depth, scratch_a);
           const float* tile_a = a.data + (by_tile ? 0 : i * row_step);
           for (int64_t j = 0; j < columns; j += kTileColumns) {
+            const TileInput in{
+                .depth = depth, .a = tile_a, .a_stride = a.stride, .b = b.data + j / kTileColumns * b.panel_stride};
             const int64_t tile_columns = smaller(kTileColumns, columns - j);
+            if constexpr (requires { &Product::take_tile; }) {
+              product.take_tile(in, {row + i, tile_rows, column + j, tile_columns, column, column + columns});
+              continue;
+            }
             const float* bias = product.epilogue.bias;
-            const TileOutput out{.c = product.destination(split) + column + j,
-                                 .row_offset = offsets + i,
-                                 .columns = static_cast<int>(tile_columns),
-                                 .accumulate = !first || product.accumulate,
-                                 .bias = last && bias != nullptr ? bias + column + j : nullptr,
-                                 .relu = last && product.epilogue.relu};
             tile_function<Product::kLayout>(tile_rows, ceil_divide(tile_columns, kVectorFloats))(
-                {.depth = depth, .a = tile_a, .a_stride = a.stride, .b = b.data + j / kTileColumns * b.panel_stride},
-                out);
+                in, {.c = product.destination(split) + column + j,
+                     .row_offset = offsets + i,
+                     .columns = static_cast<int>(tile_columns),
+                     .accumulate = !first || product.accumulate,
+                     .bias = last && bias != nullptr ? bias + column + j : nullptr,
+                     .relu = last && product.epilogue.relu});
           }
         }
       }

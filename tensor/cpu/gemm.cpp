@@ -1,57 +1,12 @@
 // Matrix product on the CPU. Operands are packed, whatever their transposition: a block by block, unless b is so narrow that a
 // copy would not pay; b likewise or, where many tasks need the same of it, before.
-#include "tensor/cpu/blocked_product.h"
+#include "tensor/cpu/cache_sets.h"
+#include "tensor/cpu/matrix_product.h"
 #include "tensor/cpu/split_sums.h"
 #include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
 namespace {
-
-struct MatrixOperands {
-  int64_t m, n, k;
-  const float *a, *b;
-  bool transpose_b;
-  PackedB packed;  // of b; no panels: each task packs what it needs
-  float* c;
-  int64_t row_length;    // floats from one row of c to the next
-  int64_t split_stride;  // floats between the results of two splits of k
-  Epilogue epilogue;
-  bool accumulate;
-
-  BlockB block_b(int64_t step, int64_t depth, int64_t column, int64_t columns, float* scratch) const {
-    if (packed.panels != nullptr) return {packed.at(step, column), packed.panel_stride};
-    if (transpose_b) {
-      pack_panels_transposed(b + column * k + step, k, depth, columns, scratch, panel_stride(depth));
-    } else {
-      pack_panels(b + step * n + column, n, depth, columns, scratch, panel_stride(depth));
-    }
-    return {scratch, panel_stride(depth)};
-  }
-
-  void row_offsets(int64_t row, int64_t rows, int64_t* out) const {
-    for (int64_t i = 0; i < rows; ++i) out[i] = (row + i) * row_length;
-  }
-
-  float* destination(int64_t split) const { return c + split * split_stride; }
-};
-
-template <Layout layout>  // of a: `columns` is its transpose
-struct MatrixProduct : MatrixOperands {
-  static constexpr Layout kLayout = layout;
-
-  BlockA block_a(int64_t row, int64_t rows, int64_t step, int64_t depth, float* scratch) const {
-    if (layout == Layout::far_rows) return {a + row * k + step, k};
-    if (layout == Layout::columns) {
-      for (int64_t s = 0; s < depth; ++s) copy_floats(scratch + s * rows, a + (step + s) * m + row, rows);
-      return {scratch, rows};
-    }
-    for (int64_t i = 0; i < rows; ++i) {
-      prefetch(a + (row + i + kRowsAhead) * k + step, depth);
-      copy_floats(scratch + i * kRowStride, a + (row + i) * k + step, depth);
-    }
-    return {scratch, 0};
-  }
-};
 
 // Columns [column, column + columns) of b, for all blocks of a.
 PackedB pack_columns(const Stream& stream, const GemmShape& shape, const float* b, int64_t column, int64_t columns) {
@@ -68,22 +23,13 @@ PackedB pack_columns(const Stream& stream, const GemmShape& shape, const float* 
   return {panels, panel_stride};
 }
 
-// Whether rows `stride` floats apart can be multiplied where they lie: not where many of a tile's begin in one set of a
-// first-level cache, for which they would compete.
-bool rows_spread_over_sets(int64_t stride) {
-  constexpr int kSets = 64, kMost = 4, kLine = 16;  // floats
-  int rows_of[kSets] = {};
-  for (int64_t i = 0; i < kTileRows; ++i)
-    if (++rows_of[i * stride / kLine % kSets] > kMost) return false;
-  return true;
-}
-
 template <Layout layout>
 void run(const Stream& stream, const MatrixOperands& operands, Blocking cut) {
   const int64_t n = operands.n;
   if constexpr (layout == Layout::rows) {
-    // Where b is one block of columns, a copy of a would be read hardly more often than a itself.
-    if (n <= kMaxColumns && rows_spread_over_sets(operands.k)) {
+    // Where b is one block of columns, a copy of a would be read hardly more often than a itself; but rows of a power of two
+    // would compete for the cache.
+    if (n <= kMaxColumns && rows_spread_over_sets(kTileRows, operands.k)) {
       cut.depth = even_part(cut.split_depth, depth_that_fits(n));
       return run_product(stream, MatrixProduct<Layout::far_rows>{operands}, cut);
     }

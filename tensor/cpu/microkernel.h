@@ -64,9 +64,33 @@ struct TileOutput {
 // Narrow ones have no slot left for that in a step, and the time to do without.
 inline constexpr bool kSpreads = kVectorFloats == 16;
 
-template <int R, int V, Layout layout, int64_t kStride>
+// What a step asks for of what tiles after this one will read: the next line of a run, of no use where `step` is 0, but cheaper
+// than a branch.
+struct LinesOfRun {
+  static constexpr bool kAlways = false;
+  const float* at;
+  int64_t step;  // floats
+  void ask() {
+    __builtin_prefetch(at);
+    at += step;
+  }
+};
+
+// … or lines that will be written, too, wherever they lie.
+struct ListedLines {
+  static constexpr bool kAlways = true;
+  static constexpr int64_t kInStep = kSpreads ? 2 : 1;
+  const char* base;
+  const int64_t* offset;  // bytes; kInStep for each step of the tile
+  void ask() {
+    for (int64_t i = 0; i < kInStep; ++i) __builtin_prefetch(base + offset[i], 1);
+    offset += kInStep;
+  }
+};
+
+template <int R, int V, Layout layout, int64_t kStride, class Ahead>
 [[gnu::always_inline]] inline void multiply_one_tile(const TileInput& in, const float* tile_a, const TileOutput& out,
-                                                     float* tile_c, const float* ahead, int64_t ahead_step) {
+                                                     float* tile_c, Ahead ahead) {
   // Steps whose data are asked for before they are needed: the processor does not look beyond a page by itself. B of windows that
   // lie close together, as those of few channels do, is in the first-level cache anyway.
   constexpr int64_t kAhead = layout == Layout::columns ? 8 : kStride >= 64 ? 16 : 0;
@@ -83,11 +107,8 @@ template <int R, int V, Layout layout, int64_t kStride>
         if constexpr (kAhead > 0) {
           for (int j = 0; j < V * kVectorFloats; j += 16) __builtin_prefetch(b + kAhead * kTileColumns + j);
           if constexpr (layout == Layout::columns) __builtin_prefetch(a + kAhead * in.a_stride);
-          if constexpr (kSpreads) {
-            if constexpr (layout == Layout::columns) __builtin_prefetch(a + kAhead * in.a_stride + R - 1);
-            __builtin_prefetch(ahead);
-            ahead += ahead_step;
-          }
+          if constexpr (kSpreads && layout == Layout::columns) __builtin_prefetch(a + kAhead * in.a_stride + R - 1);
+          if constexpr (kSpreads || Ahead::kAlways) ahead.ask();
         }
         Vector column[V];
 #pragma GCC unroll 2
@@ -152,7 +173,7 @@ template <int R, int V, Layout layout, int64_t kStride>
   constexpr bool kClose = layout == Layout::rows && kStride < 64;
   const float* a = in.a;
   float* c = out.c;
-  const float* ahead = in.ahead != nullptr ? in.ahead : in.b;  // of no use, but cheaper than a branch in each step
+  const float* ahead = in.ahead != nullptr ? in.ahead : in.b;
   const int64_t steps = in.groups * in.runs * in.depth,
                 ahead_step = in.ahead_floats > 0 ? ceil_divide(in.ahead_floats, larger(1, steps)) : 0;
   for (int64_t t = 0; t < in.tiles; ++t) {
@@ -162,7 +183,7 @@ template <int R, int V, Layout layout, int64_t kStride>
           __builtin_prefetch(c + (kClose ? 2 * out.tile_stride : 0) + out.row_offset[i] + j, 1);
     }
     if constexpr (kClose || !kSpreads) prefetch(ahead, in.ahead_floats);
-    multiply_one_tile<R, V, layout, kStride>(in, a, out, c, ahead, ahead_step);
+    multiply_one_tile<R, V, layout, kStride>(in, a, out, c, LinesOfRun{ahead, ahead_step});
     a += in.tile_stride;
     c += out.tile_stride;
     ahead += in.ahead_floats;

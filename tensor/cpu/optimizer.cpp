@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "tensor/cpu/parallel.h"
+#include "tensor/cpu/parameter_update.h"
 #include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
@@ -30,13 +31,6 @@ inline void for_slices(const Stream& stream, std::span<const ParameterSlice> sli
   });
 }
 
-// A gradient as an optimizer takes it. Where there is no scale it is not multiplied by 1 either: a fused multiply-add
-// would then round other terms than without.
-template <bool kScaled>
-float scaled(float gradient, float scale) {
-  return kScaled ? gradient * scale : gradient;
-}
-
 template <bool kScaled>
 void sgd_steps(const Stream& stream, const SgdStep& step, std::span<const ParameterSlice> slices) {
   const float scale = kScaled ? *step.gradient_scale : 1.0f;
@@ -62,17 +56,10 @@ void sgd_steps(const Stream& stream, const SgdStep& step, std::span<const Parame
 
 template <bool kScaled>
 void adam_steps(const Stream& stream, const AdamStep& step, std::span<const ParameterSlice> slices) {
-  const float beta1 = static_cast<float>(step.beta1), new_first = static_cast<float>(1 - step.beta1);
-  const float beta2 = static_cast<float>(step.beta2), new_second = static_cast<float>(1 - step.beta2);
-  const float rate = step.lr / step.correction1, inverse_root = 1.0f / sqrtf(step.correction2);
-  const float coupled = step.decoupled ? 0.0f : step.weight_decay;
-  const float shrink = step.decoupled ? 1.0f - step.lr * step.weight_decay : 1.0f;
-  const float scale = kScaled ? *step.gradient_scale : 1.0f;
+  const AdamRates rates = rates_of(step);
   for_slices(stream, slices, [=](const ParameterSlice& slice, int64_t begin, int64_t end, int64_t) {
-    float* __restrict const value = slice.value;
-    const float* __restrict const gradient = slice.gradient;
-    float* __restrict const first = slice.first;
-    float* __restrict const second = slice.second;
+    float *const value = slice.value, *const first = slice.first, *const second = slice.second;
+    const float* const gradient = slice.gradient;
     constexpr int64_t kBlock = 64, kAhead = 512, kLine = 16;
     for (int64_t block = begin; block < end; block += kBlock) {
       // At the end of a page the processor does not foresee where four arrays go on, three of them also written.
@@ -82,16 +69,8 @@ void adam_steps(const Stream& stream, const AdamStep& step, std::span<const Para
         __builtin_prefetch(first + i, 1);
         __builtin_prefetch(second + i, 1);
       }
-      const int64_t block_end = block + kBlock < end ? block + kBlock : end;
-#pragma omp simd
-      for (int64_t i = block; i < block_end; ++i) {
-        const float g = scaled<kScaled>(gradient[i], scale) + coupled * value[i];
-        const float m = beta1 * first[i] + new_first * g;
-        const float v = beta2 * second[i] + new_second * g * g;
-        first[i] = m;
-        second[i] = v;
-        value[i] = value[i] * shrink - rate * m / (sqrtf(v) * inverse_root + step.epsilon);
-      }
+      adam_update<kScaled>(rates, block + kBlock < end ? kBlock : end - block, value + block, gradient + block,
+                           first + block, second + block);
     }
   });
 }

@@ -38,6 +38,7 @@ const Kernels kTable = {
     .softmax_cross_entropy_backward = of_floats<softmax_cross_entropy_backward>,
     .sgd_step = of_floats<sgd_step>,
     .adam_step = of_floats<adam_step>,
+    .gemm_adam_step = of_floats<gemm_adam_step>,
     .clip_scale = of_floats<clip_scale>,
     .average_step = of_floats<average_step>,
     .image_batch = of_floats<image_batch>,

@@ -52,6 +52,8 @@ ROW(sgd_step);
 ROW(adam_step);
 ROW(clip_scale);
 ROW(average_step);
+// gemm_adam_step.cpp
+ROW(gemm_adam_step);
 // image_batch.cpp
 ROW(image_batch);
 

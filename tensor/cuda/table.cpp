@@ -40,6 +40,7 @@ const Kernels kTable = {
     .softmax_cross_entropy_backward = softmax_cross_entropy_backward,
     .sgd_step = sgd_step,
     .adam_step = adam_step,
+    .gemm_adam_step = nullptr,  // kernels.h
     .clip_scale = clip_scale,
     .average_step = average_step,
     .image_batch = image_batch,

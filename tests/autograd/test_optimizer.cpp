@@ -185,6 +185,92 @@ TEST(Optimizer, a_parameter_without_a_gradient_is_left_alone) {
   }
 }
 
+// --- minimize() -----------------------------------------------------------------------------------------------------
+
+constexpr int64_t kOut = 130, kIn = 2065;  // a weight large enough to be updated while its gradient is computed
+
+struct TwoLayers {
+  Variable weight, bias, last;
+  explicit TwoLayers(uint32_t seed) {
+    Draw draw(seed);
+    weight = Variable(Tensor::from(draw.reals(kOut * kIn, -0.1f, 0.1f), {kOut, kIn}), true);
+    bias = Variable(Tensor::from(draw.reals(kOut), {kOut}), true);
+    last = Variable(Tensor::from(draw.reals(3 * kOut), {3, kOut}), true);
+  }
+  std::vector<Variable> parameters() const { return {weight, bias, last}; }
+  Variable loss(const Variable& x) const { return mean(linear(linear(x, weight, bias, true), last, {})); }
+};
+
+// Runs three steps each way and compares all parameters and the optimizer's state; returns whether the large weight's gradient was
+// stored by minimize().
+template <class Loss>
+bool minimize_equals_two_steps(const AdamOptions& options, float max_norm, int64_t samples, Loss&& loss) {
+  TwoLayers one(3), two(3);
+  const std::unique_ptr<Optimizer> minimizing = make_adam(one.parameters(), options),
+                                   stepping = make_adam(two.parameters(), options);
+  if (max_norm > 0) {
+    minimizing->clip_norm(max_norm);
+    stepping->clip_norm(max_norm);
+  }
+  Draw draw(4);
+  for (int step = 0; step < 3; ++step) {
+    const Variable x(Tensor::from(draw.reals(samples * kIn), {samples, kIn}), true);
+    minimizing->clear_grad();
+    minimizing->minimize(loss(one, x), 0.01f);
+    const std::vector<float> dx = values_of(x.grad());
+    Variable again(x.value(), true);
+    stepping->clear_grad();
+    loss(two, again).backward();
+    stepping->step(0.01f);
+    EXPECT_EQ(dx, values_of(again.grad())) << "computed from the weight before its update, in step " << step;
+  }
+  for (size_t i = 0; i < one.parameters().size(); ++i)
+    EXPECT_EQ(values_of(one.parameters()[i].value()), values_of(two.parameters()[i].value())) << "parameter " << i;
+  const std::vector<NamedTensor> state = minimizing->state(), expected = stepping->state();
+  for (size_t i = 0; i < state.size(); ++i) {
+    if (state[i].tensor.dtype() == DType::f32)
+      EXPECT_EQ(values_of(state[i].tensor), values_of(expected[i].tensor)) << state[i].name;
+    else
+      EXPECT_EQ(state[i].tensor.data<int32_t>()[0], expected[i].tensor.data<int32_t>()[0]);
+  }
+  return one.weight.has_grad();
+}
+
+const auto kPlainLoss = [](const TwoLayers& net, const Variable& x) { return net.loss(x); };
+
+TEST_P(OptimizerOnEveryIsa, minimize_updates_a_large_weight_in_backward_with_the_same_bits) {
+  for (const AdamOptions& options :
+       {AdamOptions{}, AdamOptions{.weight_decay = 0.1f}, AdamOptions{.weight_decay = 0.1f, .decoupled = true}})
+    EXPECT_FALSE(minimize_equals_two_steps(options, 0, 64, kPlainLoss));
+}
+
+TEST_P(OptimizerOnEveryIsa, minimize_stores_gradients_where_they_are_needed) {
+  EXPECT_TRUE(minimize_equals_two_steps({}, 0.01f, 64, kPlainLoss)) << "the norm of all is needed first";
+  EXPECT_TRUE(minimize_equals_two_steps({}, 0, 8, kPlainLoss)) << "too few samples";
+  EXPECT_TRUE(minimize_equals_two_steps({}, 0, 64, [](const TwoLayers& net, const Variable& x) {
+    return add(net.loss(x), net.loss(scale(x, 2)));
+  })) << "a weight used twice has the sum of two products";
+  EXPECT_TRUE(minimize_equals_two_steps({}, 0, 64, [](const TwoLayers& net, const Variable& x) {
+    return add(net.loss(x), mean(apply(Unary::tanh, net.weight)));
+  })) << "a weight that is used elsewhere, too";
+  EXPECT_TRUE(minimize_equals_two_steps({}, 0, 64, [](TwoLayers& net, const Variable& x) {
+    if (!net.weight.has_grad()) net.weight.on_grad_ready([](const Variable& w) { EXPECT_TRUE(w.has_grad()); });
+    return net.loss(x);
+  })) << "somebody waits for the gradient";
+}
+
+TEST(Optimizer, minimize_leaves_no_trace_in_the_weights) {
+  TwoLayers net(5);
+  const std::unique_ptr<Optimizer> optimizer = make_adam(net.parameters(), {});
+  Draw draw(6);
+  const Variable x(Tensor::from(draw.reals(64 * kIn), {64, kIn}));
+  optimizer->minimize(net.loss(x), 0.01f);
+  const std::vector<float> before = values_of(net.weight.value());
+  net.loss(x).backward();
+  EXPECT_TRUE(net.weight.has_grad()) << "a backward() by itself stores it";
+  EXPECT_EQ(values_of(net.weight.value()), before);
+}
+
 TEST(Optimizer, a_restored_state_continues_bit_for_bit) {
   for (const bool adam : {false, true}) {
     const auto make = [&](const Variable& x) { return adam ? make_adam({x}, {}) : make_sgd({x}, {.momentum = 0.9f}); };

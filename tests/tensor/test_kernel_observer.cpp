@@ -77,6 +77,8 @@ TEST(KernelCost, is_the_flops_of_the_definition_and_every_operand_once) {
            {"sgd_step", sgd_step({}, one), 0, 4 * 3 * 13},
            {"sgd_step, momentum", sgd_step({}, two), 0, 4 * 5 * 13},
            {"adam_step", adam_step({}, two), 0, 4 * 7 * 13},
+           {"gemm_adam_step", gemm_adam_step({.m = 7, .n = 3, .k = 5, .transpose_a = true}, f, f, {}, {}),
+            2 * 7 * 3 * 5, 4 * (35 + 15 + 6 * 21)},
            {"clip_scale", clip_scale(1, two, f), 0, 4 * (13 + 1)},
            {"average_step", average_step(0.5f, two), 0, 4 * 3 * 13},
            {"image_batch", image_batch(images, u, i, f), 0, 90 + 4 * 2 + 4 * 90},

@@ -188,6 +188,45 @@ TEST_P(OptimizerKernels, average_step_matches_reference) {
   EXPECT_TRUE(p.intact());
 }
 
+// On shapes that end inside and at every tile, with few and with the most terms, some of them in several tasks.
+TEST_P(OptimizerKernels, gemm_adam_step_has_the_bits_of_its_two_parts) {
+  if (kernels().gemm_adam_step == nullptr) GTEST_SKIP() << "the CPU's";
+  Draw draw(77);
+  const AdamStep step{.lr = 1e-2f, .weight_decay = 0.01f, .correction1 = 0.3f, .correction2 = 0.2f};
+  for (const GemmShape& size :
+       {GemmShape{.m = 14, .n = 32, .k = 64}, GemmShape{.m = 13, .n = 31, .k = 7}, GemmShape{.m = 29, .n = 65, .k = 40},
+        GemmShape{.m = 7, .n = 16, .k = kMostGemmAdamTerms}, GemmShape{.m = 281, .n = 261, .k = 3},
+        GemmShape{.m = 131, .n = 1031, .k = 50}, GemmShape{.m = 6, .n = 9, .k = 1}, GemmShape{.m = 5, .n = 33, .k = 0},
+        GemmShape{.m = 0, .n = 3, .k = 2}, GemmShape{.m = 3, .n = 0, .k = 2}}) {
+    for (const bool decoupled : {false, true}) {
+      GemmShape shape = size;
+      shape.transpose_a = true;
+      SCOPED_TRACE(fmt::format("{} x {}, {} terms, decoupled {}", shape.m, shape.n, shape.k, decoupled));
+      AdamStep variant = step;
+      variant.decoupled = decoupled;
+      const int64_t count = shape.m * shape.n;
+      const std::vector<float> a = draw.reals(shape.k * shape.m), b = draw.reals(shape.k * shape.n),
+                               value = draw.reals(count), first = draw.reals(count), second = draw.reals(count, 0, 1);
+      Guarded<float> gradient(count), one[] = {Guarded<float>(value), Guarded<float>(first), Guarded<float>(second)},
+                                      two[] = {Guarded<float>(value), Guarded<float>(first), Guarded<float>(second)};
+      const ParameterSlice slice{.count = count,
+                                 .value = two[0].data(),
+                                 .gradient = gradient.data(),
+                                 .first = two[1].data(),
+                                 .second = two[2].data()};
+      kernels().gemm(stream, shape, in(a), in(b), {}, false, gradient.data());
+      kernels().adam_step(stream, variant, {&slice, 1});
+      const ParameterSlice weight{
+          .count = count, .value = one[0].data(), .first = one[1].data(), .second = one[2].data()};
+      kernels().gemm_adam_step(stream, shape, in(a), in(b), variant, weight);
+      for (int array = 0; array < 3; ++array) {
+        EXPECT_EQ(one[array].values(), two[array].values()) << "array " << array;
+        EXPECT_TRUE(one[array].intact()) << "array " << array;
+      }
+    }
+  }
+}
+
 TEST_P(OptimizerKernels, no_parameters_are_no_work) {
   kernels().adam_step(stream, {}, {});
   kernels().sgd_step(stream, {}, {});

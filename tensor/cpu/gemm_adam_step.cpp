@@ -1,0 +1,107 @@
+// Adam's update of a matrix whose gradient is a product, tile by tile as the gradient comes out of the registers: it is never
+// written to memory, and what is updated is brought from there while the tile before is multiplied.
+#include "tensor/cpu/matrix_product.h"
+#include "tensor/cpu/parameter_update.h"
+#include "tensor/cpu/table.h"
+
+namespace convoy::CONVOY_ISA {
+namespace {
+
+static_assert(kMostGemmAdamTerms <= kMaxDepth, "a tile has all terms of its sums");
+
+struct TileUpdate {
+  AdamRates rates;
+  int64_t columns;
+  float *value, *first, *second;  // the tile's first element
+  int64_t row_length;             // floats from one row to the next
+  ListedLines ahead;
+};
+
+// Reads A of Layout::columns and a whole panel of B, however many of its columns count.
+template <int R>
+[[gnu::noinline]] void update_tile(const TileInput& in, const TileUpdate& update) {
+  float gradient[R][kTileColumns];
+  int64_t row_offset[R];
+  for (int i = 0; i < R; ++i) row_offset[i] = i * kTileColumns;
+  const TileOutput out{.c = gradient[0],
+                       .row_offset = row_offset,
+                       .columns = kTileColumns,
+                       .accumulate = false,
+                       .bias = nullptr,
+                       .relu = false};
+  multiply_one_tile<R, 2, Layout::columns, kRowStride>(in, in.a, out, gradient[0], update.ahead);
+  const auto update_rows = [&](int64_t columns) {
+    for (int i = 0; i < R; ++i) {
+      const int64_t at = i * update.row_length;
+      adam_update<false>(update.rates, columns, update.value + at, gradient[i], update.first + at, update.second + at);
+    }
+  };
+  if (update.columns == kTileColumns)
+    update_rows(kTileColumns);  // a number that the compiler knows
+  else
+    update_rows(update.columns);
+}
+
+using UpdateFunction = void (*)(const TileInput&, const TileUpdate&);
+
+template <int... R>
+UpdateFunction update_function(int64_t rows, std::integer_sequence<int, R...>) {
+  static constexpr UpdateFunction table[] = {update_tile<R + 1>...};
+  return table[rows - 1];
+}
+
+struct AdamProduct : MatrixProduct<Layout::columns> {
+  AdamRates rates;
+  float *value, *first, *second;  // [m,n]
+  const int64_t* lines;           // of a tile, as ListedLines has them
+
+  void take_tile(const TileInput& in, const ProductTile& tile) const {
+    const int64_t at = tile.row * n + tile.column, right = tile.column + kTileColumns,
+                  next = right < tile.block_end ? at + kTileColumns : (tile.row + tile.rows) * n + tile.block_begin;
+    update_function(tile.rows, std::make_integer_sequence<int, kTileRows>())(
+        in, {.rates = rates,
+             .columns = tile.columns,
+             .value = value + at,
+             .first = first + at,
+             .second = second + at,
+             .row_length = n,
+             .ahead = {reinterpret_cast<const char*>(value + next), lines}});
+  }
+};
+
+// The lines of a tile of `rows` rows in value, first and second, from the first element in value: for each of `steps` as many as it asks
+// for, some more than once or, where steps are few, not all.
+void list_lines(const ParameterSlice& weight, int64_t n, int64_t rows, int64_t steps, int64_t* lines) {
+  constexpr int64_t kLine = 16;  // floats
+  const float* const arrays[] = {weight.value, weight.first, weight.second};
+  int64_t all[kTileRows * 3 * ceil_divide(kTileColumns, kLine)];
+  int64_t count = 0;
+  for (int64_t i = 0; i < rows; ++i)
+    for (const float* array : arrays)
+      for (int64_t j = 0; j < kTileColumns; j += kLine)
+        all[count++] =
+            static_cast<int64_t>(reinterpret_cast<uintptr_t>(array) - reinterpret_cast<uintptr_t>(weight.value)) +
+            (i * n + j) * static_cast<int64_t>(sizeof(float));
+  const int64_t slots = ListedLines::kInStep * steps;
+  for (int64_t slot = 0; slot < slots; ++slot) lines[slot] = all[slot * count / slots];
+}
+
+}  // namespace
+
+void gemm_adam_step(const Stream& stream, const GemmShape& shape, const float* a, const float* b, const AdamStep& step,
+                    const ParameterSlice& weight) {
+  const auto [m, n, k, unused_a, unused_b] = shape;
+  const Blocking cut = choose_blocking(m, n, k, false);
+  int64_t lines[ListedLines::kInStep * kMostGemmAdamTerms];
+  list_lines(weight, n, even_part(cut.rows, kTileRows), k, lines);
+  run_product(stream,
+              AdamProduct{{{m, n, k, a, b, false, {}, nullptr, n, 0, {}, false}},
+                          rates_of(step),
+                          weight.value,
+                          weight.first,
+                          weight.second,
+                          lines},
+              cut);
+}
+
+}  // namespace convoy::CONVOY_ISA

@@ -1,0 +1,54 @@
+// Products of two matrices in memory, as run_product() takes them.
+#pragma once
+
+#include "tensor/cpu/blocked_product.h"
+
+namespace convoy::CONVOY_ISA {
+
+struct MatrixOperands {
+  int64_t m, n, k;
+  const float *a, *b;
+  bool transpose_b;
+  PackedB packed;  // of b; no panels: each task packs what it needs
+  float* c;
+  int64_t row_length;    // floats from one row of c to the next
+  int64_t split_stride;  // floats between the results of two splits of k
+  Epilogue epilogue;
+  bool accumulate;
+
+  BlockB block_b(int64_t step, int64_t depth, int64_t column, int64_t columns, float* scratch) const {
+    if (packed.panels != nullptr) return {packed.at(step, column), packed.panel_stride};
+    if (transpose_b) {
+      pack_panels_transposed(b + column * k + step, k, depth, columns, scratch, panel_stride(depth));
+    } else {
+      pack_panels(b + step * n + column, n, depth, columns, scratch, panel_stride(depth));
+    }
+    return {scratch, panel_stride(depth)};
+  }
+
+  void row_offsets(int64_t row, int64_t rows, int64_t* out) const {
+    for (int64_t i = 0; i < rows; ++i) out[i] = (row + i) * row_length;
+  }
+
+  float* destination(int64_t split) const { return c + split * split_stride; }
+};
+
+template <Layout layout>  // of a: `columns` is its transpose
+struct MatrixProduct : MatrixOperands {
+  static constexpr Layout kLayout = layout;
+
+  BlockA block_a(int64_t row, int64_t rows, int64_t step, int64_t depth, float* scratch) const {
+    if (layout == Layout::far_rows) return {a + row * k + step, k};
+    if (layout == Layout::columns) {
+      for (int64_t s = 0; s < depth; ++s) copy_floats(scratch + s * rows, a + (step + s) * m + row, rows);
+      return {scratch, rows};
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      prefetch(a + (row + i + kRowsAhead) * k + step, depth);
+      copy_floats(scratch + i * kRowStride, a + (row + i) * k + step, depth);
+    }
+    return {scratch, 0};
+  }
+};
+
+}  // namespace convoy::CONVOY_ISA

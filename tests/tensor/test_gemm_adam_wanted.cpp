@@ -1,0 +1,26 @@
+// Which weights are updated in the pass that computes their gradient.
+#include "tensor/cpu/gemm_adam_wanted.h"
+
+#include <gtest/gtest.h>
+
+namespace convoy {
+namespace {
+
+bool wanted(int64_t m, int64_t n, int64_t k) { return gemm_adam_wanted({.m = m, .n = n, .k = k, .transpose_a = true}); }
+
+TEST(GemmAdamWanted, large_weights_with_rows_that_do_not_compete_for_the_cache) {
+  EXPECT_TRUE(wanted(128, 21632, 64)) << "mnist-cnn";
+  EXPECT_FALSE(wanted(10, 128, 64)) << "small";
+  EXPECT_FALSE(wanted(512, 2048, 64)) << "rows of a power of two";
+  EXPECT_TRUE(wanted(512, 2064, 64));
+}
+
+TEST(GemmAdamWanted, terms_that_are_enough_to_hide_memory_and_not_too_many) {
+  EXPECT_FALSE(wanted(128, 21632, 39));
+  EXPECT_TRUE(wanted(128, 21632, 40));
+  EXPECT_TRUE(wanted(128, 21632, kMostGemmAdamTerms));
+  EXPECT_FALSE(wanted(128, 21632, kMostGemmAdamTerms + 1));
+}
+
+}  // namespace
+}  // namespace convoy
