@@ -10,17 +10,20 @@ namespace {
 
 // Columns [column, column + columns) of b, for all blocks of a.
 PackedB pack_columns(const Stream& stream, const GemmShape& shape, const float* b, int64_t column, int64_t columns) {
-  const int64_t n = shape.n, k = shape.k, panel_stride = k * kTileColumns;
-  float* const panels = thread_scratch(Scratch::filters, ceil_divide(columns, kTileColumns) * panel_stride);
-  parallel_for(stream, columns, kTileColumns, [&](int64_t begin, int64_t end) {
-    float* const panel = panels + begin / kTileColumns * panel_stride;
-    if (shape.transpose_b) {
-      pack_panels_transposed(b + (column + begin) * k, k, k, end - begin, panel, panel_stride);
-    } else {
-      pack_panels(b + column + begin, n, k, end - begin, panel, panel_stride);
-    }
-  });
-  return {panels, panel_stride};
+  const int64_t n = shape.n, k = shape.k, stride = panel_stride(k);
+  float* const panels = thread_scratch(Scratch::filters, ceil_divide(columns, kTileColumns) * stride);
+  if (shape.transpose_b) {
+    parallel_for(stream, columns, kTileColumns, [&](int64_t begin, int64_t end) {
+      pack_panels_transposed(b + (column + begin) * k, k, k, end - begin, panels + begin / kTileColumns * stride,
+                             stride);
+    });
+  } else {
+    constexpr int64_t kRows = 32;  // long ones: memory is read in runs
+    parallel_for(stream, k, kRows, [&](int64_t begin, int64_t end) {
+      pack_panels(b + begin * n + column, n, end - begin, columns, panels + begin * kTileColumns, stride);
+    });
+  }
+  return {panels, stride};
 }
 
 template <Layout layout>
