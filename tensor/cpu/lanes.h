@@ -57,6 +57,16 @@ inline void for_lanes(int64_t begin, int64_t end, Body&& body) {
   for (; c < end; ++c) body.template operator()<Lanes<1>>(c);
 }
 
+// for_lanes() for a body that may be called twice for a channel: the last run of 4 then ends with the last channel, instead of leaving
+// single ones.
+template <class Body>
+inline void for_lanes_repeatable(int64_t begin, int64_t end, Body&& body) {
+  int64_t c = begin;
+  for (; c + kVectorFloats <= end; c += kVectorFloats) body.template operator()<Lanes<kVectorFloats>>(c);
+  if (end - begin < 4) return for_lanes(c, end, body);
+  for (; c < end; c += 4) body.template operator()<Lanes<4>>(c + 4 <= end ? c : end - 4);
+}
+
 // Of a vector's elements or of one float; NaN stays NaN, because it is not less.
 template <class Value>
 [[gnu::always_inline]] inline Value relu(Value x) {

@@ -34,7 +34,7 @@ struct PoolWindow {
 // y [channels] = the maximum of the window whose tap (0,0), possibly outside the image, is at x; index
 // [channels] = where it was.
 inline void max_of_window(const PoolWindow& window, const float* x, float* __restrict y, uint8_t* __restrict index) {
-  for_lanes(0, window.channels, [=]<class L>(int64_t c) {
+  for_lanes_repeatable(0, window.channels, [=]<class L>(int64_t c) {
     const auto [rows, columns, window_w, row_stride, channels] = window;
     using Int = typename L::Int;
     typename L::Value best = L::load(x + rows.begin * row_stride + columns.begin * channels + c);
@@ -55,7 +55,7 @@ inline void max_of_window(const PoolWindow& window, const float* x, float* __res
 // dx, the window's tap (0,0), = or += dy [channels] at the tap that index [channels] names, 0 at the others.
 inline void send_to_window(const PoolWindow& window, const float* __restrict dy, const uint8_t* __restrict index,
                            bool accumulate, float* __restrict dx) {
-  for_lanes(0, window.channels, [=]<class L>(int64_t c) {
+  const auto send = [=]<class L>(int64_t c) {
     const auto [rows, columns, window_w, row_stride, channels] = window;
     using Value = typename L::Value;
     const typename L::Int position = L::load_bytes(index + c);
@@ -67,7 +67,11 @@ inline void send_to_window(const PoolWindow& window, const float* __restrict dy,
         L::store(to, accumulate ? L::load(to) + sent : sent);
       }
     }
-  });
+  };
+  if (accumulate)
+    for_lanes(0, window.channels, send);
+  else
+    for_lanes_repeatable(0, window.channels, send);
 }
 
 inline void zero(float* begin, int64_t count) { memset(begin, 0, static_cast<size_t>(count) * sizeof(float)); }
