@@ -50,6 +50,7 @@ struct Blocking {
   int64_t depth;          // of a packed block
   int64_t split_depth;    // of a split of k
   int64_t splits;
+  int64_t tile_rows = kTileRows;  // at most
 };
 
 inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split) {
@@ -152,7 +153,7 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
     const int64_t k_begin = split * cut.split_depth, k_end = smaller(k_begin + cut.split_depth, k);
     float* const scratch_a = thread_scratch(Scratch::pack_a, kMaxRows * kRowStride);
     float* const scratch_b = thread_scratch(Scratch::pack_b, kPackedBFloats);
-    const int64_t tile = even_part(rows, kTileRows);
+    const int64_t tile = even_part(rows, cut.tile_rows);
     // Rows that serve one block of columns are packed tile by tile, just before they are used.
     const bool by_tile = Product::kLayout == Layout::rows && column_end - column_begin <= kMaxColumns;
     int64_t offsets[kMaxRows];

@@ -81,6 +81,10 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
                   thread_scratch(Scratch::pack_a, ((lines - 1) * s.stride_h + s.r) * s.line()));
     int64_t row_offset[kTileRows];
     for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * results.pixel;
+    // Meanwhile memory brings what is copied next, most likely the lines below these, in equal parts for each tile.
+    const float* unseen = x + (n * s.h + smaller(s.h, (p_end - 1) * s.stride_h + s.r - s.pad_h)) * s.w * s.channels;
+    const int64_t tiles_of_task = (p_end - p_begin) * ceil_divide(columns, kTileColumns) * ceil_divide(s.q, tile),
+                  slice = ceil_divide(lines * s.stride_h * s.w * s.channels, larger(1, tiles_of_task));
     const auto make_line = [&](int64_t p, int64_t column) {
       const int64_t count = smaller(kTileColumns, columns - column);
       const WindowRows rows(p * s.stride_h - s.pad_h, s.r, s.h);
@@ -95,9 +99,13 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
              .b_run_stride = run * kTileColumns,
              .tiles = tiles,
              .tile_stride = size * kStride,
-             // The next tile's pixels; of a copy with padding they are in the cache already.
-             .ahead = seen.pixels + ((p - p_begin) * s.stride_h + rows.end - 1) * seen.line + (q + size) * kStride,
-             .ahead_floats = kSpreads && s.unpadded() ? size * kStride : 0},
+             // The next tile's pixels, unless they are a copy.
+             .ahead = s.unpadded()
+                          ? seen.pixels + ((p - p_begin) * s.stride_h + rows.end - 1) * seen.line + (q + size) * kStride
+                          : unseen,
+             .ahead_floats = !kSpreads      ? 0
+                             : s.unpadded() ? size * kStride
+                                            : slice},
             {.c = results.y + n * results.image + p * results.line + q * results.pixel + column,
              .tile_stride = size * results.pixel,
              .row_offset = row_offset,
@@ -105,6 +113,7 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
              .accumulate = accumulate,
              .bias = epilogue.bias != nullptr ? epilogue.bias + column : nullptr,
              .relu = epilogue.relu});
+        unseen += tiles * slice;
       };
       make_tiles(0, tile, whole_tiles);
       if (rest > 0) make_tiles(s.q - rest, rest, 1);

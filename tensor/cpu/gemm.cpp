@@ -29,6 +29,11 @@ PackedB pack_columns(const Stream& stream, const GemmShape& shape, const float* 
 template <Layout layout>
 void run(const Stream& stream, const MatrixOperands& operands, Blocking cut) {
   const int64_t n = operands.n;
+  // Where sums have few terms it counts that the lines of a tile of c find room in the first-level cache; where its rows compete for
+  // one set, of eight lines or more, it is smaller.
+  constexpr int64_t kFewTerms = 128, kSetLines = 8;
+  if (operands.k <= kFewTerms && !rows_spread_over_sets(kTileRows, operands.row_length))
+    cut.tile_rows = smaller(kSetLines, kTileRows);
   if constexpr (layout == Layout::rows) {
     // Where b is one block of columns, a copy of a would be read hardly more often than a itself; but rows of a power of two
     // would compete for the cache.
