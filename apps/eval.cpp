@@ -63,7 +63,7 @@ void draw_pictures(const Settings& settings, const Dataset& test, const Confusio
 }  // namespace
 
 int run_eval(const GivenOptions& given) {
-  CHECK(given.contains("--init"), "eval: name the weights with --init FILE, or the folder of a run");
+  CHECK(given.contains("--init"), "eval: name the weights with --init FILE, or the folder of a run with --init RUN");
   CHECK(!given.contains("--count") || given.contains("--mistakes"), "--count: has no effect without --mistakes");
   const SavedModel saved = find_saved_model(given.at("--init"));
   const Settings settings = resolve(with_settings_of(saved, given));

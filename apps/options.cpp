@@ -312,9 +312,10 @@ std::vector<OptionRow> build_table() {
       path("--run", "DIR", output, &S::run,
            "new folder for config.json, metrics.jsonl, its copies as .csv and for TensorBoard, and plots; without it "
            "runs/<model>-<dataset>-<time>"),
-      count("--checkpoint-every", output, &S::checkpoint_every, 0, kAnyCount,
-            "steps between two checkpoints in DIR/checkpoints, from which --resume goes on; without it one after each "
-            "epoch; 0: none, also when interrupted"),
+      count(
+          "--checkpoint-every", output, &S::checkpoint_every, 0, kAnyCount,
+          "steps between two checkpoints in DIR/checkpoints, from which --resume goes on, and one at the end; without "
+          "it one after each epoch; 0: none, also when interrupted"),
       count("--keep", output, &S::keep, 1, kAnyCount, "the newest N checkpoints are kept, and the best"),
       path("--resume", "DIR", output, &S::resume,
            "go on with the run in DIR from its newest checkpoint, to the same result; its settings are taken from "

@@ -45,7 +45,7 @@ std::string warnings(const ProfileRecord& record) {
   if (record.limits.difference > kNoise)
     text += fmt::format(
         "warning  the limits before and after the training differ by {:.0f} %, other programs were running; the higher "
-        "count\n",
+        "ones are used\n",
         100 * record.limits.difference);
   if (record.threads > record.cores)
     text += fmt::format("warning  {} on {}: limits and kernels are slower than the CPU is\n",
@@ -201,7 +201,8 @@ std::string table_of(const ProfileRecord& record, double least_share) {
       "once. The limit is that of arithmetic or of memory, whichever takes longer for these; of a sum, the sum of "
       "these\n"
       "times. More than 100 % is possible: caches serve bytes faster than memory does, and Winograd's convolutions\n"
-      "multiply less often than defined. A conv2d_forward before a batch norm contains that one's statistics.\n");
+      "multiply less often than defined. A conv2d_forward before a batch norm contains that one's statistics, a\n"
+      "gemm_adam_step the update of the layer's weight.\n");
   if (beside > 0)
     lines.add(fmt::format("Beside the steps, other threads prepared batches: {:.1f} µs in kernels for each step.\n",
                           lines.microseconds(beside)));

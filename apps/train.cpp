@@ -227,7 +227,7 @@ int run_train(const GivenOptions& typed) {
   const Settings settings = resumed ? resumed->settings : resolve(given);
   if (resumed && is_complete(settings.run)) {
     CHECK(!given.contains("--save"),
-          "--save: {0} is complete and writes nothing more; convoy export {0} --output {1} does",
+          "--save: {0} is complete and writes nothing more; convoy export {0} --output {1} writes its best weights",
           shell_word(settings.run.string()), shell_word(given.at("--save")));
     if (started_rank() == 0) print_complete(settings);
     return 0;

@@ -154,6 +154,8 @@ TrainingResult train(Module& net, const DatasetSplits& data, const Settings& set
     }
     if (settings.checkpoint_every < 0) keep(CheckpointKind::latest);
   }
+  if (!stopped && settings.checkpoint_every > 0 && state.steps % settings.checkpoint_every != 0)
+    keep(CheckpointKind::latest);
   exchange();
   const bool best_is_left = best && !stopped;
   if (best_is_left) best->give();

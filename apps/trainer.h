@@ -42,7 +42,7 @@ struct TrainingEvents {
   std::function<bool()> stop_requested;  // asked after each step and between batches of an evaluation
   // The next two may be empty. Fills the parts of a training that goes on, before its first step.
   std::function<void(const TrainingParts&)> on_resume;
-  // Keeps weights, parts and state, between two steps: as settings.checkpoint_every asks for it, before an end by
+  // Keeps weights, parts and state, between two steps: as settings.checkpoint_every asks for it, at the end, before one by
   // stop_requested, and of the best evaluation so far. With settings.ema the network then has the average.
   std::function<void(CheckpointKind, const TrainingState&, const TrainingParts&)> on_checkpoint;
   // The next two may be empty. Around each step, from waiting for its batch to the last of its updates; at the end of an

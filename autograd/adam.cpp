@@ -60,16 +60,13 @@ class Adam : public Optimizer {
  private:
   Variable::ProductUpdate product_update(size_t index, float lr) override {
     const Tensor& value = parameters_[index].value();
-    if (value.device().kind != Device::Kind::cpu) return {};
-    const auto shape_of = [m = value.size(0), n = value.size(1)](int64_t terms) {
-      return GemmShape{.m = m, .n = n, .k = terms, .transpose_a = true};
-    };
-    const auto run = [this, index, lr, shape_of](const Tensor& a, const Tensor& b) {
+    const Device device = value.device();
+    const int64_t m = value.size(0), n = value.size(1);
+    const auto run = [=, this](const Tensor& a, const Tensor& b) {
       const int32_t updates = ++steps_.data<int32_t>()[index];
-      kernels(Device{}).gemm_adam_step(current_stream(), shape_of(a.size(0)), a, b, nth_step(updates, lr),
-                                       slice_of(index));
+      kernels(device).gemm_adam_step(current_stream(), m, n, a.size(0), a, b, nth_step(updates, lr), slice_of(index));
     };
-    return {.wanted = [shape_of](int64_t terms) { return gemm_adam_wanted(shape_of(terms)); }, .run = run};
+    return {.wanted = [=](int64_t terms) { return gemm_adam_wanted(device, m, n, terms); }, .run = run};
   }
 
   // A parameter's update, the first being number 1.

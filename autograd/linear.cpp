@@ -14,15 +14,13 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
                    bias_grad = bias.gradient_only()](const Tensor& dy) {
     const Kernels& k = kernels(dy.device());
     const Tensor dz = bias_relu_backward(y, bias_grad, dy);
-    // dw [out,in] = dz^T [out,N] * x [N,in]. First, so that it can travel to other ranks while dx is computed; but
-    // last where w is updated by it, which dx is computed from.
-    const bool updates_w = w_grad.updated_by_product(n);
-    if (!updates_w) w_grad.add_product_grad(dz, x);
+    // dw [out,in] = dz^T [out,N] * x [N,in]. First, so that it can travel to other ranks while dx is
+    // computed.
+    w_grad.add_product_grad(dz, x);
     // dx [N,in] = dz [N,out] * w [out,in].
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
       k.gemm(current_stream(), {.m = n, .n = in, .k = out}, dz, w, {}, accumulate, dx);
     });
-    if (updates_w) w_grad.add_product_grad(dz, x);
   };
   return Variable::record("linear", y, {x, weight, bias}, std::move(backward), {.relu = relu});
 }

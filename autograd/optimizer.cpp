@@ -13,20 +13,15 @@ void Optimizer::clear_grad() {
 }
 
 void Optimizer::minimize(const Variable& loss, float lr) {
-  const auto update_by_products = [this](const auto& update_of) {
-    for (size_t i = 0; i < parameters_.size(); ++i) {
-      if (parameters_[i].shape().rank() == 2) parameters_[i].update_by_product(update_of(i));
-    }
-  };
-  struct AfterBackward {
-    std::function<void()> run;
-    ~AfterBackward() { run(); }
-  };
-  if (gradient_scale_.defined()) {
-    loss.backward();
-  } else {
-    const AfterBackward after{[&] { update_by_products([](size_t) { return Variable::ProductUpdate{}; }); }};
-    update_by_products([&](size_t i) { return product_update(i, lr); });
+  {
+    struct Offers {
+      std::vector<Variable>& parameters;
+      ~Offers() {
+        for (Variable& parameter : parameters) parameter.update_by_product({});
+      }
+    } offers{parameters_};
+    for (size_t i = 0; i < parameters_.size() && !gradient_scale_.defined(); ++i)
+      if (parameters_[i].shape().rank() == 2) parameters_[i].update_by_product(product_update(i, lr));
     loss.backward();
   }
   step(lr);

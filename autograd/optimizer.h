@@ -1,5 +1,5 @@
 // Optimizers: update parameters from their gradients, PyTorch's formulas and defaults, all parameters in one
-// pass over memory.
+// pass over memory, but for large weights that backward() can update.
 #pragma once
 
 #include <memory>
@@ -32,9 +32,9 @@ class Optimizer {
     const WorkScope work("optimizer", Work::Pass::update);
     apply(advance(lr));
   }
-  // loss.backward(), then step(lr), with the same bits: but where gradients are not clipped, a large weight may be updated in the pass that
-  // computes its gradient (Variable::update_by_product), and has none afterwards. If backward() throws, some weights may have
-  // been updated.
+  // loss.backward(), then step(lr), with the same bits, for parameters that are each here once and whose gradients were cleared. Where
+  // gradients are not clipped, a large weight may be updated by backward() (Variable::update_by_product); it has no
+  // gradient afterwards, for anybody. If the loss cannot be differentiated, nothing is updated.
   void minimize(const Variable& loss, float lr);
   // The two halves of a step, for one whose kernels are recorded once and replayed: counts one more update and says what it
   // goes by; enqueues it.

@@ -44,6 +44,7 @@ struct Variable::Node {
   void contribution_arrived();
   void release();
 
+  static thread_local std::vector<Postponed>* postponed;  // of the innermost backward() that runs
   static std::vector<std::shared_ptr<Node>> collect(const std::shared_ptr<Node>& root);
 };
 
@@ -56,6 +57,15 @@ thread_local bool grad_is_enabled = true;
 thread_local size_t contributions = 0;  // calls of add_grad() so far, to catch a backward that forgets an input
 
 }  // namespace
+
+// An update by a product, which waits until nothing of the tape reads the value any more.
+struct Variable::Postponed {
+  std::shared_ptr<Node> node;
+  Tensor a, b;
+  Work work;
+};
+
+thread_local std::vector<Variable::Postponed>* Variable::Node::postponed = nullptr;
 
 // --- nodes --------------------------------------------------------------------------------------------------------
 
@@ -166,9 +176,7 @@ void Variable::on_grad_ready(std::function<void(const Variable&)> hook) {
 }
 
 void Variable::update_by_product(ProductUpdate update) {
-  CHECK(requires_grad() && state_->node->is_leaf() && state_->node->shape.rank() == 2,
-        "update_by_product: only matrices that are leaves and require a gradient have one that is a product");
-  state_->node->product_update = std::move(update);
+  if (requires_grad()) state_->node->product_update = std::move(update);
 }
 
 Variable Variable::record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward,
@@ -216,18 +224,12 @@ void Variable::add_grad(const std::function<void(Tensor& dx, bool accumulate)>& 
   node.contribution_arrived();
 }
 
-bool Variable::updated_by_product(int64_t terms) const {
-  if (!requires_grad()) return false;
-  const Node& node = *state_->node;
-  return node.product_update.wanted && node.awaited == 1 && !node.has_grad && node.hooks.empty() &&
-         node.product_update.wanted(terms);
-}
-
 void Variable::add_product_grad(const Tensor& a, const Tensor& b) const {
   if (!requires_grad()) return;
   Node& node = *state_->node;
-  if (updated_by_product(a.size(0))) {
-    node.product_update.run(a, b);
+  if (node.is_leaf() && node.awaited == 1 && !node.has_grad && node.hooks.empty() && node.product_update.wanted &&
+      node.product_update.wanted(a.size(0))) {
+    Node::postponed->push_back({state_->node, a, b, current_work()});
     node.contribution_arrived();
     return;
   }
@@ -274,11 +276,14 @@ void Variable::backward() const {
   }
 
   // However this ends, nothing is left half done.
+  std::vector<Postponed> updates;
   struct Finish {
     std::vector<std::shared_ptr<Node>>& nodes;
     Node& root;
     size_t outer_contributions = contributions;
+    std::vector<Postponed>* outer_postponed = Node::postponed;
     ~Finish() {
+      Node::postponed = outer_postponed;
       root.awaited = 0;
       for (const std::shared_ptr<Node>& node : nodes) {
         for (const std::shared_ptr<Node>& input : node->inputs) input->awaited = 0;
@@ -287,6 +292,7 @@ void Variable::backward() const {
       contributions = outer_contributions;
     }
   } finish{nodes, *root};
+  Node::postponed = &updates;
 
   for (const std::shared_ptr<Node>& node : nodes) {
     for (const std::shared_ptr<Node>& input : node->inputs) ++input->awaited;
@@ -310,6 +316,10 @@ void Variable::backward() const {
            contributions - before, node->inputs.size());
     }
     node->release();
+  }
+  for (const Postponed& update : updates) {
+    const WorkScope work(update.work);
+    update.node->product_update.run(update.a, update.b);
   }
 }
 

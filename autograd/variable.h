@@ -45,13 +45,14 @@ class Variable {
   // send or change the gradient, but not the value: the rest of the tape may still read it.
   void on_grad_ready(std::function<void(const Variable&)> hook);
 
-  // Updates a leaf, a matrix, in the pass that computes its gradient.
+  // Updates a matrix in the pass that computes its gradient.
   struct ProductUpdate {
     std::function<bool(int64_t terms)> wanted;                  // for a gradient a^T * b of matrices with so many rows?
     std::function<void(const Tensor& a, const Tensor& b)> run;  // then called in place of computing it
   };
-  // From now on backward() calls `update` where this leaf's gradient is one product and nothing else, there are no hooks, and
-  // it is wanted: no gradient is stored then, and has_grad() stays false. An empty one ends that.
+  // From now on backward() calls `update` at its end where this leaf's gradient is one product and nothing else, there are no
+  // hooks, and it is wanted: no gradient is stored then, and has_grad() stays false. An empty one ends that. Results are
+  // never updated.
   void update_by_product(ProductUpdate update);
 
   // Differentiates this one-element variable with respect to every leaf it depends on. Gradients accumulate
@@ -63,7 +64,7 @@ class Variable {
 
   // A result computed from `inputs` (undefined ones are ignored). When gradients are enabled and an input
   // wants one, `backward` is kept: it is called once with dy (of the value's shape), which it must not write
-  // to, and calls add_grad() exactly once for every element of `inputs` that requires_grad(); more or fewer
+  // to, and calls add_grad() or add_product_grad() exactly once for every element of `inputs` that requires_grad(); more or fewer
   // is an Error(internal). `arguments` are for a FunctionObserver, who is told of the call.
   static Variable record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward,
                          const FunctionArguments& arguments = {});
@@ -75,10 +76,9 @@ class Variable {
   // never written to afterwards, so dx may be dy, a view of it, or shared by several inputs.
   void add_grad(const Tensor& dx) const;
 
-  // Adds a^T * b to the gradient of a matrix [rows, columns], a [terms, rows], b [terms, columns]. Where
-  // updated_by_product(), the value is updated instead: then this must be the last thing that a backward does.
+  // add_grad() of a^T * b to a matrix [rows, columns], a [terms, rows], b [terms, columns], which are not written to until backward()
+  // ends.
   void add_product_grad(const Tensor& a, const Tensor& b) const;
-  bool updated_by_product(int64_t terms) const;
 
   // A handle on the gradient without the value: what a backward keeps of an input whose value it does not
   // need, so that the memory of the value can go. Undefined when no gradient is wanted.
@@ -87,6 +87,7 @@ class Variable {
  private:
   struct State;
   struct Node;
+  struct Postponed;
   std::shared_ptr<State> state_;
 };
 

@@ -95,6 +95,23 @@ struct Bench {
     time(text, [&] { k().adam_step(stream, {.lr = 1e-6f}, {&slice, 1}); });
     time(text, [&] { k().sgd_step(stream, {.lr = 1e-6f, .momentum = 0.9f}, {&slice, 1}); });
   }
+
+  // A linear layer's update from its input and the gradient of its result, at once; gemm and adam_step, printed as rows of their own,
+  // do the same.
+  void fused_update(int64_t out, int64_t in, int64_t samples, const std::string& text) const {
+    const Tensor dy = noise({samples, out}), x = noise({samples, in});
+    Tensor value = noise({out, in}), first = noise({out, in}), second = noise({out, in}), gradient = noise({out, in});
+    for (int64_t i = 0; i < second.count(); ++i) second.data<float>()[i] += 0.5f;
+    const ParameterSlice slice{.count = out * in,
+                               .value = value.data<float>(),
+                               .gradient = gradient.data<float>(),
+                               .first = first.data<float>(),
+                               .second = second.data<float>()};
+    time(text,
+         [&] { k().gemm(stream, {.m = out, .n = in, .k = samples, .transpose_a = true}, dy, x, {}, false, gradient); });
+    time(text, [&] { k().adam_step(stream, {.lr = 1e-6f}, {&slice, 1}); });
+    time(text, [&] { k().gemm_adam_step(stream, out, in, samples, dy, x, {.lr = 1e-6f}, slice); });
+  }
 };
 
 void run(const Stream& stream, double seconds) {
@@ -105,6 +122,7 @@ void run(const Stream& stream, double seconds) {
   bench.batch_norm(64 * 32 * 32, 32, "65,536×32");
   bench.batch_norm(64 * 32 * 32, 64, "65,536×64");
   bench.bias_relu(64 * 26 * 26, 32, "43,264×32");
+  bench.fused_update(128, 21632, 64, "128×21,632, 64 samples");
   bench.optimizers(2'770'634, "2.8 M parameters");
   bench.optimizers(11'173'962, "11 M parameters");
 }

@@ -11,11 +11,11 @@ endif()
 
 # What the command writes about itself.
 install(CODE "
-  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/written)
+  file(MAKE_DIRECTORY \"${PROJECT_BINARY_DIR}/written\")
   foreach(words \"manual convoy.1\" \"completion bash convoy\" \"completion zsh _convoy\")
     separate_arguments(words)
     list(POP_BACK words file)
-    execute_process(COMMAND $<TARGET_FILE:convoy> \${words} OUTPUT_FILE ${PROJECT_BINARY_DIR}/written/\${file} COMMAND_ERROR_IS_FATAL ANY)
+    execute_process(COMMAND \"$<TARGET_FILE:convoy>\" \${words} OUTPUT_FILE \"${PROJECT_BINARY_DIR}/written/\${file}\" COMMAND_ERROR_IS_FATAL ANY)
   endforeach()" COMPONENT program)
 install(FILES ${PROJECT_BINARY_DIR}/written/convoy.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
 install(FILES ${PROJECT_BINARY_DIR}/written/convoy DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT program)

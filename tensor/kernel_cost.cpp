@@ -179,8 +179,9 @@ KernelCost adam_step(const AdamStep&, std::span<const ParameterSlice> slices) {
 }
 
 // As the product, and the update but for the gradient.
-KernelCost gemm_adam_step(const GemmShape& s, ConstArray a, ConstArray b, const AdamStep&, const ParameterSlice&) {
-  return {2 * f64(s.m) * f64(s.n) * f64(s.k), bytes(a, s.k * s.m) + bytes(b, s.k * s.n) + f32(6 * s.m * s.n)};
+KernelCost gemm_adam_step(int64_t m, int64_t n, int64_t k, ConstArray a, ConstArray b, const AdamStep&,
+                          const ParameterSlice&) {
+  return {2 * f64(m) * f64(n) * f64(k), bytes(a, k * m) + bytes(b, k * n) + f32(6 * m * n)};
 }
 
 KernelCost clip_scale(float, std::span<const ParameterSlice> slices, float*) {

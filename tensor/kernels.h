@@ -185,9 +185,9 @@ struct Kernels {
   void (*sgd_step)(const Stream&, const SgdStep&, std::span<const ParameterSlice>);
   void (*adam_step)(const Stream&, const AdamStep&, std::span<const ParameterSlice>);
   // adam_step() of the matrix `weight` [m,n] by the gradient a^T * b, a [k,m], b [k,n], k at most kMostGemmAdamTerms, with the bits
-  // that gemm() and adam_step() give. The gradient is not stored, and weight.gradient not read; it has no scale. The
-  // shape's transposes say what they are: a is transposed, b is not. On the CPU; a GPU's table has null.
-  void (*gemm_adam_step)(const Stream&, const GemmShape&, ConstArray a, ConstArray b, const AdamStep&,
+  // that gemm() and adam_step() give. The gradient is not stored, and weight.gradient not read; it has no scale. On the
+  // CPU; a GPU's table has null.
+  void (*gemm_adam_step)(const Stream&, int64_t m, int64_t n, int64_t k, ConstArray a, ConstArray b, const AdamStep&,
                          const ParameterSlice& weight);
   // scale [1] = min(1, max_norm / (norm + 1e-6)), norm being the L2 norm of all gradients together: PyTorch's
   // clip_grad_norm_ (https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html). NaN where the

@@ -2,8 +2,8 @@
 // caches.
 //
 //   for each task (a split of k, a range of rows, a range of columns), in parallel
-//     for each stretch of k                                  the A block is packed: kMaxRows x kMaxDepth, in L2;
-//                                                            of at most kMaxColumns columns tile by tile, in L1
+//     for each stretch of k                                  the A block is packed: kMaxRows x kMaxDepth, in L2; for at most
+//                                                            kMaxColumns columns tile by tile, in L1, or read where it lies
 //       for each block of columns                            the B block is packed, or was packed before: in L2
 //         for each tile of rows, for each panel of columns   multiply_tile(): the A tile stays in L1
 //
@@ -25,13 +25,13 @@ inline constexpr int64_t kMaxColumns = 256;    // of a B block of kMaxDepth step
 inline constexpr int64_t kLeastColumns = 128;  // of a task, where more tasks are wanted
 inline constexpr int64_t kEnoughTasks = 32;    // more would only cost reuse
 
-// A B block packed by its task. Its panels do not lie a power of two apart, where they would compete for the same cache sets.
+// A matrix's B, packed block by block or as a whole. Its panels do not lie a power of two apart, where they would compete for the same cache sets.
 inline constexpr int64_t kPanelGap = 16;  // floats
-inline constexpr int64_t panel_stride(int64_t depth) { return depth * kTileColumns + kPanelGap; }
-inline constexpr int64_t kPackedBFloats = kMaxColumns / kTileColumns * panel_stride(kMaxDepth);
+inline constexpr int64_t gapped_panel_stride(int64_t depth) { return depth * kTileColumns + kPanelGap; }
+inline constexpr int64_t kPackedBFloats = kMaxColumns / kTileColumns * gapped_panel_stride(kMaxDepth);
 
 // Of a block with `depth` steps, kMaxColumns or more: rows of B are then longer runs.
-inline int64_t columns_that_fit(int64_t depth) { return kPackedBFloats / panel_stride(depth) * kTileColumns; }
+inline int64_t columns_that_fit(int64_t depth) { return kPackedBFloats / gapped_panel_stride(depth) * kTileColumns; }
 
 // Of a block with `columns` columns, 0 to kMaxColumns.
 inline int64_t depth_that_fits(int64_t columns) {
@@ -154,7 +154,7 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
     float* const scratch_a = thread_scratch(Scratch::pack_a, kMaxRows * kRowStride);
     float* const scratch_b = thread_scratch(Scratch::pack_b, kPackedBFloats);
     const int64_t tile = even_part(rows, cut.tile_rows);
-    // Rows that serve one block of columns are packed tile by tile, just before they are used.
+    // Rows that serve few columns are packed tile by tile, just before they are used.
     const bool by_tile = Product::kLayout == Layout::rows && column_end - column_begin <= kMaxColumns;
     int64_t offsets[kMaxRows];
     product.row_offsets(row, rows, offsets);
@@ -182,16 +182,16 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
             const int64_t tile_columns = smaller(kTileColumns, columns - j);
             if constexpr (requires { &Product::take_tile; }) {
               product.take_tile(in, {row + i, tile_rows, column + j, tile_columns, column, column + columns});
-              continue;
+            } else {
+              const float* bias = product.epilogue.bias;
+              tile_function<Product::kLayout>(tile_rows, ceil_divide(tile_columns, kVectorFloats))(
+                  in, {.c = product.destination(split) + column + j,
+                       .row_offset = offsets + i,
+                       .columns = static_cast<int>(tile_columns),
+                       .accumulate = !first || product.accumulate,
+                       .bias = last && bias != nullptr ? bias + column + j : nullptr,
+                       .relu = last && product.epilogue.relu});
             }
-            const float* bias = product.epilogue.bias;
-            tile_function<Product::kLayout>(tile_rows, ceil_divide(tile_columns, kVectorFloats))(
-                in, {.c = product.destination(split) + column + j,
-                     .row_offset = offsets + i,
-                     .columns = static_cast<int>(tile_columns),
-                     .accumulate = !first || product.accumulate,
-                     .bias = last && bias != nullptr ? bias + column + j : nullptr,
-                     .relu = last && product.epilogue.relu});
           }
         }
       }

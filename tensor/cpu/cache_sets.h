@@ -9,9 +9,12 @@ namespace convoy::CONVOY_ISA {
 // power of two do.
 inline bool rows_spread_over_sets(int64_t rows, int64_t stride) {
   constexpr int64_t kSets = 64, kMost = 4, kLine = 16;  // floats
-  int64_t rows_of[kSets] = {};
-  for (int64_t i = 0; i < rows; ++i)
-    if (++rows_of[i * stride / kLine % kSets] > kMost) return false;
+  int64_t lines_of[kSets] = {}, before = -1;
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t line = i * stride / kLine;
+    if (line != before && ++lines_of[line % kSets] > kMost) return false;
+    before = line;
+  }
   return true;
 }
 

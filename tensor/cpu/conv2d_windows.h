@@ -82,7 +82,8 @@ void run_windows(const Stream& stream, const WindowShape& s, const float* x, con
     int64_t row_offset[kTileRows];
     for (int64_t i = 0; i < kTileRows; ++i) row_offset[i] = i * results.pixel;
     // Meanwhile memory brings what is copied next, most likely the lines below these, in equal parts for each tile.
-    const float* unseen = x + (n * s.h + smaller(s.h, (p_end - 1) * s.stride_h + s.r - s.pad_h)) * s.w * s.channels;
+    const float* unseen =
+        x + (n * s.h + larger(0, smaller(s.h, (p_end - 1) * s.stride_h + s.r - s.pad_h))) * s.w * s.channels;
     const int64_t tiles_of_task = (p_end - p_begin) * ceil_divide(columns, kTileColumns) * ceil_divide(s.q, tile),
                   slice = ceil_divide(lines * s.stride_h * s.w * s.channels, larger(1, tiles_of_task));
     const auto make_line = [&](int64_t p, int64_t column) {

@@ -10,7 +10,7 @@ namespace {
 
 // Columns [column, column + columns) of b, for all blocks of a.
 PackedB pack_columns(const Stream& stream, const GemmShape& shape, const float* b, int64_t column, int64_t columns) {
-  const int64_t n = shape.n, k = shape.k, stride = panel_stride(k);
+  const int64_t n = shape.n, k = shape.k, stride = gapped_panel_stride(k);
   float* const panels = thread_scratch(Scratch::filters, ceil_divide(columns, kTileColumns) * stride);
   if (shape.transpose_b) {
     parallel_for(stream, columns, kTileColumns, [&](int64_t begin, int64_t end) {

@@ -88,20 +88,13 @@ void list_lines(const ParameterSlice& weight, int64_t n, int64_t rows, int64_t s
 
 }  // namespace
 
-void gemm_adam_step(const Stream& stream, const GemmShape& shape, const float* a, const float* b, const AdamStep& step,
-                    const ParameterSlice& weight) {
-  const auto [m, n, k, unused_a, unused_b] = shape;
+void gemm_adam_step(const Stream& stream, int64_t m, int64_t n, int64_t k, const float* a, const float* b,
+                    const AdamStep& step, const ParameterSlice& weight) {
   const Blocking cut = choose_blocking(m, n, k, false);
   int64_t lines[ListedLines::kInStep * kMostGemmAdamTerms];
   list_lines(weight, n, even_part(cut.rows, kTileRows), k, lines);
-  run_product(stream,
-              AdamProduct{{{m, n, k, a, b, false, {}, nullptr, n, 0, {}, false}},
-                          rates_of(step),
-                          weight.value,
-                          weight.first,
-                          weight.second,
-                          lines},
-              cut);
+  const MatrixOperands operands{.m = m, .n = n, .k = k, .a = a, .b = b};
+  run_product(stream, AdamProduct{{operands}, rates_of(step), weight.value, weight.first, weight.second, lines}, cut);
 }
 
 }  // namespace convoy::CONVOY_ISA

@@ -8,22 +8,22 @@ namespace convoy::CONVOY_ISA {
 struct MatrixOperands {
   int64_t m, n, k;
   const float *a, *b;
-  bool transpose_b;
-  PackedB packed;  // of b; no panels: each task packs what it needs
-  float* c;
-  int64_t row_length;    // floats from one row of c to the next
-  int64_t split_stride;  // floats between the results of two splits of k
-  Epilogue epilogue;
-  bool accumulate;
+  bool transpose_b = false;
+  PackedB packed{};  // of b; no panels: each task packs what it needs
+  float* c = nullptr;
+  int64_t row_length = 0;    // floats from one row of c to the next
+  int64_t split_stride = 0;  // floats between the results of two splits of k
+  Epilogue epilogue{};
+  bool accumulate = false;
 
   BlockB block_b(int64_t step, int64_t depth, int64_t column, int64_t columns, float* scratch) const {
     if (packed.panels != nullptr) return {packed.at(step, column), packed.panel_stride};
     if (transpose_b) {
-      pack_panels_transposed(b + column * k + step, k, depth, columns, scratch, panel_stride(depth));
+      pack_panels_transposed(b + column * k + step, k, depth, columns, scratch, gapped_panel_stride(depth));
     } else {
-      pack_panels(b + step * n + column, n, depth, columns, scratch, panel_stride(depth));
+      pack_panels(b + step * n + column, n, depth, columns, scratch, gapped_panel_stride(depth));
     }
-    return {scratch, panel_stride(depth)};
+    return {scratch, gapped_panel_stride(depth)};
   }
 
   void row_offsets(int64_t row, int64_t rows, int64_t* out) const {

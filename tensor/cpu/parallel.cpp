@@ -83,7 +83,7 @@ float* thread_scratch(Scratch slot, int64_t floats) {
   ScratchMemory& scratch = memories[static_cast<int>(slot)];
   if (scratch.floats < floats) {
     std::free(scratch.memory);
-    scratch.floats = (floats + 1023) / 1024 * 1024;
+    scratch.floats = (floats + 15) / 16 * 16;  // no more, so that a sanitizer sees what is too small
     scratch.memory = static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(scratch.floats) * sizeof(float)));
     if (scratch.memory == nullptr) {
       fmt::print(stderr, "convoy: cpu: out of memory, {} bytes of scratch asked for\n", scratch.floats * 4);

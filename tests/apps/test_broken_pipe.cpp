@@ -21,7 +21,7 @@ struct PipedOutcome {
 PipedOutcome run_without_reader(const TemporaryFolder& folder, const std::string& arguments, const std::string& pipe) {
   signal(SIGPIPE, SIG_DFL);  // in programs started from here, too, where whoever started these tests ignores it
   // The pause lets the reader go first.
-  const std::string script = fmt::format("cd {}; ({{ sleep 0.2; {} {}; echo $? > code; }} {} true) 2> error",
+  const std::string script = fmt::format("cd {}; ({{ sleep 0.2; '{}' {}; echo $? > code; }} {} true) 2> error",
                                          folder.path().string(), kConvoy, arguments, pipe);
   EXPECT_EQ(std::system(script.c_str()), 0);
   return {std::atoi(read_text(folder / "code").c_str()), read_text(folder / "error")};

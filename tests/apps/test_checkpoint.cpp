@@ -231,6 +231,9 @@ TEST(checkpoint, files_are_the_newest_and_the_best) {
   ASSERT_EQ(run_convoy(folder, training({"--run", "three", "--keep", "3", "--checkpoint-every", "2"})).exit_code, 0);
   EXPECT_EQ(checkpoints_of(folder / "three"), (Arguments{"best.safetensors", "step-00000008.safetensors",
                                                          "step-00000010.safetensors", "step-00000012.safetensors"}));
+  // Not every fifth step, but the last.
+  ASSERT_EQ(run_convoy(folder, training({"--run", "five", "--checkpoint-every", "5"})).exit_code, 0);
+  EXPECT_EQ(checkpoints_of(folder / "five"), (Arguments{"best.safetensors", "step-00000012.safetensors"}));
   // The best is a file of weights, too: of the epoch with the highest accuracy.
   double best = 0;
   for (const nlohmann::json& epoch : read_events(folder / "epochs", "epoch"))

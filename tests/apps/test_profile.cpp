@@ -200,7 +200,7 @@ TEST(ProfileTable, tells_the_range_of_steps_and_what_makes_limits_doubtful) {
   for (const char* line : {
            "profile  2 steps of 1.25 ms on average, 1.00 to 1.50; avx2 kernels, 64 threads\n",
            "warning  the limits before and after the training differ by 34 %, other programs were running; the higher "
-           "count\n",
+           "ones are used\n",
            "warning  64 threads on 2 cores: limits and kernels are slower than the CPU is\n",
        })
     EXPECT_TRUE(has(text, line)) << line << "\nin\n" << text;
@@ -238,6 +238,17 @@ TEST(ProfileTrace, has_lanes_for_steps_layers_kernels_and_what_is_beside) {
   EXPECT_EQ(found, 1);
   EXPECT_EQ(trace.at("otherData").at("about"), "model    small\n");
   EXPECT_EQ(trace.at("otherData").at("limit GB/s"), 1.0);
+}
+
+TEST(ProfileOption, shows_a_large_weight_updated_in_backward) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_convoy(
+      folder, {"train", "--dataset", "synthetic", "--model", "mnist-cnn", "--limit", "256", "--holdout", "64",
+               "--batch", "64", "--steps", "3", "--run", "run", "--profile", "--checkpoint-every", "0"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  const std::string table = read_text(folder / "run/profile.txt"), backward = table.substr(table.find("\nbackward "));
+  EXPECT_LT(backward.find("fc1 "), backward.find("\nupdate ")) << table;
+  EXPECT_LT(backward.find("gemm_adam_step "), backward.find("\nupdate ")) << table;
 }
 
 TEST(ProfileOption, writes_table_and_picture_and_changes_no_result) {

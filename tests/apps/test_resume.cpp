@@ -90,7 +90,8 @@ class Resume : public testing::Test {
   // What a shell exits with that runs `script` in the folder; $CONVOY is the command, its stderr goes into the file
   // err.
   int run_script(const std::string& script) {
-    const std::string all = "cd " + folder_.path().string() + "; CONVOY=" + kConvoy + "; exec > out 2> err; " + script;
+    const std::string all =
+        "cd " + folder_.path().string() + "; CONVOY='" + kConvoy + "'; exec > out 2> err; " + script;
     return WEXITSTATUS(std::system(all.c_str()));
   }
 
@@ -293,7 +294,7 @@ TEST_F(Resume, goes_on_after_a_limit_on_the_size_of_files) {
   kill_after(7);
   const auto size = fs::file_size(step_file(folder_ / "run", 7));
   // As a shell counts, in 512 or 1,024 bytes: less than a checkpoint, more than the log.
-  EXPECT_EQ(run_script(fmt::format("trap '' XFSZ; ulimit -f {}; $CONVOY train --resume run", size / 1024 - 1)), 5);
+  EXPECT_EQ(run_script(fmt::format("trap '' XFSZ; ulimit -f {}; \"$CONVOY\" train --resume run", size / 1024 - 1)), 5);
   EXPECT_EQ(read_text(folder_ / "err").find("convoy: run/checkpoints/step-00000008.safetensors: cannot be written: "),
             0u)
       << read_text(folder_ / "err");

@@ -255,7 +255,7 @@ TEST(train, saved_weights_go_on_where_they_were) {
 
 // What `script` exits with in `folder`; $CONVOY is the command, its stderr goes into the file err.
 int run_script(const TemporaryFolder& folder, const std::string& script) {
-  const std::string all = "cd " + folder.path().string() + "; CONVOY=" + kConvoy + "; exec 2> err; " + script;
+  const std::string all = "cd " + folder.path().string() + "; CONVOY='" + kConvoy + "'; exec 2> err; " + script;
   return WEXITSTATUS(std::system(all.c_str()));
 }
 
@@ -298,7 +298,7 @@ TEST(train, a_full_disk_leaves_whole_lines) {
   const TemporaryFolder folder;
   // Files of at most 4 KiB or less, as the shell counts: room for config.json, not for 200 steps of 60 bytes.
   EXPECT_EQ(run_script(folder,
-                       "trap '' XFSZ; ulimit -f 4; $CONVOY train --dataset synthetic --model 'flatten; linear 10' "
+                       "trap '' XFSZ; ulimit -f 4; \"$CONVOY\" train --dataset synthetic --model 'flatten; linear 10' "
                        "--limit 200 --holdout 300 --batch 1 --log-every 1 --run run > /dev/null"),
             5);
   EXPECT_NE(read_text(folder / "err").find("metrics.jsonl: cannot be written"), std::string::npos);
@@ -308,7 +308,7 @@ TEST(train, a_full_disk_leaves_whole_lines) {
 
 TEST(train, output_that_cannot_be_written_is_told_with_exit_code_5) {
   const TemporaryFolder folder;
-  EXPECT_EQ(run_script(folder, "$CONVOY info > /dev/full"), 5);
+  EXPECT_EQ(run_script(folder, "\"$CONVOY\" info > /dev/full"), 5);
   EXPECT_NE(read_text(folder / "err").find("standard output"), std::string::npos) << read_text(folder / "err");
 }
 

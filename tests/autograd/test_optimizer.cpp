@@ -259,6 +259,39 @@ TEST_P(OptimizerOnEveryIsa, minimize_stores_gradients_where_they_are_needed) {
   })) << "somebody waits for the gradient";
 }
 
+TEST_P(OptimizerOnEveryIsa, minimize_updates_when_nothing_reads_the_weight_any_more) {
+  // A constant that shares the weight's memory, used before it and therefore differentiated after it.
+  EXPECT_FALSE(minimize_equals_two_steps({}, 0, 64, [](TwoLayers& net, const Variable& x) {
+    const Variable same_memory(net.weight.value());
+    const Variable other = linear(x, same_memory, {});
+    return add(mean(other), net.loss(x));
+  }));
+}
+
+TEST(Optimizer, minimize_updates_nothing_when_backward_fails) {
+  TwoLayers net(7);
+  const std::unique_ptr<Optimizer> optimizer = make_adam(net.parameters(), {});
+  const std::vector<float> before = values_of(net.weight.value());
+  Draw draw(8);
+  const Variable x(Tensor::from(draw.reals(64 * kIn), {64, kIn}), true);
+  const Variable spoilt = Variable::record("spoilt", x.value().clone(), {x},
+                                           [](const Tensor&) { fail(ErrorKind::internal, "this one fails"); });
+  EXPECT_THROW(optimizer->minimize(net.loss(spoilt), 0.01f), Error);
+  EXPECT_EQ(values_of(net.weight.value()), before);
+  EXPECT_EQ(optimizer->state()[0].tensor.data<int32_t>()[0], 0);
+  optimizer->clear_grad();
+  net.loss(x).backward();
+  EXPECT_TRUE(net.weight.has_grad()) << "a backward() by itself stores the gradient";
+}
+
+TEST(Optimizer, minimize_takes_parameters_that_are_results) {
+  Variable leaf(Tensor::full({2, 3}, 1), true);
+  Variable result = scale(leaf, 2);
+  const std::unique_ptr<Optimizer> optimizer = make_adam({leaf, result}, {});
+  optimizer->minimize(sum(result), 0.1f);
+  EXPECT_NE(values_of(leaf.value())[0], 1);
+}
+
 TEST(Optimizer, minimize_leaves_no_trace_in_the_weights) {
   TwoLayers net(5);
   const std::unique_ptr<Optimizer> optimizer = make_adam(net.parameters(), {});

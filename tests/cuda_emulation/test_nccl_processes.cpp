@@ -74,7 +74,7 @@ TEST_F(NcclProcesses, a_killed_process_makes_the_others_hang) {
 }
 
 TEST_F(NcclProcesses, the_death_of_the_process_that_made_the_id_makes_the_others_hang) {
-  FILE* const other = popen(EMULATED_NCCL_RANK " new 2 0 die 2>&1", "r");
+  FILE* const other = popen("'" EMULATED_NCCL_RANK "' new 2 0 die 2>&1", "r");
   ASSERT_NE(other, nullptr);
   char line[2 * NCCL_UNIQUE_ID_BYTES + 1] = {};
   ASSERT_NE(std::fgets(line, sizeof line, other), nullptr);

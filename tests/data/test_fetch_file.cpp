@@ -252,7 +252,7 @@ class HttpsFront {
   explicit HttpsFront(const HttpServer& server) {
     const std::string http = server.url(), port = http.substr(http.rfind(':') + 1, http.size() - http.rfind(':') - 2);
     process_ = popen(
-        ("python3 " CONVOY_TEST_FILES "/data/https_front.py " + folder_.path().string() + " " + port).c_str(), "w");
+        ("python3 '" CONVOY_TEST_FILES "/data/https_front.py' " + folder_.path().string() + " " + port).c_str(), "w");
     for (int tries = 0; tries < 600 && !std::filesystem::exists(folder_.path() / "port"); ++tries)
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }

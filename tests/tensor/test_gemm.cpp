@@ -93,6 +93,11 @@ TEST_P(Gemm, matches_reference_on_shapes_beyond_one_cache_block) {
             draw);
       check({.m = 3, .n = 250, .k = 21632, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, false,
             draw);
+      // More columns than one block has room for.
+      check({.m = 5, .n = 8225, .k = 320, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, false,
+            draw);
+      check({.m = 2, .n = 21632, .k = 128, .transpose_a = transpose_a, .transpose_b = transpose_b}, false, false, false,
+            draw);
       check({.m = 64, .n = 10, .k = 1031, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, false,
             draw);
       check({.m = 131, .n = 130, .k = 129, .transpose_a = transpose_a, .transpose_b = transpose_b}, true, true, true,

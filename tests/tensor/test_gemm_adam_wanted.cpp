@@ -6,11 +6,15 @@
 namespace convoy {
 namespace {
 
-bool wanted(int64_t m, int64_t n, int64_t k) { return gemm_adam_wanted({.m = m, .n = n, .k = k, .transpose_a = true}); }
+bool wanted(int64_t m, int64_t n, int64_t k) { return gemm_adam_wanted(Device{}, m, n, k); }
 
 TEST(GemmAdamWanted, large_weights_with_rows_that_do_not_compete_for_the_cache) {
   EXPECT_TRUE(wanted(128, 21632, 64)) << "mnist-cnn";
   EXPECT_FALSE(wanted(10, 128, 64)) << "small";
+  EXPECT_TRUE(wanted(127, 2065, 64));
+  EXPECT_FALSE(wanted(126, 2065, 64)) << "a little too small";
+  EXPECT_FALSE(wanted(512, 512, 64)) << "six of its rows would find room, fourteen do not";
+  EXPECT_FALSE(gemm_adam_wanted({Device::Kind::cuda, 0}, 128, 21632, 64)) << "a kernel of the CPU";
   EXPECT_FALSE(wanted(512, 2048, 64)) << "rows of a power of two";
   EXPECT_TRUE(wanted(512, 2064, 64));
 }

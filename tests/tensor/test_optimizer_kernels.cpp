@@ -193,14 +193,13 @@ TEST_P(OptimizerKernels, gemm_adam_step_has_the_bits_of_its_two_parts) {
   if (kernels().gemm_adam_step == nullptr) GTEST_SKIP() << "the CPU's";
   Draw draw(77);
   const AdamStep step{.lr = 1e-2f, .weight_decay = 0.01f, .correction1 = 0.3f, .correction2 = 0.2f};
-  for (const GemmShape& size :
+  for (const GemmShape& shape :
        {GemmShape{.m = 14, .n = 32, .k = 64}, GemmShape{.m = 13, .n = 31, .k = 7}, GemmShape{.m = 29, .n = 65, .k = 40},
         GemmShape{.m = 7, .n = 16, .k = kMostGemmAdamTerms}, GemmShape{.m = 281, .n = 261, .k = 3},
-        GemmShape{.m = 131, .n = 1031, .k = 50}, GemmShape{.m = 6, .n = 9, .k = 1}, GemmShape{.m = 5, .n = 33, .k = 0},
-        GemmShape{.m = 0, .n = 3, .k = 2}, GemmShape{.m = 3, .n = 0, .k = 2}}) {
+        GemmShape{.m = 131, .n = 1031, .k = 50}, GemmShape{.m = 2, .n = 9000, .k = kMostGemmAdamTerms},
+        GemmShape{.m = 6, .n = 9, .k = 1}, GemmShape{.m = 5, .n = 33, .k = 0}, GemmShape{.m = 0, .n = 3, .k = 2},
+        GemmShape{.m = 3, .n = 0, .k = 2}}) {
     for (const bool decoupled : {false, true}) {
-      GemmShape shape = size;
-      shape.transpose_a = true;
       SCOPED_TRACE(fmt::format("{} x {}, {} terms, decoupled {}", shape.m, shape.n, shape.k, decoupled));
       AdamStep variant = step;
       variant.decoupled = decoupled;
@@ -214,11 +213,12 @@ TEST_P(OptimizerKernels, gemm_adam_step_has_the_bits_of_its_two_parts) {
                                  .gradient = gradient.data(),
                                  .first = two[1].data(),
                                  .second = two[2].data()};
-      kernels().gemm(stream, shape, in(a), in(b), {}, false, gradient.data());
+      kernels().gemm(stream, {.m = shape.m, .n = shape.n, .k = shape.k, .transpose_a = true}, in(a), in(b), {}, false,
+                     gradient.data());
       kernels().adam_step(stream, variant, {&slice, 1});
       const ParameterSlice weight{
           .count = count, .value = one[0].data(), .first = one[1].data(), .second = one[2].data()};
-      kernels().gemm_adam_step(stream, shape, in(a), in(b), variant, weight);
+      kernels().gemm_adam_step(stream, shape.m, shape.n, shape.k, in(a), in(b), variant, weight);
       for (int array = 0; array < 3; ++array) {
         EXPECT_EQ(one[array].values(), two[array].values()) << "array " << array;
         EXPECT_TRUE(one[array].intact()) << "array " << array;
