@@ -75,9 +75,12 @@ TEST(checkpoint, resumes_momentum_and_a_cosine_with_warm_up) {
 TEST(checkpoint, resumes_sgd_without_momentum_and_a_training_cut_in_mid_epoch) {
   const TemporaryFolder folder;
   const Arguments options{"--optimizer", "sgd", "--momentum", "0", "--steps", "7", "--schedule", "step"};
-  ASSERT_EQ(run_convoy(folder, training(with(options, {"--run", "a", "--checkpoint-every", "3"}))).exit_code, 0);
+  ASSERT_EQ(
+      run_convoy(folder, training(with(options, {"--run", "a", "--checkpoint-every", "3", "--keep", "2"}))).exit_code,
+      0);
   const TrainingOutcome plain = outcome_of(folder, "a", "w");
-  EXPECT_EQ(checkpoints_of(folder / "a"), (Arguments{"best.safetensors", "step-00000006.safetensors"}));
+  EXPECT_EQ(checkpoints_of(folder / "a"),
+            (Arguments{"best.safetensors", "step-00000006.safetensors", "step-00000007.safetensors"}));
   copy_killed_run(folder / "a", folder / "b", 6);
   ASSERT_EQ(run_convoy(folder, {"train", "--resume", "b", "--save", "w"}).exit_code, 0);
   EXPECT_TRUE(outcome_of(folder, "b", "w") == plain);
