@@ -64,20 +64,25 @@ void batch_norm_statistics(const Stream& stream, int64_t rows, int64_t channels,
       });
     });
   });
-  for (int64_t c = 0; c < channels; ++c) {
-    double total_mean = 0, total_m2 = 0;
+  for_summed_columns(channels, [=](int64_t begin, int64_t end) {
+    double total_mean[kSummedColumns] = {}, total_m2[kSummedColumns] = {};
     for (int64_t piece = 0; piece < pieces.count; ++piece) {
-      const int64_t before = piece * pieces.rows_per_piece;
-      const int64_t here = rows - before < pieces.rows_per_piece ? rows - before : pieces.rows_per_piece;
+      const int64_t before = piece * pieces.rows_per_piece, here = smaller(rows - before, pieces.rows_per_piece);
       const double share = static_cast<double>(here) / static_cast<double>(before + here);
-      const double delta = static_cast<double>(partial[(2 * piece) * channels + c]) - total_mean;
-      total_mean += delta * share;
-      total_m2 += static_cast<double>(partial[(2 * piece + 1) * channels + c]) +
-                  delta * delta * share * static_cast<double>(before);
+      const double weight = share * static_cast<double>(before);
+      const float* const piece_mean = partial + piece * 2 * channels + begin;
+      for (int64_t c = 0; c < end - begin; ++c) {
+        const double delta = static_cast<double>(piece_mean[c]) - total_mean[c];
+        total_mean[c] += delta * share;
+        total_m2[c] += static_cast<double>(piece_mean[channels + c]) + delta * delta * weight;
+      }
     }
-    mean[c] = rows == 0 ? 0.0f : static_cast<float>(static_cast<double>(x[c]) + total_mean);
-    variance[c] = rows == 0 ? 0.0f : static_cast<float>(total_m2 / static_cast<double>(rows));
-  }
+    for (int64_t c = begin; c < end; ++c) {
+      const double m = total_mean[c - begin], m2 = total_m2[c - begin];
+      mean[c] = rows == 0 ? 0.0f : static_cast<float>(static_cast<double>(x[c]) + m);
+      variance[c] = rows == 0 ? 0.0f : static_cast<float>(m2 / static_cast<double>(rows));
+    }
+  });
 }
 
 void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, const float* x, const float* mean,
@@ -147,15 +152,21 @@ void batch_norm_backward_reduce(const Stream& stream, int64_t rows, int64_t chan
       });
     });
   });
-  for (int64_t c = 0; c < channels; ++c) {
-    double total_gamma = 0, total_beta = 0;
+  for_summed_columns(channels, [=](int64_t begin, int64_t end) {
+    double total_gamma[kSummedColumns] = {}, total_beta[kSummedColumns] = {};
     for (int64_t piece = 0; piece < pieces.count; ++piece) {
-      total_gamma += static_cast<double>(partial[(2 * piece) * channels + c]);
-      total_beta += static_cast<double>(partial[(2 * piece + 1) * channels + c]);
+      const float* const piece_gamma = partial + piece * 2 * channels + begin;
+      for (int64_t c = 0; c < end - begin; ++c) {
+        total_gamma[c] += static_cast<double>(piece_gamma[c]);
+        total_beta[c] += static_cast<double>(piece_gamma[channels + c]);
+      }
     }
-    dgamma[c] = static_cast<float>(total_gamma / sqrt(static_cast<double>(variance[c]) + static_cast<double>(epsilon)));
-    dbeta[c] = static_cast<float>(total_beta);
-  }
+    for (int64_t c = begin; c < end; ++c) {
+      dgamma[c] = static_cast<float>(total_gamma[c - begin] /
+                                     sqrt(static_cast<double>(variance[c]) + static_cast<double>(epsilon)));
+      dbeta[c] = static_cast<float>(total_beta[c - begin]);
+    }
+  });
 }
 
 void batch_norm_backward_input(const Stream& stream, int64_t rows, int64_t channels, int64_t total_rows, const float* x,

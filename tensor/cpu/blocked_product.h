@@ -50,7 +50,6 @@ struct Blocking {
   int64_t depth;          // of a packed block
   int64_t split_depth;    // of a split of k
   int64_t splits;
-  int64_t tile_rows = kTileRows;  // at most
 };
 
 inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split) {
@@ -126,12 +125,6 @@ TileFunction tile_function(int64_t rows, int64_t vectors) {
   return table[rows - 1][vectors - 1];
 }
 
-// A tile of C, and the columns of the block it is in, whose tiles are taken from the left to the right.
-struct ProductTile {
-  int64_t row, rows, column, columns;
-  int64_t block_begin, block_end;
-};
-
 // Runs a product. Product provides
 //   static constexpr Layout kLayout;
 //   int64_t m, n, k;
@@ -140,7 +133,6 @@ struct ProductTile {
 //   void row_offsets(row, rows, int64_t* out)           where each row of C starts, in floats
 //   float* destination(split)                           where C is for a split of k
 //   Epilogue epilogue; bool accumulate;                 only with one split
-//   void take_tile(const TileInput&, const ProductTile&)   only where tiles are multiplied by the product itself, and C is not stored
 template <class Product>
 void run_product(const Stream& stream, const Product& product, const Blocking& cut) {
   const int64_t m = product.m, n = product.n, k = product.k;
@@ -153,7 +145,7 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
     const int64_t k_begin = split * cut.split_depth, k_end = smaller(k_begin + cut.split_depth, k);
     float* const scratch_a = thread_scratch(Scratch::pack_a, kMaxRows * kRowStride);
     float* const scratch_b = thread_scratch(Scratch::pack_b, kPackedBFloats);
-    const int64_t tile = even_part(rows, cut.tile_rows);
+    const int64_t tile = even_part(rows, kTileRows);
     // Rows that serve few columns are packed tile by tile, just before they are used.
     const bool by_tile = Product::kLayout == Layout::rows && column_end - column_begin <= kMaxColumns;
     int64_t offsets[kMaxRows];
@@ -180,18 +172,14 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
             const TileInput in{
                 .depth = depth, .a = tile_a, .a_stride = a.stride, .b = b.data + j / kTileColumns * b.panel_stride};
             const int64_t tile_columns = smaller(kTileColumns, columns - j);
-            if constexpr (requires { &Product::take_tile; }) {
-              product.take_tile(in, {row + i, tile_rows, column + j, tile_columns, column, column + columns});
-            } else {
-              const float* bias = product.epilogue.bias;
-              tile_function<Product::kLayout>(tile_rows, ceil_divide(tile_columns, kVectorFloats))(
-                  in, {.c = product.destination(split) + column + j,
-                       .row_offset = offsets + i,
-                       .columns = static_cast<int>(tile_columns),
-                       .accumulate = !first || product.accumulate,
-                       .bias = last && bias != nullptr ? bias + column + j : nullptr,
-                       .relu = last && product.epilogue.relu});
-            }
+            const float* bias = product.epilogue.bias;
+            tile_function<Product::kLayout>(tile_rows, ceil_divide(tile_columns, kVectorFloats))(
+                in, {.c = product.destination(split) + column + j,
+                     .row_offset = offsets + i,
+                     .columns = static_cast<int>(tile_columns),
+                     .accumulate = !first || product.accumulate,
+                     .bias = last && bias != nullptr ? bias + column + j : nullptr,
+                     .relu = last && product.epilogue.relu});
           }
         }
       }

@@ -60,10 +60,12 @@ inline constexpr int64_t kColumnBlock = 128;  // of results in one task
 inline constexpr int64_t kFewTiles = 128;
 
 // Tiles of a block, whose patches and products are kept. Fewer than two tiles of the micro-kernel would read the filters too often.
+// Blocks are even in number, so that two threads have the same to do.
 int64_t tiles_of_block(const WinogradProduct& p) {
   const int64_t floats = kPositions * (p.x.channels + smaller(p.columns, kColumnBlock));
   const int64_t most = larger(2, smaller(6, kBlockFloats / floats / kTileRows)) * kTileRows;
-  return even_part(p.tiles.count(), most);
+  const int64_t blocks = ceil_divide(p.tiles.count(), most);
+  return ceil_divide(p.tiles.count(), blocks > 1 ? round_up(blocks, 2) : 1);
 }
 
 // y at one tile and the columns of one vector, from its 36 products at `from`, `position_stride` floats apart.

@@ -1,5 +1,5 @@
 // Matrix product on the CPU. Operands are packed, whatever their transposition: a block by block, unless b is so narrow that a
-// copy would not pay; b likewise or, where many tasks need the same of it, before.
+// copy would not pay; b likewise or, where many tasks need the same of it, before; b of few rows of a is read where it lies.
 #include "tensor/cpu/cache_sets.h"
 #include "tensor/cpu/matrix_product.h"
 #include "tensor/cpu/split_sums.h"
@@ -29,11 +29,6 @@ PackedB pack_columns(const Stream& stream, const GemmShape& shape, const float* 
 template <Layout layout>
 void run(const Stream& stream, const MatrixOperands& operands, Blocking cut) {
   const int64_t n = operands.n;
-  // Where sums have few terms it counts that the lines of a tile of c find room in the first-level cache; where its rows compete for
-  // one set, of eight lines or more, it is smaller.
-  constexpr int64_t kFewTerms = 128, kSetLines = 8;
-  if (operands.k <= kFewTerms && !rows_spread_over_sets(kTileRows, operands.row_length))
-    cut.tile_rows = smaller(kSetLines, kTileRows);
   if constexpr (layout == Layout::rows) {
     // Where b is one block of columns, a copy of a would be read hardly more often than a itself; but rows of a power of two
     // would compete for the cache.
@@ -42,6 +37,11 @@ void run(const Stream& stream, const MatrixOperands& operands, Blocking cut) {
       return run_product(stream, MatrixProduct<Layout::far_rows>{operands}, cut);
     }
   }
+  // Few rows of b find room in the first-level cache even where they compete for a set.
+  constexpr int64_t kFewTerms = 64;
+  const bool stays = operands.k <= kFewTerms || rows_spread_over_sets(kTileRows, n);
+  if (!operands.transpose_b && operands.packed.panels == nullptr && cut.splits == 1 && stays)
+    return run_panels(stream, PanelProduct<layout>{operands}, cut);
   run_product(stream, MatrixProduct<layout>{operands}, cut);
 }
 

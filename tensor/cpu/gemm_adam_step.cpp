@@ -9,15 +9,25 @@ namespace {
 
 static_assert(kMostGemmAdamTerms <= kMaxDepth, "a tile has all terms of its sums");
 
+// What the next tile updates, and the next panel.
+struct LinesOfUpdate {
+  static constexpr bool kAlways = true;
+  ListedLines updated;
+  LinesOfPanel panel;
+  void ask() {
+    updated.ask();
+    panel.ask();
+  }
+};
+
 struct TileUpdate {
   AdamRates rates;
   int64_t columns;
   float *value, *first, *second;  // the tile's first element
   int64_t row_length;             // floats from one row to the next
-  ListedLines ahead;
+  LinesOfUpdate ahead;
 };
 
-// Reads A of Layout::columns and a whole panel of B, however many of its columns count.
 template <int R>
 [[gnu::noinline]] void update_tile(const TileInput& in, const TileUpdate& update) {
   float gradient[R][kTileColumns];
@@ -29,7 +39,7 @@ template <int R>
                        .accumulate = false,
                        .bias = nullptr,
                        .relu = false};
-  multiply_one_tile<R, 2, Layout::columns, kRowStride>(in, in.a, out, gradient[0], update.ahead);
+  multiply_one_tile<R, 2, Layout::columns, kRowStride, true>(in, in.a, out, gradient[0], update.ahead);
   const auto update_rows = [&](int64_t columns) {
     for (int i = 0; i < R; ++i) {
       const int64_t at = i * update.row_length;
@@ -42,30 +52,22 @@ template <int R>
     update_rows(update.columns);
 }
 
-using UpdateFunction = void (*)(const TileInput&, const TileUpdate&);
-
-template <int... R>
-UpdateFunction update_function(int64_t rows, std::integer_sequence<int, R...>) {
-  static constexpr UpdateFunction table[] = {update_tile<R + 1>...};
-  return table[rows - 1];
-}
-
 struct AdamProduct : MatrixProduct<Layout::columns> {
   AdamRates rates;
   float *value, *first, *second;  // [m,n]
   const int64_t* lines;           // of a tile, as ListedLines has them
 
-  void take_tile(const TileInput& in, const ProductTile& tile) const {
-    const int64_t at = tile.row * n + tile.column, right = tile.column + kTileColumns,
-                  next = right < tile.block_end ? at + kTileColumns : (tile.row + tile.rows) * n + tile.block_begin;
-    update_function(tile.rows, std::make_integer_sequence<int, kTileRows>())(
-        in, {.rates = rates,
-             .columns = tile.columns,
-             .value = value + at,
-             .first = first + at,
-             .second = second + at,
-             .row_length = n,
-             .ahead = {reinterpret_cast<const char*>(value + next), lines}});
+  void take_tile(const TileInput& in, const PanelTile& tile, LinesOfPanel panel) const {
+    const int64_t at = tile.row * n + tile.column;
+    const float* const next = value + tile.next_row * n + tile.next_column;
+    const TileUpdate update{.rates = rates,
+                            .columns = tile.columns,
+                            .value = value + at,
+                            .first = first + at,
+                            .second = second + at,
+                            .row_length = n,
+                            .ahead = {{reinterpret_cast<const char*>(next), lines}, panel}};
+    with_rows(tile.rows, [&]<int R>() { update_tile<R>(in, update); });
   }
 };
 
@@ -94,7 +96,7 @@ void gemm_adam_step(const Stream& stream, int64_t m, int64_t n, int64_t k, const
   int64_t lines[ListedLines::kInStep * kMostGemmAdamTerms];
   list_lines(weight, n, even_part(cut.rows, kTileRows), k, lines);
   const MatrixOperands operands{.m = m, .n = n, .k = k, .a = a, .b = b};
-  run_product(stream, AdamProduct{{operands}, rates_of(step), weight.value, weight.first, weight.second, lines}, cut);
+  run_panels(stream, AdamProduct{{operands}, rates_of(step), weight.value, weight.first, weight.second, lines}, cut);
 }
 
 }  // namespace convoy::CONVOY_ISA

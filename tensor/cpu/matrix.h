@@ -37,6 +37,14 @@ inline RowPieces cut_rows(int64_t rows, int64_t columns) {
   return {rows_per_piece, ceil_divide(rows, rows_per_piece)};
 }
 
+// Calls body(begin, end) for blocks of the columns that together cover them all, for adding up pieces: sums of a block's columns find
+// room on the stack, so that pieces can be taken outside and columns, in vectors, inside.
+inline constexpr int64_t kSummedColumns = 64;
+template <class Body>
+inline void for_summed_columns(int64_t columns, Body&& body) {
+  for (int64_t c = 0; c < columns; c += kSummedColumns) body(c, smaller(c + kSummedColumns, columns));
+}
+
 // Rows that fit into 16 KiB, half a first-level cache: what one block function handles at a time.
 inline int64_t rows_per_block(int64_t columns) {
   constexpr int64_t kBlockFloats = 4096;

@@ -1,7 +1,7 @@
-// Products of two matrices in memory, as run_product() takes them.
+// Products of two matrices in memory, as run_product() and run_panels() take them.
 #pragma once
 
-#include "tensor/cpu/blocked_product.h"
+#include "tensor/cpu/panel_product.h"
 
 namespace convoy::CONVOY_ISA {
 
@@ -48,6 +48,30 @@ struct MatrixProduct : MatrixOperands {
       copy_floats(scratch + i * kRowStride, a + (row + i) * k + step, depth);
     }
     return {scratch, 0};
+  }
+};
+
+// multiply_tile() of a panel of B that is read where it lies.
+template <int R, Layout layout>
+[[gnu::noinline]] void multiply_panel_tile(const TileInput& in, const TileOutput& out, LinesOfPanel ahead) {
+  if constexpr (kSpreads) ask_for_result<R, 2>(out, out.c);
+  multiply_one_tile<R, 2, layout, kRowStride, true>(in, in.a, out, out.c, ahead);
+}
+
+template <Layout layout>
+struct PanelProduct : MatrixProduct<layout> {
+  void take_tile(const TileInput& in, const PanelTile& tile, LinesOfPanel ahead) const {
+    int64_t offsets[kTileRows];
+    this->row_offsets(tile.row, tile.rows, offsets);
+    const bool last = tile.step + in.depth == this->k;
+    const Epilogue& epilogue = this->epilogue;
+    const TileOutput out{.c = this->c + tile.column,
+                         .row_offset = offsets,
+                         .columns = static_cast<int>(tile.columns),
+                         .accumulate = tile.step > 0 || this->accumulate,
+                         .bias = last && epilogue.bias != nullptr ? epilogue.bias + tile.column : nullptr,
+                         .relu = last && epilogue.relu};
+    with_rows(tile.rows, [&]<int R>() { multiply_panel_tile<R, layout>(in, out, ahead); });
   }
 };
 

@@ -39,7 +39,8 @@ struct TileInput {
   int64_t depth;
   const float* a;
   int64_t a_stride, a_line = 0;                              // Layout::columns; a_stride of far_rows, too
-  const float* b;                                            // packed: step k of a run at b + k * kTileColumns
+  const float* b;                                            // step k of a run at b + k * kTileColumns, packed;
+  int64_t b_step = 0;                                        // or, read where it lies, at b + k * b_step
   int64_t runs = 1, run_stride = 0, b_run_stride = 0;        // floats from one run to the next, of A and of B
   int64_t groups = 1, group_stride = 0, b_group_stride = 0;  // … from one group to the next
   int64_t tiles = 1, tile_stride = 0;  // one after the other with the same B: floats between them in A
@@ -88,12 +89,13 @@ struct ListedLines {
   }
 };
 
-template <int R, int V, Layout layout, int64_t kStride, class Ahead>
+// kFarB: B has a b_step.
+template <int R, int V, Layout layout, int64_t kStride, bool kFarB = false, class Ahead>
 [[gnu::always_inline]] inline void multiply_one_tile(const TileInput& in, const float* tile_a, const TileOutput& out,
                                                      float* tile_c, Ahead ahead) {
   // Steps whose data are asked for before they are needed: the processor does not look beyond a page by itself. B of windows that
   // lie close together, as those of few channels do, is in the first-level cache anyway.
-  constexpr int64_t kAhead = layout == Layout::columns ? 8 : kStride >= 64 ? 16 : 0;
+  constexpr int64_t kAhead = kFarB || layout == Layout::columns ? 8 : kStride >= 64 ? 16 : 0;
   // Rows that lie far apart are reached from every third of them, so that few addresses have to be kept.
   constexpr int kThirds = layout == Layout::far_rows ? (R + 2) / 3 : 1;
   Vector sum[R][V] = {};
@@ -101,11 +103,13 @@ template <int R, int V, Layout layout, int64_t kStride, class Ahead>
     for (int64_t run = 0; run < in.runs; ++run) {
       const float* a = tile_a + group * in.group_stride + run * in.run_stride;
       const float* b = in.b + group * in.b_group_stride + run * in.b_run_stride;
+      const int64_t b_step = kFarB ? in.b_step : kTileColumns;
+      const float* b_ahead = b + kAhead * b_step;
       const float* third[kThirds];
       for (int i = 0; i < kThirds; ++i) third[i] = a + 3 * i * in.a_stride;
       for (int64_t k = 0; k < in.depth; ++k) {
         if constexpr (kAhead > 0) {
-          for (int j = 0; j < V * kVectorFloats; j += 16) __builtin_prefetch(b + kAhead * kTileColumns + j);
+          for (int j = 0; j < V * kVectorFloats; j += 16) __builtin_prefetch(b_ahead + j);
           if constexpr (layout == Layout::columns) __builtin_prefetch(a + kAhead * in.a_stride);
           if constexpr (kSpreads && layout == Layout::columns) __builtin_prefetch(a + kAhead * in.a_stride + R - 1);
           if constexpr (kSpreads || Ahead::kAlways) ahead.ask();
@@ -124,7 +128,8 @@ template <int R, int V, Layout layout, int64_t kStride, class Ahead>
         a += layout == Layout::columns ? in.a_stride : 1;
         if constexpr (layout == Layout::far_rows)
           for (int i = 0; i < kThirds; ++i) ++third[i];
-        b += kTileColumns;
+        b += b_step;
+        b_ahead += b_step;
       }
     }
   }
@@ -164,6 +169,13 @@ template <int R, int V, Layout layout, int64_t kStride, class Ahead>
   }
 }
 
+// Asks for the lines of C at tile_c, which will be written.
+template <int R, int V>
+[[gnu::always_inline]] inline void ask_for_result(const TileOutput& out, const float* tile_c) {
+  for (int i = 0; i < R; ++i)
+    for (int j = 0; j < V * kVectorFloats; j += 16) __builtin_prefetch(tile_c + out.row_offset[i] + j, 1);
+}
+
 // For each of `tiles`: C tile [R, columns] = or += A [R, groups * runs * depth] * B [groups * runs * depth, V vectors], then bias and
 // ReLU. Where depths are short, what it takes to call this is worth sharing among tiles.
 template <int R, int V, Layout layout, int64_t kStride>
@@ -177,11 +189,7 @@ template <int R, int V, Layout layout, int64_t kStride>
   const int64_t steps = in.groups * in.runs * in.depth,
                 ahead_step = in.ahead_floats > 0 ? ceil_divide(in.ahead_floats, larger(1, steps)) : 0;
   for (int64_t t = 0; t < in.tiles; ++t) {
-    if constexpr (kClose || kSpreads) {
-      for (int i = 0; i < R; ++i)
-        for (int j = 0; j < V * kVectorFloats; j += 16)
-          __builtin_prefetch(c + (kClose ? 2 * out.tile_stride : 0) + out.row_offset[i] + j, 1);
-    }
+    if constexpr (kClose || kSpreads) ask_for_result<R, V>(out, c + (kClose ? 2 * out.tile_stride : 0));
     if constexpr (kClose || !kSpreads) prefetch(ahead, in.ahead_floats);
     multiply_one_tile<R, V, layout, kStride>(in, a, out, c, LinesOfRun{ahead, ahead_step});
     a += in.tile_stride;

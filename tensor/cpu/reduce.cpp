@@ -9,11 +9,13 @@ constexpr int64_t kPiece = 16384;  // elements summed into one partial result
 
 // out [columns] = or += the sum over pieces of partial [pieces, columns].
 void add_pieces(int64_t pieces, int64_t columns, const float* partial, bool accumulate, float* out) {
-  for (int64_t c = 0; c < columns; ++c) {
-    double total = accumulate ? static_cast<double>(out[c]) : 0.0;
-    for (int64_t piece = 0; piece < pieces; ++piece) total += static_cast<double>(partial[piece * columns + c]);
-    out[c] = static_cast<float>(total);
-  }
+  for_summed_columns(columns, [=](int64_t begin, int64_t end) {
+    double total[kSummedColumns];
+    for (int64_t c = begin; c < end; ++c) total[c - begin] = accumulate ? static_cast<double>(out[c]) : 0.0;
+    for (int64_t piece = 0; piece < pieces; ++piece)
+      for (int64_t c = begin; c < end; ++c) total[c - begin] += static_cast<double>(partial[piece * columns + c]);
+    for (int64_t c = begin; c < end; ++c) out[c] = static_cast<float>(total[c - begin]);
+  });
 }
 
 double sum_of(int64_t count, const float* x) {

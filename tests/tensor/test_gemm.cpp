@@ -79,6 +79,8 @@ TEST_P(Gemm, gives_f32_from_operands_of_any_type) {
 TEST_P(Gemm, matches_reference_on_shapes_beyond_one_cache_block) {
   Draw draw(2);
   for (const bool transpose_a : {false, true}) {
+    // b where it lies, and more steps than one block of a has; the last panel has a column.
+    check({.m = 30, .n = 4129, .k = 641, .transpose_a = transpose_a}, true, true, true, draw);
     for (const bool transpose_b : {false, true}) {
       check({.m = 1, .n = 4099, .k = 37, .transpose_a = transpose_a, .transpose_b = transpose_b}, false, true, false,
             draw);

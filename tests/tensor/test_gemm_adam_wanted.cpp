@@ -20,8 +20,8 @@ TEST(GemmAdamWanted, large_weights_with_rows_that_do_not_compete_for_the_cache) 
 }
 
 TEST(GemmAdamWanted, terms_that_are_enough_to_hide_memory_and_not_too_many) {
-  EXPECT_FALSE(wanted(128, 21632, 39));
-  EXPECT_TRUE(wanted(128, 21632, 40));
+  EXPECT_FALSE(wanted(128, 21632, 15));
+  EXPECT_TRUE(wanted(128, 21632, 16));
   EXPECT_TRUE(wanted(128, 21632, kMostGemmAdamTerms));
   EXPECT_FALSE(wanted(128, 21632, kMostGemmAdamTerms + 1));
 }
