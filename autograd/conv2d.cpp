@@ -11,9 +11,9 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
                    x = weight.requires_grad() ? x.value() : Tensor(),  // only dw reads x
                    w = x.requires_grad() ? filters : Tensor(),         // only dx reads w
                    x_grad = x.gradient_only(), w_grad = weight.gradient_only(),
-                   bias_grad = bias.gradient_only()](const Tensor& dy) {
-    const Kernels& k = kernels(dy.device());
+                   bias_grad = bias.gradient_only()](const Variable::Gradient& dy) {
     const Tensor dz = bias_relu_backward(y, bias_grad, dy);
+    const Kernels& k = kernels(dz.device());
     // The weight first: its gradient can travel to other ranks while the input's is computed.
     w_grad.add_grad([&](Tensor& dw, bool accumulate) {
       k.conv2d_backward_weight(current_stream(), shape, x, dz, accumulate, dw.data<float>());
@@ -22,7 +22,7 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
         [&](Tensor& dx, bool accumulate) { k.conv2d_backward_input(current_stream(), shape, dz, w, accumulate, dx); });
   };
   return Variable::record("conv2d", y, {x, weight, bias}, std::move(backward),
-                          {.stride = stride, .pad = pad, .relu = relu});
+                          {.stride = stride, .pad = pad, .relu = relu}, relu);
 }
 
 }  // namespace convoy

@@ -7,12 +7,14 @@ Variable apply(Unary function, const Variable& x) {
   const Tensor y = apply(function, x.value());
   // ReLU's derivative can be told from its result, which the next layer keeps anyway; the others read x.
   auto backward = [function, x = function == Unary::relu ? y : x.value(),
-                   x_grad = x.gradient_only()](const Tensor& dy) {
+                   x_grad = x.gradient_only()](const Variable::Gradient& gradient) {
+    const Tensor& dy = gradient.dy;
+    if (gradient.gated) return x_grad.add_grad(dy);
     x_grad.add_grad([&](Tensor& dx, bool accumulate) {
       kernels(dy.device()).unary_backward(current_stream(), function, dy.count(), x, dy, accumulate, dx);
     });
   };
-  return Variable::record(name_of(function), y, {x}, std::move(backward));
+  return Variable::record(name_of(function), y, {x}, std::move(backward), {}, function == Unary::relu);
 }
 
 Variable apply(Binary function, const Variable& a, const Variable& b) {
@@ -54,7 +56,7 @@ Variable scale(const Variable& x, float factor) {
 Variable bias_add(const Variable& x, const Variable& bias) {
   const Tensor y = bias_add(x.value(), bias.value());
   auto backward = [x_grad = x.gradient_only(), bias_grad = bias.gradient_only()](const Tensor& dy) {
-    bias_relu_backward(Tensor(), bias_grad, dy);
+    bias_relu_backward(Tensor(), bias_grad, {dy, false});
     x_grad.add_grad(dy);
   };
   return Variable::record("bias_add", y, {x, bias}, std::move(backward));

@@ -11,10 +11,11 @@ Tensor weight_for(const Tensor& x, const Variable& weight) {
   return is_array_type(x.dtype()) ? convert(weight.value(), x.dtype()) : weight.value();
 }
 
-Tensor bias_relu_backward(const Tensor& y, const Variable& bias, const Tensor& dy) {
+Tensor bias_relu_backward(const Tensor& y, const Variable& bias, const Variable::Gradient& gradient) {
+  const Tensor& dy = gradient.dy;
   const Kernels& k = kernels(dy.device());
   const int64_t columns = dy.size(dy.rank() - 1), rows = columns == 0 ? 0 : dy.count() / columns;
-  if (!y.defined()) {
+  if (!y.defined() || gradient.gated) {
     bias.add_grad([&](Tensor& dbias, bool accumulate) {
       k.column_sum(current_stream(), rows, columns, dy, accumulate, dbias.data<float>());
     });

@@ -15,7 +15,7 @@ Tensor weight_for(const Tensor& x, const Variable& weight);
 
 // For y = z + bias, or relu(z + bias) when y is defined (it may be left undefined otherwise): returns dz, the
 // gradient of z, from dy, and adds its column sums to the gradient of bias. y, dy, dz [..., C], bias [C].
-// Without a ReLU, dz is dy itself.
-Tensor bias_relu_backward(const Tensor& y, const Variable& bias, const Tensor& dy);
+// Without a ReLU, and where dy is gated already, dz is dy itself.
+Tensor bias_relu_backward(const Tensor& y, const Variable& bias, const Variable::Gradient& gradient);
 
 }  // namespace convoy

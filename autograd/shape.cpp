@@ -3,9 +3,10 @@
 namespace convoy {
 
 Variable reshape(const Variable& x, const Shape& shape) {
-  return Variable::record(
-      "reshape", x.value().reshape(shape), {x},
-      [from = x.shape(), x_grad = x.gradient_only()](const Tensor& dy) { x_grad.add_grad(dy.reshape(from)); });
+  auto backward = [from = x.shape(), x_grad = x.gradient_only()](const Variable::Gradient& gradient) {
+    x_grad.add_grad(gradient.dy.reshape(from), gradient.gated);
+  };
+  return Variable::record("reshape", x.value().reshape(shape), {x}, std::move(backward), {}, x.relu_result());
 }
 
 Variable flatten(const Variable& x) {

@@ -24,6 +24,7 @@ struct Variable::Node {
   Tensor grad;            // of a leaf: its memory outlives clear_grad(); of a result: gone when the node has run
   bool has_grad = false;  // `grad` holds contributions
   bool borrowed = false;  // others may hold `grad`, so it is never written to
+  bool gated = false;     // so are all contributions
   int64_t awaited = 0;    // contributions that the running backward() still owes
 
   // Leaves.
@@ -33,7 +34,8 @@ struct Variable::Node {
 
   // Results.
   const char* function = nullptr;  // null for a leaf
-  uint64_t sequence = 0;           // order of creation
+  bool relu_result = false;
+  uint64_t sequence = 0;  // order of creation
   std::vector<std::shared_ptr<Node>> inputs;
   Backward backward;     // empty once run
   Work work;             // what `backward` is done for
@@ -180,7 +182,7 @@ void Variable::update_by_product(ProductUpdate update) {
 }
 
 Variable Variable::record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward,
-                          const FunctionArguments& arguments) {
+                          const FunctionArguments& arguments, bool relu_result) {
   Variable result(std::move(value));
   FunctionObserver::notify({function, inputs, result, arguments});
   if (!grad_enabled()) return result;
@@ -195,6 +197,7 @@ Variable Variable::record(const char* function, Tensor value, std::vector<Variab
   node.dtype = result.value().dtype();
   node.device = result.value().device();
   node.function = function;
+  node.relu_result = relu_result;
   node.sequence = next_sequence++;
   node.inputs = std::move(nodes);
   node.backward = std::move(backward);
@@ -213,13 +216,16 @@ Variable Variable::gradient_only() const {
 
 // --- gradients ----------------------------------------------------------------------------------------------------
 
-void Variable::add_grad(const std::function<void(Tensor& dx, bool accumulate)>& write) const {
+bool Variable::relu_result() const { return requires_grad() && state_->node->relu_result; }
+
+void Variable::add_grad(const std::function<void(Tensor& dx, bool accumulate)>& write, bool gated) const {
   if (!requires_grad()) return;
   Node& node = *state_->node;
   if (!node.grad.defined()) node.grad = Tensor::empty(node.shape, node.dtype, node.device);
   if (node.borrowed) node.grad = node.grad.clone();
   node.borrowed = false;
   write(node.grad, node.has_grad);
+  node.gated = gated && (node.gated || !node.has_grad);
   node.has_grad = true;
   node.contribution_arrived();
 }
@@ -240,7 +246,7 @@ void Variable::add_product_grad(const Tensor& a, const Tensor& b) const {
   });
 }
 
-void Variable::add_grad(const Tensor& dx) const {
+void Variable::add_grad(const Tensor& dx, bool gated) const {
   if (!requires_grad()) return;
   Node& node = *state_->node;
   CHECK(dx.shape() == node.shape && dx.dtype() == node.dtype,
@@ -249,16 +255,19 @@ void Variable::add_grad(const Tensor& dx) const {
   if (!node.is_leaf() && !node.has_grad) {
     node.grad = dx;
     node.has_grad = node.borrowed = true;
+    node.gated = gated;
     node.contribution_arrived();
     return;
   }
-  add_grad([&dx](Tensor& grad, bool accumulate) {
-    if (!accumulate) {
-      grad.copy_from(dx);
-    } else {
-      kernels(dx.device()).binary_forward(current_stream(), Binary::add, dx.count(), grad, dx, grad);
-    }
-  });
+  add_grad(
+      [&dx](Tensor& grad, bool accumulate) {
+        if (!accumulate) {
+          grad.copy_from(dx);
+        } else {
+          kernels(dx.device()).binary_forward(current_stream(), Binary::add, dx.count(), grad, dx, grad);
+        }
+      },
+      gated);
 }
 
 void Variable::backward() const {
@@ -306,7 +315,7 @@ void Variable::backward() const {
   }
 
   for (const std::shared_ptr<Node>& node : nodes) {
-    const Tensor dy = std::move(node->grad);
+    const Gradient dy{std::move(node->grad), node->gated};
     node->grad = Tensor();
     const size_t before = contributions;
     const WorkScope work(node->work);

@@ -60,21 +60,32 @@ class Variable {
   void backward() const;
 
   // --- for the authors of differentiable functions ----------------------------------------------------------------
-  using Backward = std::function<void(const Tensor& dy)>;
+  // The gradient that has flowed into a result. A Backward that need not know more may take it as a Tensor.
+  struct Gradient {
+    Tensor dy;   // of the value's shape
+    bool gated;  // 0 wherever the value of a relu_result() is not positive
+    operator const Tensor&() const { return dy; }
+  };
+  using Backward = std::function<void(const Gradient&)>;
 
   // A result computed from `inputs` (undefined ones are ignored). When gradients are enabled and an input
   // wants one, `backward` is kept: it is called once with dy (of the value's shape), which it must not write
   // to, and calls add_grad() or add_product_grad() exactly once for every element of `inputs` that requires_grad(); more or fewer
-  // is an Error(internal). `arguments` are for a FunctionObserver, who is told of the call.
+  // is an Error(internal). `arguments` are for a FunctionObserver, who is told of the call; `relu_result` is what the function of
+  // that name says.
   static Variable record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward,
-                         const FunctionArguments& arguments = {});
+                         const FunctionArguments& arguments = {}, bool relu_result = false);
+
+  // Whether it is the result of a ReLU, whose backward takes no notice of the gradient wherever the value is not positive: who adds
+  // to it may add 0 there, and then says so.
+  bool relu_result() const;
 
   // Adds a contribution to the gradient, which is of the value's type: `write` is called with the gradient's memory and
-  // whether it must accumulate (+=) into it or overwrite it (=). Does nothing when no gradient is wanted.
-  void add_grad(const std::function<void(Tensor& dx, bool accumulate)>& write) const;
+  // whether it must accumulate (+=) into it or overwrite it (=). Does nothing when no gradient is wanted. `gated`: see Gradient.
+  void add_grad(const std::function<void(Tensor& dx, bool accumulate)>& write, bool gated = false) const;
   // Adds `dx` itself. The first contribution to an intermediate result is taken over without a copy; it is
   // never written to afterwards, so dx may be dy, a view of it, or shared by several inputs.
-  void add_grad(const Tensor& dx) const;
+  void add_grad(const Tensor& dx, bool gated = false) const;
 
   // add_grad() of a^T * b to a matrix [rows, columns], a [terms, rows], b [terms, columns], which are not written to until backward()
   // ends.

@@ -39,8 +39,9 @@ int64_t parameters(std::span<const ParameterSlice> slices) {
 // --- products -----------------------------------------------------------------------------------------------------
 
 KernelCost gemm(const GemmShape& s, ConstArray a, ConstArray b, const Epilogue& then, bool accumulate, Array c) {
+  const double gate = then.gate != nullptr ? f32(s.m * s.n) : 0;
   return {2 * f64(s.m) * f64(s.n) * f64(s.k),
-          bytes(a, s.m * s.k) + bytes(b, s.k * s.n) + epilogue(then, s.n) + result(c, s.m * s.n, accumulate)};
+          bytes(a, s.m * s.k) + bytes(b, s.k * s.n) + gate + epilogue(then, s.n) + result(c, s.m * s.n, accumulate)};
 }
 
 KernelCost conv2d_forward(const Conv2dShape& s, ConstArray x, ConstArray w, const Epilogue& then, Array y) {

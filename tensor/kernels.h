@@ -37,6 +37,9 @@ struct Epilogue {
   // conv2d_forward alone, when not null: = what batch_norm_statistics finds in the result but for rounding, both
   // [last axis].
   float *mean = nullptr, *variance = nullptr;
+  // gemm on the CPU alone, with neither bias nor ReLU, when not null: where gate [m,n] is not positive the product counts as 0. The
+  // backward of a ReLU from its result.
+  const float* gate = nullptr;
 };
 
 // A batch of augmented images: out[i] = (crop(flip(images[index[i]])) / 255 - mean[c]) * inverse_std[c].

@@ -172,14 +172,15 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
             const TileInput in{
                 .depth = depth, .a = tile_a, .a_stride = a.stride, .b = b.data + j / kTileColumns * b.panel_stride};
             const int64_t tile_columns = smaller(kTileColumns, columns - j);
-            const float* bias = product.epilogue.bias;
+            const float *const bias = product.epilogue.bias, *const gate = product.epilogue.gate;
             tile_function<Product::kLayout>(tile_rows, ceil_divide(tile_columns, kVectorFloats))(
                 in, {.c = product.destination(split) + column + j,
                      .row_offset = offsets + i,
                      .columns = static_cast<int>(tile_columns),
                      .accumulate = !first || product.accumulate,
                      .bias = last && bias != nullptr ? bias + column + j : nullptr,
-                     .relu = last && product.epilogue.relu});
+                     .relu = last && product.epilogue.relu,
+                     .gate = gate != nullptr ? gate + column + j : nullptr});
           }
         }
       }

@@ -41,7 +41,7 @@ void run(const Stream& stream, const MatrixOperands& operands, Blocking cut) {
   constexpr int64_t kFewTerms = 64;
   const bool stays = operands.k <= kFewTerms || rows_spread_over_sets(kTileRows, n);
   if (!operands.transpose_b && operands.packed.panels == nullptr && cut.splits == 1 && stays)
-    return run_panels(stream, PanelProduct<layout>{operands}, cut);
+    return run_panels(stream, PanelProduct<layout>(operands, cut), cut);
   run_product(stream, MatrixProduct<layout>{operands}, cut);
 }
 
@@ -63,7 +63,9 @@ void run_gemm(const Stream& stream, const GemmShape& shape, const float* a, cons
   for (int64_t column = 0; column < n; column += most) {
     const int64_t columns = smaller(most, n - column);
     const PackedB packed = pack_columns(stream, shape, b, column, columns);
-    const Epilogue then{.bias = epilogue.bias != nullptr ? epilogue.bias + column : nullptr, .relu = epilogue.relu};
+    Epilogue then = epilogue;
+    if (then.bias != nullptr) then.bias += column;
+    if (then.gate != nullptr) then.gate += column;
     run<layout>(stream, {m, columns, k, a, b, transpose_b, packed, c + column, n, 0, then, accumulate},
                 choose_blocking(m, columns, k, false));
   }

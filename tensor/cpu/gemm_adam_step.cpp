@@ -9,23 +9,15 @@ namespace {
 
 static_assert(kMostGemmAdamTerms <= kMaxDepth, "a tile has all terms of its sums");
 
-// What the next tile updates, and the next panel.
-struct LinesOfUpdate {
-  static constexpr bool kAlways = true;
-  ListedLines updated;
-  LinesOfPanel panel;
-  void ask() {
-    updated.ask();
-    panel.ask();
-  }
-};
+// Three arrays are updated; narrow vectors have more steps for that.
+inline constexpr int64_t kLinesInStep = kSpreads ? 2 : 1;
 
 struct TileUpdate {
   AdamRates rates;
   int64_t columns;
   float *value, *first, *second;  // the tile's first element
   int64_t row_length;             // floats from one row to the next
-  LinesOfUpdate ahead;
+  LinesAhead<kLinesInStep> ahead;
 };
 
 template <int R>
@@ -55,9 +47,9 @@ template <int R>
 struct AdamProduct : MatrixProduct<Layout::columns> {
   AdamRates rates;
   float *value, *first, *second;  // [m,n]
-  const int64_t* lines;           // of a tile, as ListedLines has them
+  const int64_t* lines;           // from list_lines()
 
-  void take_tile(const TileInput& in, const PanelTile& tile, LinesOfPanel panel) const {
+  void take_tile(const TileInput& in, const PanelTile& tile, LinesOfRun panel) const {
     const int64_t at = tile.row * n + tile.column;
     const float* const next = value + tile.next_row * n + tile.next_column;
     const TileUpdate update{.rates = rates,
@@ -71,30 +63,14 @@ struct AdamProduct : MatrixProduct<Layout::columns> {
   }
 };
 
-// The lines of a tile of `rows` rows in value, first and second, from the first element in value: for each of `steps` as many as it asks
-// for, some more than once or, where steps are few, not all.
-void list_lines(const ParameterSlice& weight, int64_t n, int64_t rows, int64_t steps, int64_t* lines) {
-  constexpr int64_t kLine = 16;  // floats
-  const float* const arrays[] = {weight.value, weight.first, weight.second};
-  int64_t all[kTileRows * 3 * ceil_divide(kTileColumns, kLine)];
-  int64_t count = 0;
-  for (int64_t i = 0; i < rows; ++i)
-    for (const float* array : arrays)
-      for (int64_t j = 0; j < kTileColumns; j += kLine)
-        all[count++] =
-            static_cast<int64_t>(reinterpret_cast<uintptr_t>(array) - reinterpret_cast<uintptr_t>(weight.value)) +
-            (i * n + j) * static_cast<int64_t>(sizeof(float));
-  const int64_t slots = ListedLines::kInStep * steps;
-  for (int64_t slot = 0; slot < slots; ++slot) lines[slot] = all[slot * count / slots];
-}
-
 }  // namespace
 
 void gemm_adam_step(const Stream& stream, int64_t m, int64_t n, int64_t k, const float* a, const float* b,
                     const AdamStep& step, const ParameterSlice& weight) {
   const Blocking cut = choose_blocking(m, n, k, false);
-  int64_t lines[ListedLines::kInStep * kMostGemmAdamTerms];
-  list_lines(weight, n, even_part(cut.rows, kTileRows), k, lines);
+  int64_t lines[kLinesInStep * kMostGemmAdamTerms];
+  const float* const updated[] = {weight.value, weight.first, weight.second};
+  list_lines<kLinesInStep>(updated, n, even_part(cut.rows, kTileRows), k, lines);
   const MatrixOperands operands{.m = m, .n = n, .k = k, .a = a, .b = b};
   run_panels(stream, AdamProduct{{operands}, rates_of(step), weight.value, weight.first, weight.second, lines}, cut);
 }

@@ -73,4 +73,10 @@ template <class Value>
   return x < Value{} ? Value{} : x;
 }
 
+// x where `gate` is positive, else 0: the backward of a ReLU from its result.
+template <class Value>
+[[gnu::always_inline]] inline Value gated(Value x, Value gate) {
+  return gate > Value{} ? x : Value{};
+}
+
 }  // namespace convoy::CONVOY_ISA

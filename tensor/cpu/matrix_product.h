@@ -51,16 +51,28 @@ struct MatrixProduct : MatrixOperands {
   }
 };
 
+// In a step. Narrow vectors have no slot left for what the next tile needs.
+inline constexpr int64_t kLinesOfResult = kSpreads ? 1 : 0;
+
 // multiply_tile() of a panel of B that is read where it lies.
 template <int R, Layout layout>
-[[gnu::noinline]] void multiply_panel_tile(const TileInput& in, const TileOutput& out, LinesOfPanel ahead) {
-  if constexpr (kSpreads) ask_for_result<R, 2>(out, out.c);
+[[gnu::noinline]] void multiply_panel_tile(const TileInput& in, const TileOutput& out,
+                                           LinesAhead<kLinesOfResult> ahead) {
+  if (kLinesOfResult == 0 && out.gate != nullptr) ask_for_lines<R, 2>(out, out.gate);
   multiply_one_tile<R, 2, layout, kRowStride, true>(in, in.a, out, out.c, ahead);
 }
 
 template <Layout layout>
 struct PanelProduct : MatrixProduct<layout> {
-  void take_tile(const TileInput& in, const PanelTile& tile, LinesOfPanel ahead) const {
+  int64_t lines[kLinesOfResult * kMaxDepth + 1];  // of what a tile writes and is gated by
+
+  PanelProduct(const MatrixOperands& operands, const Blocking& cut) : MatrixProduct<layout>{operands} {
+    const float* const arrays[] = {this->c, this->epilogue.gate};
+    list_lines<kLinesOfResult>({arrays, arrays[1] != nullptr ? size_t{2} : size_t{1}}, this->row_length,
+                               even_part(smaller(cut.rows, this->m), kTileRows), cut.depth, lines);
+  }
+
+  void take_tile(const TileInput& in, const PanelTile& tile, LinesOfRun panel) const {
     int64_t offsets[kTileRows];
     this->row_offsets(tile.row, tile.rows, offsets);
     const bool last = tile.step + in.depth == this->k;
@@ -70,7 +82,10 @@ struct PanelProduct : MatrixProduct<layout> {
                          .columns = static_cast<int>(tile.columns),
                          .accumulate = tile.step > 0 || this->accumulate,
                          .bias = last && epilogue.bias != nullptr ? epilogue.bias + tile.column : nullptr,
-                         .relu = last && epilogue.relu};
+                         .relu = last && epilogue.relu,
+                         .gate = epilogue.gate != nullptr ? epilogue.gate + tile.column : nullptr};
+    const float* const next = this->c + tile.next_row * this->row_length + tile.next_column;
+    const LinesAhead<kLinesOfResult> ahead{{reinterpret_cast<const char*>(next), lines}, panel};
     with_rows(tile.rows, [&]<int R>() { multiply_panel_tile<R, layout>(in, out, ahead); });
   }
 };

@@ -59,6 +59,7 @@ struct TileOutput {
   bool accumulate;    // += instead of =
   const float* bias;  // null: none
   bool relu;
+  const float* gate = nullptr;  // lies as c does: where it is not positive the product counts as 0; null: everywhere
 };
 
 // Wide vectors are done with a step before memory has brought the next: everything is asked for ahead, a line or none in each step.
@@ -77,18 +78,6 @@ struct LinesOfRun {
   }
 };
 
-// … or lines that will be written, too, wherever they lie.
-struct ListedLines {
-  static constexpr bool kAlways = true;
-  static constexpr int64_t kInStep = kSpreads ? 2 : 1;
-  const char* base;
-  const int64_t* offset;  // bytes; kInStep for each step of the tile
-  void ask() {
-    for (int64_t i = 0; i < kInStep; ++i) __builtin_prefetch(base + offset[i], 1);
-    offset += kInStep;
-  }
-};
-
 // kFarB: B has a b_step.
 template <int R, int V, Layout layout, int64_t kStride, bool kFarB = false, class Ahead>
 [[gnu::always_inline]] inline void multiply_one_tile(const TileInput& in, const float* tile_a, const TileOutput& out,
@@ -98,6 +87,7 @@ template <int R, int V, Layout layout, int64_t kStride, bool kFarB = false, clas
   constexpr int64_t kAhead = kFarB || layout == Layout::columns ? 8 : kStride >= 64 ? 16 : 0;
   // Rows that lie far apart are reached from every third of them, so that few addresses have to be kept.
   constexpr int kThirds = layout == Layout::far_rows ? (R + 2) / 3 : 1;
+  constexpr bool kGated = kStride == kRowStride;  // what windows give never is
   Vector sum[R][V] = {};
   for (int64_t group = 0; group < in.groups; ++group) {
     for (int64_t run = 0; run < in.runs; ++run) {
@@ -142,6 +132,10 @@ template <int R, int V, Layout layout, int64_t kStride, bool kFarB = false, clas
         for (int v = 0; v < V; ++v) body(sum[i][v], tile_c + out.row_offset[i] + v * kVectorFloats, v);
       }
     };
+    if (kGated && out.gate != nullptr) {
+      const float* const gate = out.gate;
+      for_each_vector([=](Vector& value, const float* c, int) { value = gated(value, load(gate + (c - tile_c))); });
+    }
     if (out.accumulate) for_each_vector([](Vector& value, const float* c, int) { value += load(c); });
     if (out.bias != nullptr)
       for_each_vector([&](Vector& value, const float*, int v) { value += load(out.bias + v * kVectorFloats); });
@@ -161,6 +155,7 @@ template <int R, int V, Layout layout, int64_t kStride, bool kFarB = false, clas
       const int count = out.columns - j < kVectorFloats ? out.columns - j : kVectorFloats;
       float* const c = tile_c + out.row_offset[i] + j;
       Vector value = load(tile[i] + j);
+      if (kGated && out.gate != nullptr) value = gated(value, load_first(out.gate + out.row_offset[i] + j, count));
       if (out.accumulate) value += load_first(c, count);
       if (out.bias != nullptr) value += load_first(out.bias + j, count);
       if (out.relu) value = relu(value);
@@ -169,9 +164,9 @@ template <int R, int V, Layout layout, int64_t kStride, bool kFarB = false, clas
   }
 }
 
-// Asks for the lines of C at tile_c, which will be written.
+// Asks for the lines of a tile of C, or of what lies as C does.
 template <int R, int V>
-[[gnu::always_inline]] inline void ask_for_result(const TileOutput& out, const float* tile_c) {
+[[gnu::always_inline]] inline void ask_for_lines(const TileOutput& out, const float* tile_c) {
   for (int i = 0; i < R; ++i)
     for (int j = 0; j < V * kVectorFloats; j += 16) __builtin_prefetch(tile_c + out.row_offset[i] + j, 1);
 }
@@ -189,7 +184,7 @@ template <int R, int V, Layout layout, int64_t kStride>
   const int64_t steps = in.groups * in.runs * in.depth,
                 ahead_step = in.ahead_floats > 0 ? ceil_divide(in.ahead_floats, larger(1, steps)) : 0;
   for (int64_t t = 0; t < in.tiles; ++t) {
-    if constexpr (kClose || kSpreads) ask_for_result<R, V>(out, c + (kClose ? 2 * out.tile_stride : 0));
+    if constexpr (kClose || kSpreads) ask_for_lines<R, V>(out, c + (kClose ? 2 * out.tile_stride : 0));
     if constexpr (kClose || !kSpreads) prefetch(ahead, in.ahead_floats);
     multiply_one_tile<R, V, layout, kStride>(in, a, out, c, LinesOfRun{ahead, ahead_step});
     a += in.tile_stride;

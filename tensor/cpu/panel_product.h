@@ -8,6 +8,8 @@
 // run_product() would wait for the memory while it copies B, and multiply only then.
 #pragma once
 
+#include <span>
+
 #include "tensor/cpu/blocked_product.h"
 
 namespace convoy::CONVOY_ISA {
@@ -23,9 +25,43 @@ void with_rows(int64_t rows, const Body& body) {
   with_rows(rows, body, std::make_integer_sequence<int, kTileRows>());
 }
 
-// A line of each step of the next panel; where there is no next one, `step` is 0.
-struct LinesOfPanel : LinesOfRun {
+// What a step asks for of what the next tile writes or reads beside A and B: kInStep of the lines that list_lines() has listed.
+template <int64_t kInStep>
+struct ListedLines {
+  const char* base;
+  const int64_t* offset;  // bytes
+  void ask() {
+    for (int64_t i = 0; i < kInStep; ++i) __builtin_prefetch(base + offset[i], 1);
+    offset += kInStep;
+  }
+};
+
+// The lines of a tile of `rows` rows in arrays of one shape, from the tile's first element in arrays[0]: kInStep for each of `steps`,
+// some more than once or, where steps are few, not all.
+template <int64_t kInStep>
+void list_lines(std::span<const float* const> arrays, int64_t row_length, int64_t rows, int64_t steps, int64_t* lines) {
+  constexpr int64_t kMostArrays = 3, kLine = 16;  // floats
+  int64_t all[kTileRows * kMostArrays * ceil_divide(kTileColumns, kLine)];
+  int64_t count = 0;
+  for (int64_t i = 0; i < rows; ++i)
+    for (size_t array = 0; array < arrays.size(); ++array)
+      for (int64_t j = 0; j < kTileColumns; j += kLine)
+        all[count++] = static_cast<int64_t>(reinterpret_cast<uintptr_t>(arrays.data()[array]) -
+                                            reinterpret_cast<uintptr_t>(arrays.data()[0])) +
+                       (i * row_length + j) * static_cast<int64_t>(sizeof(float));
+  for (int64_t slot = 0; slot < kInStep * steps; ++slot) lines[slot] = all[slot * count / (kInStep * steps)];
+}
+
+// … and of the next panel.
+template <int64_t kInStep>
+struct LinesAhead {
   static constexpr bool kAlways = true;
+  ListedLines<kInStep> tile;
+  LinesOfRun panel;
+  void ask() {
+    tile.ask();
+    panel.ask();
+  }
 };
 
 // A tile of C from the steps of k that begin with `step`, and where the next one begins.
@@ -36,7 +72,7 @@ struct PanelTile {
 
 // Runs a product whose k is not split. Product provides what run_product() needs of A, moreover
 //   const float* b;                                                            [k,n]
-//   void take_tile(const TileInput&, const PanelTile&, LinesOfPanel ahead)     multiplies a whole panel, however many columns count
+//   void take_tile(const TileInput&, const PanelTile&, LinesOfRun ahead)     multiplies a whole panel, however many columns count
 template <class Product>
 void run_panels(const Stream& stream, const Product& product, const Blocking& cut) {
   const int64_t m = product.m, n = product.n, k = product.k;
@@ -80,7 +116,7 @@ void run_panels(const Stream& stream, const Product& product, const Blocking& cu
                              .columns = smaller(kTileColumns, column_end - column),
                              .next_row = last ? row : i + tile_rows,
                              .next_column = last ? column + kTileColumns : column},
-                            asks ? LinesOfPanel{next + line * kLine, n} : LinesOfPanel{in.b, 0});
+                            asks ? LinesOfRun{next + line * kLine, n} : LinesOfRun{in.b, 0});
         }
       }
       step += depth;

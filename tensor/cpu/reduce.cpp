@@ -79,7 +79,7 @@ void bias_relu_backward(const Stream& stream, int64_t rows, int64_t columns, con
         for (int64_t r = row; r < row + count; ++r) {
           for (int i = 0; i < K; ++i) {
             const int64_t at = r * columns + c + i * Lane::kWidth;
-            const Value kept = Lane::load(y + at) > Value{} ? Lane::load(dy + at) : Value{};
+            const Value kept = gated(Lane::load(dy + at), Lane::load(y + at));
             Lane::store(dz + at, kept);
             sum[i] += kept;
           }

@@ -10,13 +10,15 @@ namespace convoy::CONVOY_ISA {
 // c [m,n] = or += the sum over splits of partial [split, m, n].
 inline void add_splits(const Stream& stream, int64_t m, int64_t n, int64_t splits, const float* partial,
                        const Epilogue& epilogue, bool accumulate, float* c) {
+  const float* const gate = epilogue.gate;
   parallel_for(stream, m, larger(1, 16384 / larger(n * splits, 1)), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       float* const row = c + i * n;  // stays in the cache while whole rows of the splits stream by
       for (int64_t s = 0; s < splits; ++s) {
         const float* const part = partial + (s * m + i) * n;
         const bool overwrite = s == 0 && !accumulate;
-        for (int64_t j = 0; j < n; ++j) row[j] = (overwrite ? 0.0f : row[j]) + part[j];
+        for (int64_t j = 0; j < n; ++j)
+          row[j] = (overwrite ? 0.0f : row[j]) + (gate != nullptr ? gated(part[j], gate[i * n + j]) : part[j]);
       }
       for (int64_t j = 0; j < n; ++j) {
         const float sum = epilogue.bias != nullptr ? row[j] + epilogue.bias[j] : row[j];
@@ -44,6 +46,7 @@ inline void add_splits_transposed(const Stream& stream, int64_t m, int64_t n, in
         float* const to = c + (row + i) * n;
         for (int64_t j = begin; j < end; ++j) {
           float sum = sums[j - begin][i];
+          if (epilogue.gate != nullptr) sum = gated(sum, epilogue.gate[(row + i) * n + j]);
           if (accumulate) sum += to[j];
           if (epilogue.bias != nullptr) sum += epilogue.bias[j];
           to[j] = epilogue.relu ? Relu::value(sum) : sum;

@@ -1,3 +1,5 @@
+// linear(): its gradients, what it does for a ReLU before it, what it refuses.
+#include "tensor/kernel_observer.h"
 #include "tests/autograd/error_test.h"
 #include "tests/gradcheck.h"
 
@@ -32,6 +34,83 @@ TEST_P(LinearGradient, matches_the_numeric_one) {
     check_gradients(linear_check(n, in, out, true, false));
     check_gradients(linear_check(n, in, out, false, false));
   }
+}
+
+// Kernels of the backward that these gradients take, in their order, and the gradients.
+struct Backward {
+  std::string kernels;
+  std::vector<std::vector<float>> gradients;
+};
+Backward backward_of(const std::vector<GradientInput>& inputs,
+                     const std::function<Variable(const std::vector<Variable>&)>& function) {
+  std::vector<Variable> leaves;
+  for (const GradientInput& input : inputs) leaves.emplace_back(Tensor::from(input.values, input.shape), true);
+  const Variable loss = function(leaves);
+  Backward result;
+  {
+    const KernelObserver observer([&](const KernelCall& call) { result.kernels += std::string(call.kernel) + " "; });
+    loss.backward();
+  }
+  for (const Variable& leaf : leaves) result.gradients.push_back(values_of(leaf.grad()));
+  return result;
+}
+
+class LinearAfterRelu : public AutogradOnEveryIsa {
+ protected:
+  // Image [2,5,4,3], filters [37,2,2,3], a linear layer from their 2 x 4 x 3 x 37 results to 9.
+  std::vector<GradientInput> inputs() {
+    Draw draw(7);
+    const auto input = [&](const char* name, const Shape& shape) {
+      return GradientInput{name, shape, draw.reals(shape.count())};
+    };
+    return {input("x", {2, 5, 4, 3}), input("filters", {37, 2, 2, 3}), input("filters' bias", {37}),
+            input("weight", {9, 4 * 3 * 37}), input("bias", {9})};
+  }
+  static Variable convolved(const std::vector<Variable>& v) { return conv2d(v[0], v[1], v[2], {1, 1}, {0, 0}, true); }
+  static Variable linear_of(const Variable& x, const std::vector<Variable>& v) {
+    return linear(flatten(x), v[3], v[4]);
+  }
+};
+INSTANTIATE_FOR_EVERY_ISA(LinearAfterRelu);
+
+TEST_P(LinearAfterRelu, is_the_relus_backward_too_with_the_same_bits) {
+  const Backward fused = backward_of(inputs(), [](const auto& v) { return sum(linear_of(convolved(v), v)); });
+  // A function between them knows nothing of the ReLU.
+  const Backward apart = backward_of(inputs(), [](const auto& v) { return sum(linear_of(scale(convolved(v), 1), v)); });
+  EXPECT_EQ(fused.gradients, apart.gradients);
+  EXPECT_EQ(fused.kernels.find("relu"), std::string::npos) << fused.kernels;
+  EXPECT_NE(apart.kernels.find("bias_relu_backward"), std::string::npos) << apart.kernels;
+}
+
+TEST_P(LinearAfterRelu, also_after_a_relu_of_its_own) {
+  const auto own = [](const auto& v) { return relu(conv2d(v[0], v[1], v[2], {1, 1}, {0, 0})); };
+  const Backward fused = backward_of(inputs(), [&](const auto& v) { return sum(linear_of(own(v), v)); });
+  const Backward apart = backward_of(inputs(), [](const auto& v) { return sum(linear_of(scale(convolved(v), 1), v)); });
+  EXPECT_EQ(fused.gradients, apart.gradients);
+  EXPECT_EQ(fused.kernels.find("unary_backward"), std::string::npos) << fused.kernels;
+}
+
+// Whoever adds to the gradient before or after: the ReLU's backward runs where one contribution is not gated.
+TEST_P(LinearAfterRelu, is_not_where_others_use_its_input_too) {
+  for (const bool first : {false, true}) {
+    const auto both = [&](const auto& v, const Variable& x) {
+      const Variable other = first ? sum(x) : Variable();
+      const Variable result = sum(linear_of(x, v));
+      return add(result, first ? other : sum(x));
+    };
+    const Backward mixed = backward_of(inputs(), [&](const auto& v) { return both(v, convolved(v)); });
+    const Backward apart = backward_of(inputs(), [&](const auto& v) { return both(v, scale(convolved(v), 1)); });
+    EXPECT_EQ(mixed.gradients, apart.gradients) << first;
+    EXPECT_NE(mixed.kernels.find("bias_relu_backward"), std::string::npos) << mixed.kernels;
+  }
+}
+
+TEST_P(LinearAfterRelu, is_for_two_layers_that_read_it) {
+  const auto two = [](const auto& v, const Variable& x) { return sum(add(linear_of(x, v), linear_of(x, v))); };
+  const Backward fused = backward_of(inputs(), [&](const auto& v) { return two(v, convolved(v)); });
+  const Backward apart = backward_of(inputs(), [&](const auto& v) { return two(v, scale(convolved(v), 1)); });
+  EXPECT_EQ(fused.gradients, apart.gradients);
+  EXPECT_EQ(fused.kernels.find("relu"), std::string::npos) << fused.kernels;
 }
 
 TEST(Linear, arguments_that_do_not_fit_are_refused_with_their_shapes) {

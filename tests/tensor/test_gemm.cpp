@@ -157,6 +157,36 @@ TEST_P(Gemm, is_exact_beyond_what_is_packed_at_once) {
   EXPECT_TRUE(c.intact());
 }
 
+// Small integers, so that it does not matter in which order terms are added up.
+TEST_P(Gemm, counts_a_product_as_0_where_its_gate_is_not_positive) {
+  if (stream.device.kind != Device::Kind::cpu) GTEST_SKIP() << "of the CPU alone";
+  Draw draw = Draw::of_integers(6);
+  for (const GemmShape& s : {GemmShape{.m = 30, .n = 2065, .k = 641},   // b where it lies
+                             GemmShape{.m = 30, .n = 2048, .k = 100},   // block by block
+                             GemmShape{.m = 30, .n = 70, .k = 100},     // one block of b
+                             GemmShape{.m = 290, .n = 333, .k = 37},    // b packed before
+                             GemmShape{.m = 290, .n = 7300, .k = 601},  // … in two parts
+                             GemmShape{.m = 10, .n = 70, .k = 1300},    // splits
+                             GemmShape{.m = 10, .n = 70, .k = 1300, .transpose_b = true},
+                             GemmShape{.m = 70, .n = 33, .k = 5, .transpose_a = true}}) {
+    SCOPED_TRACE(testing::Message() << "m " << s.m << " n " << s.n << " k " << s.k);
+    const std::vector<float> a = draw.reals(s.m * s.k), b = draw.reals(s.k * s.n), start = draw.reals(s.m * s.n);
+    std::vector<float> gate = draw.reals(s.m * s.n);
+    gate[0] = NAN;
+    Guarded<float> product(s.m * s.n);
+    kernels().gemm(stream, s, in(a), in(b), {}, false, product.data());
+    for (const bool accumulate : {false, true}) {
+      Guarded<float> c = accumulate ? Guarded<float>(start) : Guarded<float>(s.m * s.n);
+      kernels().gemm(stream, s, in(a), in(b), {.gate = in(gate)}, accumulate, c.data());
+      std::vector<float> expected = product.values();
+      for (size_t i = 0; i < expected.size(); ++i)
+        expected[i] = (accumulate ? start[i] : 0.0f) + (gate[i] > 0 ? expected[i] : 0.0f);
+      expect_equal(c.values(), widen(expected));
+      EXPECT_TRUE(c.intact()) << "wrote outside c";
+    }
+  }
+}
+
 TEST_P(Gemm, lets_nan_through_the_fused_relu) {
   const int64_t n = 67;  // columns of whole tiles, and of a part of one
   const std::vector<float> a = {NAN, 1, -1}, b(static_cast<size_t>(n), 1.0f);

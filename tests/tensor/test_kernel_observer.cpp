@@ -39,6 +39,7 @@ TEST(KernelCost, is_the_flops_of_the_definition_and_every_operand_once) {
   for (const CostCase& c : std::vector<CostCase>{
            {"gemm", cost_of::gemm(gemm, f, f, none, false, f), 210, 4 * (21 + 35 + 15)},
            {"gemm +=, bias", cost_of::gemm(gemm, f, f, bias, true, f), 210, 4 * (21 + 35 + 15 + 15 + 5)},
+           {"gemm, gated", cost_of::gemm(gemm, f, f, {.gate = f}, false, f), 210, 4 * (21 + 35 + 15 + 15)},
            {"conv2d_forward", conv2d_forward(conv, f, f, none, f), conv_flops, 4 * (x + w + y)},
            {"conv2d_forward, statistics", conv2d_forward(conv, f, f, statistics, f), conv_flops, 4 * (x + w + y + 8)},
            {"conv2d_backward_input", conv2d_backward_input(conv, f, f, false, f), conv_flops, 4 * (x + w + y)},
