@@ -9,11 +9,13 @@ namespace {
 // each; a multiplication and an addition apart take twice as long. With their two factors they fit in 16 registers.
 constexpr int kSums = 12;
 
-// sum = sum * factor + term, which comes to term / (1 - factor) and stays there: neither infinite nor denormal.
+// sum = sum * factor + term, which comes to term / (1 - factor) and stays there: neither infinite nor denormal. The compiler must not
+// know that, or a sum that begins there is no work for it.
 float fma(int64_t steps) {
+  volatile float half = 0.5f, one = 1.0f;
   Vector sum[kSums];
   for (int i = 0; i < kSums; ++i) sum[i] = broadcast(static_cast<float>(i));
-  const Vector factor = broadcast(0.5f), term = broadcast(1.0f);
+  const Vector factor = broadcast(half), term = broadcast(one);
   for (int64_t step = 0; step < steps; ++step) {
 #pragma GCC unroll 12
     for (int i = 0; i < kSums; ++i) sum[i] = sum[i] * factor + term;
