@@ -76,7 +76,7 @@ class Variable {
   static Variable record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward,
                          const FunctionArguments& arguments = {}, bool relu_result = false);
 
-  // Whether it is the result of a ReLU, whose backward takes no notice of the gradient wherever the value is not positive: who adds
+  // Whether it is the result of a ReLU (not a batch norm's), whose backward takes no notice of the gradient wherever the value is not positive: who adds
   // to it may add 0 there, and then says so.
   bool relu_result() const;
 

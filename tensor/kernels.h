@@ -32,15 +32,17 @@ struct GemmShape {
 
 // What is done to a convolution's or product's result on its way to memory, in this order.
 struct Epilogue {
+  // Where gemm_takes_gate(), for gemm alone, when not null: where gate [m,n] is not positive the product counts as 0, also in +=. The
+  // backward of a ReLU from its result.
+  const float* gate = nullptr;
   const float* bias = nullptr;  // [last axis], added when not null
   bool relu = false;
   // conv2d_forward alone, when not null: = what batch_norm_statistics finds in the result but for rounding, both
   // [last axis].
   float *mean = nullptr, *variance = nullptr;
-  // gemm on the CPU alone, with neither bias nor ReLU, when not null: where gate [m,n] is not positive the product counts as 0. The
-  // backward of a ReLU from its result.
-  const float* gate = nullptr;
 };
+
+inline bool gemm_takes_gate(Device device) { return device.kind == Device::Kind::cpu; }
 
 // A batch of augmented images: out[i] = (crop(flip(images[index[i]])) / 255 - mean[c]) * inverse_std[c].
 struct ImageBatchShape {

@@ -1,4 +1,4 @@
-// The one loop nest behind every product and convolution: C [m,n] = A [m,k] * B [k,n], cut into blocks that fit the
+// The loop nest behind convolutions and products whose B is copied: C [m,n] = A [m,k] * B [k,n], cut into blocks that fit the
 // caches.
 //
 //   for each task (a split of k, a range of rows, a range of columns), in parallel
@@ -50,6 +50,7 @@ struct Blocking {
   int64_t depth;          // of a packed block
   int64_t split_depth;    // of a split of k
   int64_t splits;
+  int64_t tile_rows = kTileRows;  // at most
 };
 
 inline Blocking choose_blocking(int64_t m, int64_t n, int64_t k, bool may_split) {
@@ -145,7 +146,7 @@ void run_product(const Stream& stream, const Product& product, const Blocking& c
     const int64_t k_begin = split * cut.split_depth, k_end = smaller(k_begin + cut.split_depth, k);
     float* const scratch_a = thread_scratch(Scratch::pack_a, kMaxRows * kRowStride);
     float* const scratch_b = thread_scratch(Scratch::pack_b, kPackedBFloats);
-    const int64_t tile = even_part(rows, kTileRows);
+    const int64_t tile = even_part(rows, cut.tile_rows);
     // Rows that serve few columns are packed tile by tile, just before they are used.
     const bool by_tile = Product::kLayout == Layout::rows && column_end - column_begin <= kMaxColumns;
     int64_t offsets[kMaxRows];

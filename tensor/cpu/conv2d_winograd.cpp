@@ -60,12 +60,13 @@ inline constexpr int64_t kColumnBlock = 128;  // of results in one task
 inline constexpr int64_t kFewTiles = 128;
 
 // Tiles of a block, whose patches and products are kept. Fewer than two tiles of the micro-kernel would read the filters too often.
-// Blocks are even in number, so that two threads have the same to do.
+// Where they are few, blocks are even in number, so that two threads have the same to do.
 int64_t tiles_of_block(const WinogradProduct& p) {
   const int64_t floats = kPositions * (p.x.channels + smaller(p.columns, kColumnBlock));
   const int64_t most = larger(2, smaller(6, kBlockFloats / floats / kTileRows)) * kTileRows;
+  constexpr int64_t kFewBlocks = 32;
   const int64_t blocks = ceil_divide(p.tiles.count(), most);
-  return ceil_divide(p.tiles.count(), blocks > 1 ? round_up(blocks, 2) : 1);
+  return ceil_divide(p.tiles.count(), larger(1, blocks < kFewBlocks ? blocks + blocks % 2 : blocks));
 }
 
 // y at one tile and the columns of one vector, from its 36 products at `from`, `position_stride` floats apart.

@@ -58,7 +58,7 @@ struct AdamProduct : MatrixProduct<Layout::columns> {
                             .first = first + at,
                             .second = second + at,
                             .row_length = n,
-                            .ahead = {{reinterpret_cast<const char*>(next), lines}, panel}};
+                            .ahead = {reinterpret_cast<const char*>(next), lines, panel}};
     with_rows(tile.rows, [&]<int R>() { update_tile<R>(in, update); });
   }
 };
@@ -70,7 +70,7 @@ void gemm_adam_step(const Stream& stream, int64_t m, int64_t n, int64_t k, const
   const Blocking cut = choose_blocking(m, n, k, false);
   int64_t lines[kLinesInStep * kMostGemmAdamTerms];
   const float* const updated[] = {weight.value, weight.first, weight.second};
-  list_lines<kLinesInStep>(updated, n, even_part(cut.rows, kTileRows), k, lines);
+  list_lines<kLinesInStep>(updated, n, even_part(m < cut.rows ? m : cut.rows, kTileRows), k, lines);
   const MatrixOperands operands{.m = m, .n = n, .k = k, .a = a, .b = b};
   run_panels(stream, AdamProduct{{operands}, rates_of(step), weight.value, weight.first, weight.second, lines}, cut);
 }

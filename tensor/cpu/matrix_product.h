@@ -85,7 +85,7 @@ struct PanelProduct : MatrixProduct<layout> {
                          .relu = last && epilogue.relu,
                          .gate = epilogue.gate != nullptr ? epilogue.gate + tile.column : nullptr};
     const float* const next = this->c + tile.next_row * this->row_length + tile.next_column;
-    const LinesAhead<kLinesOfResult> ahead{{reinterpret_cast<const char*>(next), lines}, panel};
+    const LinesAhead<kLinesOfResult> ahead{reinterpret_cast<const char*>(next), lines, panel};
     with_rows(tile.rows, [&]<int R>() { multiply_panel_tile<R, layout>(in, out, ahead); });
   }
 };

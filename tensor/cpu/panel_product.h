@@ -2,7 +2,7 @@
 //
 //   for each task (a range of rows, a range of columns), in parallel
 //     for each stretch of k                  the A block is packed: at most kMaxRows x kMaxDepth, in L2
-//       for each panel of columns            its rows of B, wherever they are, stay in L1
+//       for each panel of columns            its rows of B, wherever they are, come from L1 and L2 then
 //         for each tile of rows              the first ones ask for the next panel, a line of each of its steps
 //
 // run_product() would wait for the memory while it copies B, and multiply only then.
@@ -25,17 +25,6 @@ void with_rows(int64_t rows, const Body& body) {
   with_rows(rows, body, std::make_integer_sequence<int, kTileRows>());
 }
 
-// What a step asks for of what the next tile writes or reads beside A and B: kInStep of the lines that list_lines() has listed.
-template <int64_t kInStep>
-struct ListedLines {
-  const char* base;
-  const int64_t* offset;  // bytes
-  void ask() {
-    for (int64_t i = 0; i < kInStep; ++i) __builtin_prefetch(base + offset[i], 1);
-    offset += kInStep;
-  }
-};
-
 // The lines of a tile of `rows` rows in arrays of one shape, from the tile's first element in arrays[0]: kInStep for each of `steps`,
 // some more than once or, where steps are few, not all.
 template <int64_t kInStep>
@@ -52,14 +41,16 @@ void list_lines(std::span<const float* const> arrays, int64_t row_length, int64_
   for (int64_t slot = 0; slot < kInStep * steps; ++slot) lines[slot] = all[slot * count / (kInStep * steps)];
 }
 
-// … and of the next panel.
+// What a step asks for: kInStep of these lines of the next tile, and a line of the next panel.
 template <int64_t kInStep>
 struct LinesAhead {
   static constexpr bool kAlways = true;
-  ListedLines<kInStep> tile;
+  const char* base;
+  const int64_t* offset;  // bytes
   LinesOfRun panel;
   void ask() {
-    tile.ask();
+    for (int64_t i = 0; i < kInStep; ++i) __builtin_prefetch(base + offset[i], 1);
+    offset += kInStep;
     panel.ask();
   }
 };

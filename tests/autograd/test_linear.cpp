@@ -105,6 +105,30 @@ TEST_P(LinearAfterRelu, is_not_where_others_use_its_input_too) {
   }
 }
 
+// What is no ReLU's result goes through its own backward.
+TEST_P(LinearAfterRelu, is_not_after_anything_else) {
+  using Function = std::function<Variable(const std::vector<Variable>&)>;
+  const auto expect_own_backward = [](const std::vector<GradientInput>& inputs, const Function& before, size_t weight) {
+    const auto with = [&](const auto& v, const Variable& x) { return sum(linear(flatten(x), v[weight], Variable())); };
+    const Backward direct = backward_of(inputs, [&](const auto& v) { return with(v, before(v)); });
+    const Backward apart = backward_of(inputs, [&](const auto& v) { return with(v, scale(before(v), 1)); });
+    EXPECT_EQ(direct.gradients, apart.gradients);
+  };
+  std::vector<GradientInput> image = inputs();
+  image.pop_back();  // one bias is not used
+  const auto convolution = [](const auto& v) { return conv2d(v[0], v[1], v[2], {1, 1}, {0, 0}); };
+  expect_own_backward(image, convolution, 3);
+  for (const Unary function : {Unary::gelu, Unary::sigmoid, Unary::tanh})
+    expect_own_backward(
+        image, [&](const auto& v) { return apply(function, convolution(v)); }, 3);
+  Draw draw(8);
+  const std::vector<GradientInput> features = {{"x", {3, 5}, draw.reals(15)},
+                                               {"first weight", {7, 5}, draw.reals(35)},
+                                               {"second weight", {4, 7}, draw.reals(28)}};
+  expect_own_backward(
+      features, [](const auto& v) { return linear(v[0], v[1], Variable()); }, 2);
+}
+
 TEST_P(LinearAfterRelu, is_for_two_layers_that_read_it) {
   const auto two = [](const auto& v, const Variable& x) { return sum(add(linear_of(x, v), linear_of(x, v))); };
   const Backward fused = backward_of(inputs(), [&](const auto& v) { return two(v, convolved(v)); });
