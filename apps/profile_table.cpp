@@ -200,9 +200,9 @@ std::string table_of(const ProfileRecord& record, double least_share) {
       "written\n"
       "once. The limit is that of arithmetic or of memory, whichever takes longer for these; of a sum, the sum of "
       "these\n"
-      "times. More than 100 % is possible: caches serve bytes faster than memory does, and Winograd's convolutions\n"
-      "multiply less often than defined. A conv2d_forward before a batch norm contains that one's statistics, a\n"
-      "gemm_adam_step the update of the layer's weight.\n");
+      "times. More than 100 % is possible: caches serve bytes faster than memory does, convolutions leave the padding\n"
+      "out, and Winograd's multiply less often than defined. A conv2d_forward before a batch norm contains that one's\n"
+      "statistics, a gemm_adam_step the update of the layer's weight, the gemm of a backward that of a ReLU before it.\n");
   if (beside > 0)
     lines.add(fmt::format("Beside the steps, other threads prepared batches: {:.1f} µs in kernels for each step.\n",
                           lines.microseconds(beside)));

@@ -51,7 +51,7 @@ struct MatrixProduct : MatrixOperands {
   }
 };
 
-// In a step. Narrow vectors have no slot left for what the next tile needs.
+// In a step. Narrow vectors have no slot left for what the next tile writes.
 inline constexpr int64_t kLinesOfResult = kSpreads ? 1 : 0;
 
 // multiply_tile() of a panel of B that is read where it lies.

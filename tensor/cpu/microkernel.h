@@ -63,7 +63,7 @@ struct TileOutput {
 };
 
 // Wide vectors are done with a step before memory has brought the next: everything is asked for ahead, a line or none in each step.
-// Narrow ones have no slot left for that in a step, and the time to do without.
+// Narrow ones have few slots left for that in a step, and the time to do without most of it.
 inline constexpr bool kSpreads = kVectorFloats == 16;
 
 // What a step asks for of what tiles after this one will read: the next line of a run, of no use where `step` is 0, but cheaper
