@@ -14,7 +14,7 @@ namespace convoy {
 // kernel table in use: as multiply and add where that has no fused ones.
 double fma_peak(const Stream& stream);
 
-// Bytes/s on stream.threads threads, in two tensors of 64 MiB each, which no cache holds, or of less where memory is short: `read`
+// Bytes/s on stream.threads threads, in two tensors of 256 MiB each, of which no cache holds much, or of less where memory is short: `read`
 // sums one up, `copy` writes one from the other, `update` changes one in place. Bytes read and bytes written are counted, not
 // those that the CPU reads in order to write. Throws OutOfMemory.
 struct MemoryBandwidth {
