@@ -67,6 +67,7 @@ struct AdamProduct : MatrixProduct<Layout::columns> {
 
 void gemm_adam_step(const Stream& stream, int64_t m, int64_t n, int64_t k, const float* a, const float* b,
                     const AdamStep& step, const ParameterSlice& weight) {
+  if (m == 0 || n == 0) return;
   const Blocking cut = choose_blocking(m, n, k, false);
   int64_t lines[kLinesInStep * kMostGemmAdamTerms];
   const float* const updated[] = {weight.value, weight.first, weight.second};
