@@ -76,8 +76,8 @@ class Variable {
   static Variable record(const char* function, Tensor value, std::vector<Variable> inputs, Backward backward,
                          const FunctionArguments& arguments = {}, bool relu_result = false);
 
-  // Whether it is the result of a ReLU (not a batch norm's), whose backward takes no notice of the gradient wherever the value is not positive: who adds
-  // to it may add 0 there, and then says so.
+  // Whether it is the result of a ReLU (not a batch norm's), whose backward takes no notice of the gradient wherever the value is
+  // not positive: who adds to it may add 0 there, and then says so.
   bool relu_result() const;
 
   // Adds a contribution to the gradient, which is of the value's type: `write` is called with the gradient's memory and

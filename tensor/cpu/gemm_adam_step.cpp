@@ -71,7 +71,7 @@ void gemm_adam_step(const Stream& stream, int64_t m, int64_t n, int64_t k, const
   const Blocking cut = choose_blocking(m, n, k, false);
   int64_t lines[kLinesInStep * kMostGemmAdamTerms];
   const float* const updated[] = {weight.value, weight.first, weight.second};
-  list_lines<kLinesInStep>(updated, n, even_part(m < cut.rows ? m : cut.rows, kTileRows), k, lines);
+  list_lines<kLinesInStep>(updated, n, even_part(smaller(cut.rows, m), kTileRows), k, lines);
   const MatrixOperands operands{.m = m, .n = n, .k = k, .a = a, .b = b};
   run_panels(stream, AdamProduct{{operands}, rates_of(step), weight.value, weight.first, weight.second, lines}, cut);
 }
