@@ -148,6 +148,25 @@ double seconds_until_batch(const ProfileRecord& record) {
   return seconds;
 }
 
+// What kernels do beside what their names say; a line for each that the rows have a sign of.
+std::string contents_of_fused(const std::vector<ProfileRow>& rows) {
+  struct Fused {
+    Pass pass;
+    const char *sign, *contents;
+  };
+  constexpr std::array kFused = {
+      Fused{Pass::forward, "batch_norm_normalize",
+            "conv2d_forward contains the statistics of a batch norm that follows.\n"},
+      Fused{Pass::backward, "gemm", "gemm of a backward contains that of a ReLU before the layer.\n"},
+      Fused{Pass::backward, "gemm_adam_step", "gemm_adam_step contains the update of the layer's weight.\n"}};
+  std::string text;
+  for (const Fused& fused : kFused)
+    if (std::ranges::any_of(rows,
+                            [&](const ProfileRow& row) { return row.pass == fused.pass && row.kernel == fused.sign; }))
+      text += fused.contents;
+  return text;
+}
+
 }  // namespace
 
 std::vector<ProfileRow> rows_of(const ProfileRecord& record) {
@@ -197,12 +216,12 @@ std::string table_of(const ProfileRecord& record, double least_share) {
   lines.time("step", step_seconds);
   lines.add(
       "\nGFLOP/s: two operations for each multiply-add of the definition. GB/s: every input read and every output "
-      "written\n"
-      "once. The limit is that of arithmetic or of memory, whichever takes longer for these; of a sum, the sum of "
-      "these\n"
-      "times. More than 100 % is possible: caches serve bytes faster than memory does, convolutions leave the padding\n"
-      "out, and Winograd's multiply less often than defined. A conv2d_forward before a batch norm contains that one's\n"
-      "statistics, a gemm_adam_step the update of the layer's weight, the gemm of a backward that of a ReLU before it.\n");
+      "written\nonce. The limit is that of arithmetic or of memory, whichever takes longer for these; of a sum, the "
+      "sum "
+      "of these\ntimes. More than 100 % is possible: caches serve bytes faster than memory does, convolutions leave "
+      "the "
+      "padding\nout, and Winograd's multiply less often than defined.\n");
+  lines.add(contents_of_fused(rows));
   if (beside > 0)
     lines.add(fmt::format("Beside the steps, other threads prepared batches: {:.1f} µs in kernels for each step.\n",
                           lines.microseconds(beside)));

@@ -191,6 +191,26 @@ TEST(ProfileTable, tells_times_shares_rates_and_limits) {
   EXPECT_TRUE(has(table_of(small_record()), "column_sum"));
 }
 
+TEST(ProfileTable, tells_what_its_kernels_contain_and_nothing_of_others) {
+  ProfileRecord record = small_record();
+  const std::string without = table_of(record);
+  for (const char* other : {"batch norm", "ReLU", "gemm"}) EXPECT_FALSE(has(without, other)) << without;
+
+  const ProfiledCall call = record.calls.front();
+  for (const auto& [pass, kernel] : {std::pair(Pass::forward, "batch_norm_normalize"),
+                                     std::pair(Pass::backward, "gemm"), std::pair(Pass::backward, "gemm_adam_step")}) {
+    record.calls.push_back(call);
+    record.calls.back().thread = 0;
+    record.calls.back().pass = pass;
+    record.calls.back().kernel = kernel;
+  }
+  const std::string text = table_of(record);
+  for (const char* line : {"\nconv2d_forward contains the statistics of a batch norm that follows.\n",
+                           "\ngemm of a backward contains that of a ReLU before the layer.\n",
+                           "\ngemm_adam_step contains the update of the layer's weight.\n"})
+    EXPECT_TRUE(has(text, line)) << line << "\nin\n" << text;
+}
+
 TEST(ProfileTable, tells_the_range_of_steps_and_what_makes_limits_doubtful) {
   ProfileRecord record = small_record();
   record.steps[1].end = 3.5e-3;
