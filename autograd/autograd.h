@@ -33,6 +33,9 @@ struct BatchNormState {
 // `known`, when not null: the statistics of x, for training.
 Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, BatchNormState& state,
                     bool training, bool relu = false, const BatchStatistics* known = nullptr);
+// max_pool2d() of that in windows side by side, x [N,H,W,C]. On the CPU the normalised image is not stored.
+Variable batch_norm_max_pool2d(const Variable& x, const Variable& gamma, const Variable& beta, BatchNormState& state,
+                               bool training, bool relu, Window size, const BatchStatistics* known = nullptr);
 
 // elementwise.cpp
 Variable apply(Unary function, const Variable& x);

@@ -13,6 +13,8 @@ FunctionObserver::FunctionObserver(Callback callback) : callback_(std::move(call
 
 FunctionObserver::~FunctionObserver() { innermost_observer = previous_; }
 
+bool FunctionObserver::watching() { return innermost_observer != nullptr; }
+
 void FunctionObserver::notify(const FunctionCall& call) {
   for (const FunctionObserver* observer = innermost_observer; observer; observer = observer->previous_)
     observer->callback_(call);

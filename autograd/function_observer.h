@@ -35,6 +35,8 @@ class FunctionObserver {
   FunctionObserver(const FunctionObserver&) = delete;
   FunctionObserver& operator=(const FunctionObserver&) = delete;
 
+  static bool watching();  // whether this thread has one
+
   // Tells the observers of this thread, innermost first; Variable::record() does it.
   static void notify(const FunctionCall& call);
 

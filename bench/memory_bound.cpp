@@ -76,6 +76,22 @@ struct Bench {
     });
   }
 
+  void batch_norm_max_pool(const Pool2dShape& s, const std::string& text) const {
+    const Tensor x = noise({s.n, s.h, s.w, s.c}), dy = noise({s.n, s.p(), s.q(), s.c});
+    Tensor y = noise(dy.shape()), x_at_max = noise(dy.shape()), dx = noise(x.shape());
+    Tensor index = Tensor::empty(dy.shape(), DType::u8);
+    uint8_t* const position = index.data<uint8_t>();
+    const std::vector<float> zero(static_cast<size_t>(s.c)), one(zero.size(), 1);
+    time(text, [&] {
+      k().batch_norm_max_pool(stream, s, x, zero.data(), one.data(), 1e-5f, one.data(), zero.data(), true, y, x_at_max,
+                              position);
+    });
+    time(text, [&] {
+      k().batch_norm_max_pool_backward_input(stream, s, s.n * s.h * s.w, x, dy, position, zero.data(), one.data(), 1e-5f,
+                                             one.data(), zero.data(), true, one.data(), one.data(), false, dx);
+    });
+  }
+
   void bias_relu(int64_t rows, int64_t columns, const std::string& text) const {
     const Tensor y = noise({rows, columns}), dy = noise({rows, columns});
     Tensor dz = noise(y.shape());
@@ -117,10 +133,11 @@ struct Bench {
 void run(const Stream& stream, double seconds) {
   set_current_stream(stream);
   const Bench bench{stream, seconds};
-  bench.max_pool({.n = 64, .h = 32, .w = 32, .c = 32, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2},
-                 "64×32×32×32, 2×2");
+  const Pool2dShape halves{.n = 64, .h = 32, .w = 32, .c = 32, .r = 2, .s = 2, .stride_h = 2, .stride_w = 2};
+  bench.max_pool(halves, "64×32×32×32, 2×2");
   bench.batch_norm(64 * 32 * 32, 32, "65,536×32");
   bench.batch_norm(64 * 32 * 32, 64, "65,536×64");
+  bench.batch_norm_max_pool(halves, "64×32×32×32, 2×2");
   bench.bias_relu(64 * 26 * 26, 32, "43,264×32");
   bench.fused_update(128, 21632, 64, "128×21,632, 64 samples");
   bench.optimizers(2'770'634, "2.8 M parameters");

@@ -38,4 +38,13 @@ Variable BatchNorm2d::after(Conv2d& conv, const Variable& x, Activation then) {
   return z;
 }
 
+Variable BatchNorm2d::pooled_after(Conv2d& conv, const Variable& x, Activation then, Window size) {
+  if (ForwardObserver::watching()) return max_pool2d(after(conv, x, then), size, size, {0, 0});
+  BatchStatistics statistics;
+  const Variable y = training() ? conv.with_statistics(x, statistics) : conv(x);
+  const WorkScope work(this);
+  return batch_norm_max_pool2d(y, weight_, bias_, state_, training(), then == Activation::relu, size,
+                               training() ? &statistics : nullptr);
+}
+
 }  // namespace convoy

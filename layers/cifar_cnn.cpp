@@ -21,9 +21,9 @@ class CifarCnn : public Module {
 
  protected:
   Variable forward(const Variable& x) override {
-    Variable y = halve(bn1_.after(conv1_, x, Activation::relu));
-    y = halve(bn2_.after(conv2_, y, Activation::relu));
-    y = halve(bn3_.after(conv3_, y, Activation::relu));
+    Variable y = bn1_.pooled_after(conv1_, x, Activation::relu, kHalve);
+    y = bn2_.pooled_after(conv2_, y, Activation::relu, kHalve);
+    y = bn3_.pooled_after(conv3_, y, Activation::relu, kHalve);
     return fc2_(fc1_(flatten(y), Activation::relu));
   }
 
@@ -31,7 +31,8 @@ class CifarCnn : public Module {
   Conv2d& add_conv(const char* name, int64_t in, int64_t out) {
     return add<Conv2d>(name, Conv2dOptions{.in = in, .out = out, .pad = {1, 1}});
   }
-  static Variable halve(const Variable& x) { return max_pool2d(x, {2, 2}, {2, 2}, {0, 0}); }
+
+  static constexpr Window kHalve{2, 2};
 
   Conv2d& conv1_;
   BatchNorm2d& bn1_;

@@ -19,6 +19,12 @@ Variable Sequential::forward(const Variable& x) {
     const UnaryLayer* const unary = layer<UnaryLayer>(i + 1);
     const bool relu = unary != nullptr && unary->function() == Unary::relu;
     const Activation then = relu ? Activation::relu : Activation::none;
+    const MaxPool2d* const pool = norm != nullptr ? layer<MaxPool2d>(i + (relu ? 2 : 1)) : nullptr;
+    if (pool != nullptr && pool->size_side_by_side() != nullptr && !ForwardObserver::watching()) {
+      y = norm->pooled_after(*conv, y, then, *pool->size_side_by_side());
+      i += relu ? 2 : 1;
+      continue;
+    }
     y = norm != nullptr ? norm->after(*conv, y, then) : (*layers_[first])(y, then);
     if (relu) ForwardObserver::notify(*layers_[++i], y);
   }

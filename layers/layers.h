@@ -67,6 +67,9 @@ class BatchNorm2d : public Module {
   // What (*this)(conv(x), then) gives; while training, the convolution takes the batch's statistics on the way, which
   // saves a GPU a pass over its result.
   Variable after(Conv2d& conv, const Variable& x, Activation then = Activation::none);
+  // What max_pool2d(after(conv, x, then), size, size, {0, 0}) gives, pooled in the same pass where that can be done. A
+  // ForwardObserver sees after()'s result.
+  Variable pooled_after(Conv2d& conv, const Variable& x, Activation then, Window size);
 
  protected:
   Variable forward(const Variable& x) override { return forward_then(x, Activation::none); }
@@ -82,6 +85,8 @@ class MaxPool2d : public Module {
  public:
   MaxPool2d(Window size, Window stride, Window pad);
   std::string describe() const override;
+  // The size of its windows where they lie side by side without padding, else null.
+  const Window* size_side_by_side() const;
 
  protected:
   Variable forward(const Variable& x) override { return max_pool2d(x, size_, stride_, pad_); }
@@ -147,8 +152,8 @@ class Flatten : public Module {  // [N,H,W,C] -> [N, H*W*C]
   Variable forward(const Variable& x) override { return flatten(x); }
 };
 
-// Runs its children in order, named "0", "1", … as nn.Sequential does; fuses a ReLU into the layer before it, and the
-// statistics of a batch norm into the convolution before it.
+// Runs its children in order, named "0", "1", … as nn.Sequential does; fuses a ReLU into the layer before it, the
+// statistics of a batch norm into the convolution before that and, unless a ForwardObserver watches, max pooling into the batch norm.
 class Sequential : public Module {
  public:
   void append(std::unique_ptr<Module> layer);

@@ -79,6 +79,8 @@ ForwardObserver::ForwardObserver(Callback callback) : callback_(std::move(callba
 
 ForwardObserver::~ForwardObserver() { innermost_observer = previous_; }
 
+bool ForwardObserver::watching() { return innermost_observer != nullptr; }
+
 void ForwardObserver::notify(const Module& module, const Variable& output) {
   for (const ForwardObserver* observer = innermost_observer; observer; observer = observer->previous_)
     observer->callback_(module, output);

@@ -110,6 +110,8 @@ class ForwardObserver {
   ForwardObserver(const ForwardObserver&) = delete;
   ForwardObserver& operator=(const ForwardObserver&) = delete;
 
+  static bool watching();  // whether this thread has one
+
   // Tells the observers of this thread, innermost first. Module::operator() does it; Sequential does it for
   // an activation it fused away.
   static void notify(const Module& module, const Variable& output);

@@ -104,6 +104,20 @@ KernelCost batch_norm_update_running(int64_t, int64_t channels, float, const flo
   return {0, f32(6 * channels)};
 }
 
+KernelCost batch_norm_max_pool(const Pool2dShape& s, ConstArray x, const float*, const float*, float, const float*,
+                               const float*, bool, Array y, Array x_at_max, uint8_t* index) {
+  return {0, bytes(x, inputs(s)) + f32(4 * s.c) + bytes(y, outputs(s)) + bytes(x_at_max, outputs(s)) +
+                 (index != nullptr ? f64(outputs(s)) : 0)};
+}
+
+KernelCost batch_norm_max_pool_backward_input(const Pool2dShape& s, int64_t, ConstArray x, ConstArray dy,
+                                              const uint8_t*, const float*, const float*, float, const float*,
+                                              const float*, bool, const float*, const float*, bool accumulate,
+                                              Array dx) {
+  return {0, bytes(x, inputs(s)) + bytes(dy, outputs(s)) + f64(outputs(s)) + f32(6 * s.c) +
+                 result(dx, inputs(s), accumulate)};
+}
+
 // --- elementwise --------------------------------------------------------------------------------------------------
 
 KernelCost unary_forward(Unary, int64_t count, ConstArray x, Array y) { return {0, bytes(x, count) + bytes(y, count)}; }

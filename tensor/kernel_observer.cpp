@@ -58,6 +58,8 @@ Kernels observed_rows(const char* name) {
           ROW(batch_norm_backward_reduce),
           ROW(batch_norm_backward_input),
           ROW(batch_norm_update_running),
+          ROW(batch_norm_max_pool),
+          ROW(batch_norm_max_pool_backward_input),
           ROW(unary_forward),
           ROW(unary_backward),
           ROW(binary_forward),

@@ -139,6 +139,19 @@ struct Kernels {
   void (*batch_norm_update_running)(const Stream&, int64_t rows, int64_t channels, float momentum, const float* mean,
                                     const float* variance, float* running_mean, float* running_variance);
 
+  // --- batch norm, then max pooling in windows side by side (stride = window, no padding); on the CPU, a GPU's table has null ------
+  // y and index as max_pool_forward gives them of what batch_norm_normalize makes of x [N,H,W,C]; x_at_max [N,P,Q,C] = x there. As dz
+  // is 0 elsewhere, batch_norm_backward_reduce of x_at_max and dy gives the sums. Null x_at_max, index: not wanted.
+  void (*batch_norm_max_pool)(const Stream&, const Pool2dShape&, ConstArray x, const float* mean, const float* variance,
+                              float epsilon, const float* gamma, const float* beta, bool relu, Array y, Array x_at_max,
+                              uint8_t* index);
+  // dx [N,H,W,C] = or += what batch_norm_backward_input makes of what max_pool_backward makes of dy [N,P,Q,C].
+  void (*batch_norm_max_pool_backward_input)(const Stream&, const Pool2dShape&, int64_t total_rows, ConstArray x,
+                                             ConstArray dy, const uint8_t* index, const float* mean,
+                                             const float* variance, float epsilon, const float* gamma,
+                                             const float* beta, bool relu, const float* dgamma, const float* dbeta,
+                                             bool accumulate, Array dx);
+
   // --- elementwise ------------------------------------------------------------------------------------------------
   // y [count] = f(x); in place allowed.
   void (*unary_forward)(const Stream&, Unary, int64_t count, ConstArray x, Array y);

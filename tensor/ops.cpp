@@ -135,9 +135,14 @@ Pool2dShape pool2d_shape(const char* operation, const Tensor& x, Window size, Wi
           .pad_w = pad.w};
 }
 
-MaxPool2dResult max_pool2d(const Tensor& x, Window size, Window stride, Window pad) {
+static Pool2dShape max_pool2d_shape(const Tensor& x, Window size, Window stride, Window pad) {
   const Pool2dShape shape = pool2d_shape("max_pool2d", x, size, stride, pad);
   CHECK(shape.r * shape.s <= 256, "max_pool2d: window {}x{}, expected at most 256 pixels", size.h, size.w);
+  return shape;
+}
+
+MaxPool2dResult max_pool2d(const Tensor& x, Window size, Window stride, Window pad) {
+  const Pool2dShape shape = max_pool2d_shape(x, size, stride, pad);
   const Shape result{shape.n, shape.p(), shape.q(), shape.c};
   MaxPool2dResult pooled{Tensor::empty(result, x.dtype(), x.device()), Tensor::empty(result, DType::u8, x.device())};
   kernels_of(x).max_pool_forward(current_stream(), shape, x, pooled.y, pooled.index.data<uint8_t>());
@@ -161,18 +166,45 @@ BatchStatistics batch_norm_statistics(const Tensor& x) {
   return statistics;
 }
 
-Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsilon, const Tensor& gamma,
-                  const Tensor& beta, bool relu) {
+// Checks what x [..., C] is normalised with.
+static void check_batch_norm(const Tensor& x, const BatchStatistics& statistics, const Tensor& gamma,
+                             const Tensor& beta) {
   const Matrix matrix = as_matrix("batch_norm", x);
   check_vector("batch_norm", "the mean", statistics.mean, matrix.columns, x);
   check_vector("batch_norm", "the variance", statistics.variance, matrix.columns, x);
   check_vector("batch_norm", "gamma", gamma, matrix.columns, x);
   check_vector("batch_norm", "beta", beta, matrix.columns, x);
+}
+
+Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsilon, const Tensor& gamma,
+                  const Tensor& beta, bool relu) {
+  check_batch_norm(x, statistics, gamma, beta);
+  const Matrix matrix = as_matrix("batch_norm", x);
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   kernels_of(x).batch_norm_normalize(current_stream(), matrix.rows, matrix.columns, x, statistics.mean.data<float>(),
                                      statistics.variance.data<float>(), epsilon, gamma.data<float>(),
                                      beta.data<float>(), relu, y);
   return y;
+}
+
+bool has_batch_norm_max_pool(const Tensor& x) { return kernels_of(x).batch_norm_max_pool != nullptr; }
+
+BatchNormMaxPool2dResult batch_norm_max_pool2d(const Tensor& x, const BatchStatistics& statistics, float epsilon,
+                                               const Tensor& gamma, const Tensor& beta, bool relu, Window size,
+                                               bool with_positions) {
+  const Pool2dShape shape = max_pool2d_shape(x, size, size, {0, 0});
+  check_batch_norm(x, statistics, gamma, beta);
+  const Shape result{shape.n, shape.p(), shape.q(), shape.c};
+  BatchNormMaxPool2dResult pooled{.y = Tensor::empty(result, x.dtype(), x.device()), .x_at_max = {}, .index = {}};
+  if (with_positions) {
+    pooled.x_at_max = Tensor::empty(result, x.dtype(), x.device());
+    pooled.index = Tensor::empty(result, DType::u8, x.device());
+  }
+  kernels_of(x).batch_norm_max_pool(current_stream(), shape, x, statistics.mean.data<float>(),
+                                    statistics.variance.data<float>(), epsilon, gamma.data<float>(), beta.data<float>(),
+                                    relu, pooled.y, with_positions ? Array(pooled.x_at_max) : nullptr,
+                                    with_positions ? pooled.index.data<uint8_t>() : nullptr);
+  return pooled;
 }
 
 // --- elementwise --------------------------------------------------------------------------------------------------

@@ -51,6 +51,18 @@ BatchStatistics batch_norm_statistics(const Tensor& x);
 Tensor batch_norm(const Tensor& x, const BatchStatistics& statistics, float epsilon, const Tensor& gamma,
                   const Tensor& beta, bool relu = false);
 
+// Whether x's device has kernels for batch_norm_max_pool2d(): the CPU.
+bool has_batch_norm_max_pool(const Tensor& x);
+struct BatchNormMaxPool2dResult {
+  Tensor y;         // [N,P,Q,C]
+  Tensor x_at_max;  // [N,P,Q,C]: x where the maximum is
+  Tensor index;     // u8 [N,P,Q,C]: the position of the maximum in its window
+};
+// max_pool2d() of batch_norm() of x [N,H,W,C], in windows side by side of at most 256 pixels; without `with_positions` y alone.
+BatchNormMaxPool2dResult batch_norm_max_pool2d(const Tensor& x, const BatchStatistics& statistics, float epsilon,
+                                               const Tensor& gamma, const Tensor& beta, bool relu, Window size,
+                                               bool with_positions);
+
 Tensor convert(const Tensor& x, DType dtype);  // f32 or bf16; x itself when it is of that type
 Tensor apply(Unary function, const Tensor& x);
 Tensor apply(Binary function, const Tensor& a, const Tensor& b);  // same shapes

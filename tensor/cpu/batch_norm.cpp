@@ -4,6 +4,7 @@
 // cache, per-channel sums stay in registers, and the results of fixed pieces of rows are merged in order.
 #include <math.h>
 
+#include "tensor/cpu/batch_norm_terms.h"
 #include "tensor/cpu/matrix.h"
 #include "tensor/cpu/table.h"
 
@@ -41,11 +42,6 @@ inline void merge_block(int64_t rows, int64_t channels, const float* x, const fl
     Lane::store(m, Lane::load(m) + delta * share);
     Lane::store(s, Lane::load(s) + block_m2[i] + delta * delta * weight);
   }
-}
-
-// What the forward pass multiplies (x - mean) by, [channels].
-void compute_multiplier(int64_t channels, const float* variance, float epsilon, const float* gamma, float* multiplier) {
-  for (int64_t c = 0; c < channels; ++c) multiplier[c] = gamma[c] / sqrtf(variance[c] + epsilon);
 }
 
 }  // namespace
@@ -86,25 +82,20 @@ void batch_norm_statistics(const Stream& stream, int64_t rows, int64_t channels,
 }
 
 void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, const float* x, const float* mean,
-                          const float* variance, float epsilon, const float* gamma, const float* beta, bool with_relu,
+                          const float* variance, float epsilon, const float* gamma, const float* beta, bool relu,
                           float* y) {
   float* const multiplier = thread_scratch(Scratch::partial, channels);
   compute_multiplier(channels, variance, epsilon, gamma, multiplier);
+  const NormFactors factors{mean, multiplier, beta};
   parallel_for(stream, rows, cut_rows(rows, channels).rows_per_piece, [=](int64_t begin, int64_t end) {
     for_row_blocks(begin, end, channels, [=](int64_t row, int64_t count) {
       for_column_blocks(channels, [=]<class Lane, int K>(int64_t c) {
-        using Value = typename Lane::Value;
-        Value m[K], a[K], b[K];
-        for (int i = 0; i < K; ++i) {
-          m[i] = Lane::load(mean + c + i * Lane::kWidth);
-          a[i] = Lane::load(multiplier + c + i * Lane::kWidth);
-          b[i] = Lane::load(beta + c + i * Lane::kWidth);
-        }
+        Normaliser<Lane> norm[K];
+        for (int i = 0; i < K; ++i) norm[i] = {factors, c + i * Lane::kWidth};
         for (int64_t r = row; r < row + count; ++r) {
           for (int i = 0; i < K; ++i) {
             const int64_t at = r * channels + c + i * Lane::kWidth;
-            const Value z = (Lane::load(x + at) - m[i]) * a[i] + b[i];
-            Lane::store(y + at, with_relu ? relu(z) : z);
+            Lane::store(y + at, norm[i].forward(Lane::load(x + at), relu));
           }
         }
       });
@@ -119,6 +110,7 @@ void batch_norm_backward_reduce(const Stream& stream, int64_t rows, int64_t chan
   float* const multiplier = thread_scratch(Scratch::partial, (2 * pieces.count + 1) * channels);
   float* const partial = multiplier + channels;  // [piece][sum dz * (x - mean), sum dz][channels]
   compute_multiplier(channels, variance, epsilon, gamma, multiplier);
+  const NormFactors factors{mean, multiplier, beta};
   parallel_for(stream, rows, pieces.rows_per_piece, [=](int64_t begin, int64_t end) {
     float* const piece_gamma = partial + begin / pieces.rows_per_piece * 2 * channels;
     float* const piece_beta = piece_gamma + channels;
@@ -126,19 +118,17 @@ void batch_norm_backward_reduce(const Stream& stream, int64_t rows, int64_t chan
     for_row_blocks(begin, end, channels, [=](int64_t row, int64_t count) {
       for_column_blocks(channels, [=]<class Lane, int K>(int64_t c) {
         using Value = typename Lane::Value;
-        Value m[K], a[K], b[K], sum_gamma[K], sum_beta[K];
+        Normaliser<Lane> norm[K];
+        Value sum_gamma[K], sum_beta[K];
         for (int i = 0; i < K; ++i) {
-          m[i] = Lane::load(mean + c + i * Lane::kWidth);
-          a[i] = Lane::load(multiplier + c + i * Lane::kWidth);
-          b[i] = Lane::load(beta + c + i * Lane::kWidth);
+          norm[i] = {factors, c + i * Lane::kWidth};
           sum_gamma[i] = sum_beta[i] = Value{};
         }
         for (int64_t r = row; r < row + count; ++r) {
           for (int i = 0; i < K; ++i) {
             const int64_t at = r * channels + c + i * Lane::kWidth;
-            const Value centred = Lane::load(x + at) - m[i];
-            Value dz = Lane::load(dy + at);
-            if (relu) dz = centred * a[i] + b[i] > Value{} ? dz : Value{};
+            const Value centred = Lane::load(x + at) - norm[i].mean;
+            const Value dz = norm[i].gate(centred, Lane::load(dy + at), relu);
             sum_gamma[i] += dz * centred;
             sum_beta[i] += dz;
           }
@@ -174,37 +164,22 @@ void batch_norm_backward_input(const Stream& stream, int64_t rows, int64_t chann
                                const float* gamma, const float* beta, bool relu, const float* dgamma,
                                const float* dbeta, bool accumulate, float* dx) {
   if (rows == 0) return;
-  // dx = multiplier * dz - constant - (x - mean) * slope.
   float* const multiplier = thread_scratch(Scratch::partial, 3 * channels);
   float* const constant = multiplier + channels;
   float* const slope = constant + channels;
   compute_multiplier(channels, variance, epsilon, gamma, multiplier);
-  const float inverse_rows = 1.0f / static_cast<float>(total_rows);
-  for (int64_t c = 0; c < channels; ++c) {
-    constant[c] = multiplier[c] * dbeta[c] * inverse_rows;
-    slope[c] = multiplier[c] * dgamma[c] * inverse_rows / sqrtf(variance[c] + epsilon);
-  }
+  compute_correction(channels, total_rows, multiplier, variance, epsilon, dgamma, dbeta, constant, slope);
+  const NormGradientFactors factors{{mean, multiplier, beta}, constant, slope};
   parallel_for(stream, rows, cut_rows(rows, channels).rows_per_piece, [=](int64_t begin, int64_t end) {
     for_row_blocks(begin, end, channels, [=](int64_t row, int64_t count) {
       for_column_blocks(channels, [=]<class Lane, int K>(int64_t c) {
-        using Value = typename Lane::Value;
-        Value m[K], a[K], b[K], d[K], e[K];
-        for (int i = 0; i < K; ++i) {
-          m[i] = Lane::load(mean + c + i * Lane::kWidth);
-          a[i] = Lane::load(multiplier + c + i * Lane::kWidth);
-          b[i] = Lane::load(beta + c + i * Lane::kWidth);
-          d[i] = Lane::load(constant + c + i * Lane::kWidth);
-          e[i] = Lane::load(slope + c + i * Lane::kWidth);
-        }
+        NormGradient<Lane> norm[K];
+        for (int i = 0; i < K; ++i) norm[i] = {factors, c + i * Lane::kWidth};
         for (int64_t r = row; r < row + count; ++r) {
           for (int i = 0; i < K; ++i) {
             const int64_t at = r * channels + c + i * Lane::kWidth;
-            const Value centred = Lane::load(x + at) - m[i];
-            Value dz = Lane::load(dy + at);
-            if (relu) dz = centred * a[i] + b[i] > Value{} ? dz : Value{};
-            Value result = dz * a[i] - d[i] - centred * e[i];
-            if (accumulate) result += Lane::load(dx + at);
-            Lane::store(dx + at, result);
+            const typename Lane::Value result = norm[i].backward(Lane::load(x + at), Lane::load(dy + at), relu);
+            Lane::store(dx + at, accumulate ? result + Lane::load(dx + at) : result);
           }
         }
       });

@@ -73,6 +73,12 @@ template <class Value>
   return x < Value{} ? Value{} : x;
 }
 
+// Where `value` takes the place of the largest before it: where it is larger, or the first NaN.
+template <class Value>
+[[gnu::always_inline]] inline auto exceeds(Value value, Value largest) {
+  return ((value <= largest) == 0) & (largest == largest);
+}
+
 // x where `gate` is positive, else 0: the backward of a ReLU from its result.
 template <class Value>
 [[gnu::always_inline]] inline Value gated(Value x, Value gate) {

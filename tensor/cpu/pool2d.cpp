@@ -42,7 +42,7 @@ inline void max_of_window(const PoolWindow& window, const float* x, float* __res
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       for (int64_t s = columns.begin; s < columns.end; ++s) {
         const typename L::Value value = L::load(x + r * row_stride + s * channels + c);
-        const auto wins = (value > best) | ((value != value) & (best == best));  // larger, or the first NaN
+        const auto wins = exceeds(value, best);
         best = wins ? value : best;
         position = wins ? Int{} + static_cast<int32_t>(r * window_w + s) : position;
       }

@@ -28,6 +28,9 @@ ROW(batch_norm_normalize);
 ROW(batch_norm_backward_reduce);
 ROW(batch_norm_backward_input);
 ROW(batch_norm_update_running);
+// batch_norm_max_pool.cpp
+ROW(batch_norm_max_pool);
+ROW(batch_norm_max_pool_backward_input);
 // elementwise.cpp
 ROW(unary_forward);
 ROW(unary_backward);

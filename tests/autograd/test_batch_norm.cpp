@@ -72,9 +72,17 @@ Values result_magnitude(const Case& c, const std::vector<Values>& v) {
   return magnitude;
 }
 
+// Whether no two values of a channel are so close that the numeric derivative would change which is the larger one.
+bool far_apart(const Values& z, size_t channels) {
+  for (size_t i = 0; i < z.size(); ++i)
+    for (size_t j = i % channels; j < i; j += channels)
+      if (std::fabs(z[i] - z[j]) < 0.01) return false;
+  return true;
+}
+
 // Values for which no normalised result is near the kink of a ReLU at 0, which the numeric derivative would
-// step over.
-std::vector<GradientInput> draw_inputs(const Case& c) {
+// step over, nor, to be pooled, near another one.
+std::vector<GradientInput> draw_inputs(const Case& c, bool pooled = false) {
   for (uint32_t seed = 1;; ++seed) {
     Draw draw(seed);
     const std::vector<float> x = draw.reals(c.shape.count()), gamma = draw.reals(c.channels(), 0.5f, 1.5f),
@@ -82,7 +90,8 @@ std::vector<GradientInput> draw_inputs(const Case& c) {
     const Values z = reference::batch_norm_normalize(c.rows(), c.channels(), widen(x), moments(c, widen(x)), kEpsilon,
                                                      widen(gamma), widen(beta));
     const bool clear = std::all_of(z.begin(), z.end(), [](double value) { return std::fabs(value) > 0.01; });
-    if (clear || !c.relu) return {{"x", c.shape, x}, {"gamma", {c.channels()}, gamma}, {"beta", {c.channels()}, beta}};
+    if ((clear || !c.relu) && (!pooled || far_apart(z, static_cast<size_t>(c.channels()))))
+      return {{"x", c.shape, x}, {"gamma", {c.channels()}, gamma}, {"beta", {c.channels()}, beta}};
   }
 }
 
@@ -119,6 +128,51 @@ TEST_P(BatchNormGradient, with_running_statistics_matches_the_numeric_one) {
     check({{1, 5}, false, relu});
     check({{7, 3}, false, relu});
     check({{2, 2, 1, 17}, false, relu});
+  }
+}
+
+// Pooling adds no rounding; where a result is largest, its magnitude is that of the pixel it comes from.
+void check_pooled(const Case& c, Window size) {
+  SCOPED_TRACE(fmt::format("{} training {} relu {} pooled", c.shape, c.training, c.relu));
+  const Pool2dShape pool{.n = c.shape[0],
+                         .h = c.shape[1],
+                         .w = c.shape[2],
+                         .c = c.shape[3],
+                         .r = size.h,
+                         .s = size.w,
+                         .stride_h = size.h,
+                         .stride_w = size.w};
+  const auto normalised = [&](const std::vector<Values>& v, bool relu) {
+    return reference::batch_norm_normalize(c.rows(), c.channels(), v[0], moments(c, v[0]), kEpsilon, v[1], v[2], relu);
+  };
+  const auto pooled = [&](const std::vector<Values>& v) {
+    return reference::max_pool_forward(pool, normalised(v, c.relu));
+  };
+  check_gradients(
+      {.inputs = draw_inputs(c, true),
+       .function =
+           [&](const auto& v) {
+             BatchNormState state = running_state(c);
+             return batch_norm_max_pool2d(v[0], v[1], v[2], state, c.training, c.relu, size);
+           },
+       .reference = [&](const auto& v) { return pooled(v).y; },
+       .terms = static_cast<double>(c.rows()) + 8,
+       .result_magnitude = [&](const auto& v) { return reference::max_pool_forward(pool, result_magnitude(c, v)).y; },
+       .gradient_magnitude =
+           [&](const auto& v, const Values& dy, size_t i) {
+             const Values dz = reference::max_pool_backward(pool, dy, pooled(v).index);
+             return gradient_magnitude(c, v, dz, i);
+           }});
+}
+
+TEST_P(BatchNormGradient, of_pooled_results_matches_the_numeric_one) {
+  for (const bool training : {true, false}) {
+    for (const bool relu : {false, true}) {
+      check_pooled({{2, 2, 4, 3}, training, relu}, {2, 2});
+      check_pooled({{1, 5, 3, 2}, training, relu}, {2, 2});
+      check_pooled({{2, 3, 3, 1}, training, relu}, {3, 2});
+      check_pooled({{1, 2, 2, 17}, training, relu}, {2, 2});
+    }
   }
 }
 
@@ -176,6 +230,10 @@ TEST(BatchNorm, arguments_that_do_not_fit_are_refused_with_their_shapes) {
                      "batch_norm: running statistics are [3] and [3], expected [5] (input [2,4,4,5])");
   EXPECT_USAGE_ERROR(batch_norm(variable({2, 3}), variable({5}), beta, state, false),
                      "batch_norm: gamma is [5], expected [3] (input [2,3])");
+  EXPECT_USAGE_ERROR(batch_norm_max_pool2d(variable({1, 2, 2, 3}), variable({5}), beta, state, false, true, {2, 2}),
+                     "batch_norm: gamma is [5], expected [3] (input [1,2,2,3])");
+  EXPECT_USAGE_ERROR(batch_norm_max_pool2d(variable({1, 2, 2, 3}), gamma, beta, state, false, true, {3, 2}),
+                     "max_pool2d: a 3x2 window does not fit the image 2x2 padded by 0x0 (input [1,2,2,3])");
   EXPECT_USAGE_ERROR(batch_norm(variable({5}), gamma, beta, state, true), "batch_norm: input [5] has no channel axis");
   BatchNormState none;
   EXPECT_USAGE_ERROR(batch_norm(variable({2, 3}), gamma, beta, none, false), "batch_norm: running statistics");

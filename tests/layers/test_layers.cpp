@@ -5,8 +5,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "layers/models.h"
+#include "tensor/kernel_observer.h"
 
 namespace convoy {
 namespace {
@@ -191,6 +193,57 @@ TEST(Module, training_mode_reaches_every_descendant) {
   for (const auto& entry : model->modules()) EXPECT_TRUE(entry.module->training()) << entry.name;
 }
 
+TEST(Sequential, pools_in_the_pass_of_a_batch_norm_and_gives_the_same) {
+  const Shape input{3, 9, 7, 2};
+  for (const std::string layers :
+       {"conv 5 3x3 pad 1; bn; relu; maxpool 2", "conv 5 3x3; bn; maxpool 3",
+        "conv 5 3x3 pad 1; bn; relu; maxpool 3 stride 2 pad 1", "conv 5 3x3; bn; relu; maxpool 2 stride 1x2",
+        "conv 5 3x3; bn; relu; maxpool 2 stride 2x1", "conv 5 3x3; bn; relu; maxpool 3 pad 1x0",
+        "conv 5 3x3; bn; relu; maxpool 3 pad 0x1"}) {
+    const std::string text = layers + "; flatten; linear 4";
+    SCOPED_TRACE(text);
+    const Variable x(random_tensor(input, 1));
+    for (const bool training : {true, false}) {
+      const auto fused = make_model(text, {9, 7, 2}, 4), separate = make_model(text, {9, 7, 2}, 4);
+      initialise(*fused, 4);
+      initialise(*separate, 4);
+      fused->set_training(training);
+      separate->set_training(training);
+      Variable fused_y, separate_y;
+      bool in_one_pass = false;
+      {
+        const KernelObserver observer(
+            [&](const KernelCall& call) { in_one_pass |= call.kernel == std::string("batch_norm_max_pool"); });
+        fused_y = (*fused)(x);
+      }
+      EXPECT_EQ(in_one_pass, layers.ends_with("maxpool 2") || layers.ends_with("maxpool 3"));
+      {
+        const ForwardObserver observer([](const Module&, const Variable&) {});
+        separate_y = (*separate)(x);
+      }
+      EXPECT_TRUE(same_bits(fused_y.value(), separate_y.value()));
+      for (size_t i = 0; i < fused->buffers().size(); ++i)
+        EXPECT_TRUE(same_bits(fused->buffers()[i].variable.value(), separate->buffers()[i].variable.value()));
+      const Variable weight(random_tensor(fused_y.shape(), 2));
+      sum(apply(Binary::multiply, fused_y, weight)).backward();
+      sum(apply(Binary::multiply, separate_y, weight)).backward();
+      // Sums over at most 3*9*7 rows in another order: the forward error of a sum is n * eps times the sum of magnitudes, which n times
+      // the largest element of all gradients bounds.
+      double largest = 0;
+      for (const auto& entry : separate->parameters())
+        for (const float value :
+             std::span(entry.variable.grad().data<float>(), static_cast<size_t>(entry.variable.grad().count())))
+          largest = std::max<double>(largest, std::abs(value));
+      EXPECT_GT(largest, 0.1);
+      for (size_t i = 0; i < fused->parameters().size(); ++i) {
+        const Tensor &a = fused->parameters()[i].variable.grad(), &b = separate->parameters()[i].variable.grad();
+        for (int64_t j = 0; j < a.count(); ++j)
+          EXPECT_NEAR(a.data<float>()[j], b.data<float>()[j], 189 * 0x1p-24 * largest) << fused->parameters()[i].name;
+      }
+    }
+  }
+}
+
 // --- observers ---
 
 TEST(ForwardObserver, sees_every_module_once_children_first_also_when_nested_and_fused) {
@@ -213,6 +266,20 @@ TEST(ForwardObserver, sees_every_module_once_children_first_also_when_nested_and
   EXPECT_EQ(std::count(outer.begin(), outer.end(), '\n'), 12) << "an outer observer sees the same modules";
   (*model)(Variable(random_tensor({2, 4, 4, 1}, 1)));
   EXPECT_EQ(std::count(seen.begin(), seen.end(), '\n'), 12) << "an observer that is gone is not called";
+}
+
+TEST(ForwardObserver, sees_a_batch_norm_that_max_pooling_would_be_fused_with) {
+  for (const bool named : {false, true}) {
+    const auto model = named ? make_model("cifar-cnn", {8, 8, 3}, 3)
+                             : make_model("conv 32 3x3 pad 1; bn; relu; maxpool 2; flatten; linear 3", {8, 8, 3}, 3);
+    std::string seen;
+    const ForwardObserver observer(
+        [&](const Module& module, const Variable& y) { seen += fmt::format("{} {}\n", module.describe(), y.shape()); });
+    (*model)(Variable(random_tensor({2, 8, 8, 3}, 1)));
+    const std::string expected = "Conv2d(3, 32, 3x3, pad 1) [2,8,8,32]\nBatchNorm2d(32) [2,8,8,32]\n";
+    EXPECT_TRUE(seen.starts_with(named ? expected : expected + "ReLU() [2,8,8,32]\nMaxPool2d(2x2) [2,4,4,32]\n"))
+        << seen;
+  }
 }
 
 // --- dropout ---
