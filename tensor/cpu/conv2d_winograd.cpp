@@ -56,6 +56,9 @@ struct FilterPanels {
   int64_t position_stride;
 };
 
+// Of so many floats for each position: all positions are written at once and must not compete for the same cache sets.
+inline int64_t gapped(int64_t floats) { return floats + 16; }
+
 inline constexpr int64_t kColumnBlock = 128;  // of results in one task
 inline constexpr int64_t kFewTiles = 128;
 
@@ -67,6 +70,78 @@ int64_t tiles_of_block(const WinogradProduct& p) {
   constexpr int64_t kFewBlocks = 32;
   const int64_t blocks = ceil_divide(p.tiles.count(), most);
   return ceil_divide(p.tiles.count(), larger(1, blocks < kFewBlocks ? blocks + blocks % 2 : blocks));
+}
+
+// Results of a task: tiles [first, first + tiles), columns [column, column + columns).
+struct Block {
+  int64_t first, tiles, column, columns;
+
+  // Of their products, [position][tile][column].
+  int64_t row_floats() const { return round_up(columns, kTileColumns); }
+  int64_t position_floats() const { return gapped(tiles * row_floats()); }
+};
+
+[[gnu::noinline]] void transform_patches(const WinogradProduct& p, const PatchRows& rows, const Block& block,
+                                         float* patches) {
+  float* const zeros = patches + rows.floats();
+  zero_floats(zeros, p.x.channels);
+  for (int64_t part = 0; part < rows.parts; ++part) {
+    const int64_t begin = part * rows.depth, end = smaller(begin + rows.depth, p.x.channels);
+    int64_t at[kPositions];  // which takes a division: not for every vector
+    for (int e = 0; e < kPositions; ++e) at[e] = rows.at(e, part) - begin;
+    for (int64_t t = 0; t < block.tiles; ++t) {
+      float* const row = patches + t * kRowStride;
+      transform_patch(p.x, TilePlace(p.tiles, block.first + t), p.pad_h, p.pad_w, begin, end, zeros,
+                      [&](int e, int64_t c) { return row + at[e] + c; });
+    }
+  }
+}
+
+[[gnu::noinline]] void multiply_positions(const WinogradProduct& p, const PatchRows& rows, const Block& block,
+                                          const float* patches, const FilterPanels& filters, float* products) {
+  const int64_t tile_rows = even_part(block.tiles, kTileRows);
+  int64_t row_offset[kTileRows];
+  for (int64_t t = 0; t < tile_rows; ++t) row_offset[t] = t * block.row_floats();
+  // Memory brings meanwhile, first, the image for the block that this thread likely takes next, then the lines of the results; of blocks
+  // that have some of the columns, the last alone is followed by other tiles, and none has whole pixels to write.
+  const bool has_all = block.columns == p.columns, has_last = block.column + block.columns == p.columns;
+  const int64_t end = block.first + block.tiles,
+                next_end = has_last ? smaller(end + block.tiles, p.tiles.count()) : end;
+  const int64_t half =
+      kPositions / 2 * rows.parts * ceil_divide(block.columns, kTileColumns) * ceil_divide(block.tiles, tile_rows);
+  Ahead image(lines_of_tiles(p.tiles, end, next_end, p.x), half),
+      results(lines_of_tiles(p.tiles, has_all ? block.first : end, end, {p.y, p.tiles.h, p.tiles.w, p.columns}), half);
+  for (int64_t e = 0; e < kPositions; ++e) {
+    Ahead& ahead = e < kPositions / 2 ? image : results;
+    for (int64_t j = 0; j < block.columns; j += kTileColumns) {
+      const float* const panel = filters.first + e * filters.position_stride + j / kTileColumns * p.panel_floats();
+      const int64_t columns = smaller(kTileColumns, block.columns - j);
+      for (int64_t part = 0; part < rows.parts; ++part) {
+        const int64_t step = part * rows.depth;
+        const float* const rows_of_part = patches + rows.at(e, part);
+        for (int64_t t = 0; t < block.tiles;) {  // those of whole micro-tiles, then the rest
+          const int64_t micro_tiles_here = larger(1, (block.tiles - t) / tile_rows);
+          tile_function<Layout::rows>(smaller(tile_rows, block.tiles - t), ceil_divide(columns, kVectorFloats))(
+              {.depth = smaller(rows.depth, p.x.channels - step),
+               .a = rows_of_part + t * kRowStride,
+               .a_stride = 0,
+               .b = panel + step * kTileColumns,
+               .tiles = micro_tiles_here,
+               .tile_stride = tile_rows * kRowStride,
+               .ahead = ahead.take(micro_tiles_here),
+               .ahead_floats = ahead.floats()},
+              {.c = products + e * block.position_floats() + t * block.row_floats() + j,
+               .tile_stride = tile_rows * block.row_floats(),
+               .row_offset = row_offset,
+               .columns = static_cast<int>(columns),
+               .accumulate = part > 0,
+               .bias = nullptr,
+               .relu = false});
+          t += micro_tiles_here * tile_rows;
+        }
+      }
+    }
+  }
 }
 
 // y at one tile and the columns of one vector, from its 36 products at `from`, `position_stride` floats apart.
@@ -90,56 +165,23 @@ inline void transform_result(const WinogradProduct& p, const TilePlace& place, i
       });
 }
 
-// All three steps for tiles [first, first + tiles) and columns [column, column + columns), of which `filters` are.
-void run_block(const WinogradProduct& p, const PatchRows& rows, int64_t first, int64_t tiles, int64_t column,
-               int64_t columns, const FilterPanels& filters) {
-  float* const patches = thread_scratch(Scratch::pack_a, rows.floats() + p.x.channels);
-  float* const zeros = patches + rows.floats();
-  zero_floats(zeros, p.x.channels);
-  for (int64_t t = 0; t < tiles; ++t) {
-    const TilePlace place(p.tiles, first + t);
-    for (int64_t part = 0; part < rows.parts; ++part) {
-      const int64_t begin = part * rows.depth;
-      float* const row = patches + t * kRowStride - begin;
-      transform_patch(p.x, place, p.pad_h, p.pad_w, begin, smaller(begin + rows.depth, p.x.channels), zeros,
-                      [&](int64_t e, int64_t c) { return row + rows.at(e, part) + c; });
-    }
-  }
-
-  float* const products = thread_scratch(Scratch::pack_b, kPositions * rows.tiles * kColumnBlock);
-  const int64_t tile_rows = even_part(tiles, kTileRows);
-  int64_t row_offset[6 * kTileRows];
-  for (int64_t t = 0; t < tiles; ++t) row_offset[t] = t * kColumnBlock;
-  for (int64_t e = 0; e < kPositions; ++e) {
-    for (int64_t j = 0; j < columns; j += kTileColumns) {
-      const float* const panel = filters.first + e * filters.position_stride + j / kTileColumns * p.panel_floats();
-      const int64_t tile_columns = smaller(kTileColumns, columns - j);
-      for (int64_t i = 0; i < tiles; i += tile_rows) {
-        const TileFunction multiply =
-            tile_function<Layout::rows>(smaller(tile_rows, tiles - i), ceil_divide(tile_columns, kVectorFloats));
-        for (int64_t part = 0; part < rows.parts; ++part) {
-          const int64_t step = part * rows.depth;
-          multiply({.depth = smaller(rows.depth, p.x.channels - step),
-                    .a = patches + rows.at(e, part) + i * kRowStride,
-                    .a_stride = 0,
-                    .b = panel + step * kTileColumns},
-                   {.c = products + e * rows.tiles * kColumnBlock + j,
-                    .row_offset = row_offset + i,
-                    .columns = static_cast<int>(tile_columns),
-                    .accumulate = part > 0,
-                    .bias = nullptr,
-                    .relu = false});
-        }
-      }
-    }
-  }
-
-  for (int64_t t = 0; t < tiles; ++t) {
-    const TilePlace place(p.tiles, first + t);
-    for_lanes(0, columns, [&]<class Lane>(int64_t j) {
-      transform_result<Lane>(p, place, column + j, products + t * kColumnBlock + j, rows.tiles * kColumnBlock);
+[[gnu::noinline]] void transform_results(const WinogradProduct& p, const Block& block, const float* products) {
+  for (int64_t t = 0; t < block.tiles; ++t) {
+    const TilePlace place(p.tiles, block.first + t);
+    for_lanes(0, block.columns, [&]<class Lane>(int64_t j) {
+      transform_result<Lane>(p, place, block.column + j, products + t * block.row_floats() + j,
+                             block.position_floats());
     });
   }
+}
+
+// All three steps; `filters` are those of the block's columns.
+void run_block(const WinogradProduct& p, const PatchRows& rows, const Block& block, const FilterPanels& filters) {
+  float* const patches = thread_scratch(Scratch::pack_a, rows.floats() + p.x.channels);
+  float* const products = thread_scratch(Scratch::pack_b, kPositions * block.position_floats());
+  transform_patches(p, rows, block, patches);
+  multiply_positions(p, rows, block, patches, filters, products);
+  transform_results(p, block, products);
 }
 
 // `fill(panel, to, position_stride)` transforms the filters of one panel of columns.
@@ -153,37 +195,34 @@ void run_winograd(const Stream& stream, const WinogradProduct& p, Fill&& fill) {
     // cache; patches are transformed once in each task.
     const int64_t columns_of_task = 2 * kTileColumns;
     parallel_for(stream, p.columns, columns_of_task, [&](int64_t begin, int64_t end) {
-      const int64_t stride = 2 * p.panel_floats();
+      const int64_t stride = gapped(2 * p.panel_floats());
       float* const filters = thread_scratch(Scratch::filters, kPositions * stride);
       for (int64_t column = begin; column < end; column += kTileColumns)
         fill(column / kTileColumns, filters + (column - begin) / kTileColumns * p.panel_floats(), stride);
       for (int64_t first = 0; first < all; first += block)
-        run_block(p, rows, first, smaller(block, all - first), begin, end - begin, {filters, stride});
+        run_block(p, rows, {first, smaller(block, all - first), begin, end - begin}, {filters, stride});
     });
     return;
   }
-  const int64_t stride = panels * p.panel_floats();
+  const int64_t stride = gapped(panels * p.panel_floats());
   float* const filters = thread_scratch(Scratch::filters, kPositions * stride);
   parallel_for(stream, panels, 1,
                [&](int64_t panel, int64_t) { fill(panel, filters + panel * p.panel_floats(), stride); });
   const int64_t column_parts = ceil_divide(p.columns, kColumnBlock);
   parallel_for(stream, ceil_divide(all, block) * column_parts, 1, [&](int64_t task, int64_t) {
     const int64_t first = task / column_parts * block, column = task % column_parts * kColumnBlock;
-    run_block(p, rows, first, smaller(block, all - first), column, smaller(kColumnBlock, p.columns - column),
+    run_block(p, rows, {first, smaller(block, all - first), column, smaller(kColumnBlock, p.columns - column)},
               {filters + column / kTileColumns * p.panel_floats(), stride});
   });
 }
 
-// The 36 positions of the filter of k and of the channels of one vector, to `to(e)`.
-template <class Lane, class To>
-inline void transform_filters(const Conv2dShape& s, const float* w, int64_t k, int64_t c, bool mirrored, To&& to) {
+// The 36 positions, at `to(e)`, of filters side by side whose 9 taps are at `from(tap)`.
+template <class Lane, class From, class To>
+inline void transform_filter_lanes(From&& from, To&& to) {
   using Value = typename Lane::Value;
   transform_both<3, kPatch, Value>(
       [](auto&& in, auto&& out) __attribute__((always_inline)) { transform_filter<Value>(in, out); },
-      [&](int i, int j) {
-        const int tap = mirrored ? 8 - (3 * i + j) : 3 * i + j;
-        return Lane::load(w + (k * 9 + tap) * s.c + c);
-      },
+      [&](int i, int j) { return Lane::load(from(3 * i + j)); },
       [&](int i, int j, const Value& value) { Lane::store(to(i * kPatch + j), value); });
 }
 
@@ -200,17 +239,14 @@ void winograd_forward(const Stream& stream, const Conv2dShape& s, const float* x
                                 .epilogue = epilogue,
                                 .accumulate = false};
   run_winograd(stream, product, [&](int64_t panel, float* to, int64_t position_stride) {
-    // First as rows of channels, [position][filter][c], as they lie in w.
-    const int64_t begin = panel * kTileColumns, count = smaller(kTileColumns, s.k - begin);
-    float* const rows = thread_scratch(Scratch::pack_a, kPositions * kTileColumns * s.c);
-    for (int64_t k = 0; k < count; ++k) {
-      for_lanes(0, s.c, [&]<class Lane>(int64_t c) {
-        transform_filters<Lane>(s, w, begin + k, c, false,
-                                [&](int64_t e) { return rows + (e * kTileColumns + k) * s.c + c; });
-      });
+    // As columns of filters, [tap][c][kTileColumns].
+    const int64_t begin = panel * kTileColumns, taps = 9 * s.c;
+    float* const columns = thread_scratch(Scratch::pack_a, taps * kTileColumns);
+    pack_panels_transposed(w + begin * taps, taps, taps, smaller(kTileColumns, s.k - begin), columns, 0);
+    for (int64_t i = 0; i < s.c * kTileColumns; i += kVectorFloats) {
+      transform_filter_lanes<Lanes<kVectorFloats>>([&](int tap) { return columns + tap * s.c * kTileColumns + i; },
+                                                   [&](int e) { return to + e * position_stride + i; });
     }
-    for (int64_t e = 0; e < kPositions; ++e)
-      pack_panels_transposed(rows + e * kTileColumns * s.c, s.c, s.c, count, to + e * position_stride, 0);
   });
 }
 
@@ -228,8 +264,8 @@ void winograd_backward_input(const Stream& stream, const Conv2dShape& s, const f
     const int64_t begin = panel * kTileColumns, end = smaller(begin + kTileColumns, s.c);
     for (int64_t k = 0; k < s.k; ++k) {
       for_lanes(begin, end, [&]<class Lane>(int64_t c) {
-        transform_filters<Lane>(s, w, k, c, true,
-                                [&](int64_t e) { return to + e * position_stride + k * kTileColumns + (c - begin); });
+        transform_filter_lanes<Lane>([&](int tap) { return w + (k * 9 + 8 - tap) * s.c + c; },
+                                     [&](int e) { return to + e * position_stride + k * kTileColumns + (c - begin); });
       });
     }
   });

@@ -1,6 +1,8 @@
 // What Winograd's kernels share: images cut into tiles, and the transformed patches that the tiles see.
 #pragma once
 
+#include <span>
+
 #include "tensor/cpu/blocked_product.h"
 #include "tensor/cpu/conv2d_winograd.h"
 #include "tensor/cpu/lanes.h"
@@ -65,5 +67,31 @@ inline void transform_patch(const Image& x, const TilePlace& place, int64_t pad_
         [&](int i, int j, const Value& value) { Lane::store(to(i * kPatch + j, c), value); });
   });
 }
+
+// The lines of pixels that tiles [first, end) have parts of: they follow each other. Nothing for no tiles.
+inline std::span<const float> lines_of_tiles(const Tiles& tiles, int64_t first, int64_t end, const Image& images) {
+  if (first >= end) return {};
+  const TilePlace from(tiles, first), to(tiles, end - 1);
+  const int64_t begin = from.image * images.h + from.row,
+                lines = (to.image - from.image) * images.h + to.row - from.row + kTile;
+  return {images.pixels + begin * images.w * images.channels, static_cast<size_t>(lines * images.w * images.channels)};
+}
+
+// Memory to be asked for, in equal parts.
+class Ahead {
+ public:
+  Ahead(std::span<const float> memory, int64_t parts)
+      : at_(memory.data()), floats_(ceil_divide(static_cast<int64_t>(memory.size()), parts)) {}
+  int64_t floats() const { return floats_; }  // of a part
+  const float* take(int64_t parts) {
+    const float* const part = at_;
+    at_ += parts * floats_;
+    return part;
+  }
+
+ private:
+  const float* at_;
+  int64_t floats_;
+};
 
 }  // namespace convoy::CONVOY_ISA::winograd

@@ -40,6 +40,8 @@ struct Cut {
     block = even_part(piece, larger(2 * kTileRows, smaller(64, kBlockFloats / (kPositions * (filters + channels)))));
   }
   int64_t sum_floats() const { return kPositions * filters * channels; }  // of a task
+  // Floats from tile to tile of the gradients: no power of two, at which they would compete for the same cache sets.
+  int64_t gradient_stride() const { return filters + 16; }
 };
 
 // What a task computes.
@@ -55,10 +57,44 @@ struct Part {
         tile_end(smaller(tile + cut.piece, Tiles{s.n, s.p(), s.q()}.count())) {}
 };
 
+// Tiles [first, first + count), transformed: patches of x as panels [position][panel][cut.block][kTileColumns] of the part's channels,
+// gradients as columns [position][cut.block][cut.gradient_stride()] of its filters.
+[[gnu::noinline]] void transform_patches(const Conv2dShape& s, const Cut& cut, const Part& part, int64_t first,
+                                         int64_t count, const float* x, const float* zeros, float* patches) {
+  const Tiles tiles{s.n, s.p(), s.q()};
+  const int64_t c_begin = part.c, panel_floats = cut.block * kTileColumns,
+                position_floats = ceil_divide(part.c_end - part.c, kTileColumns) * panel_floats;
+  for (int64_t t = 0; t < count; ++t) {
+    float* const to = patches + t * kTileColumns;
+    transform_patch({x, s.h, s.w, s.c}, TilePlace(tiles, first + t), s.pad_h, s.pad_w, part.c, part.c_end, zeros,
+                    [=](int e, int64_t c) {
+                      const int64_t column = c - c_begin;
+                      return to + e * position_floats + column / kTileColumns * panel_floats + column % kTileColumns;
+                    });
+  }
+}
+
+[[gnu::noinline]] void transform_gradients(const Conv2dShape& s, const Cut& cut, const Part& part, int64_t first,
+                                           int64_t count, const float* dy, const float* zeros, float* gradients) {
+  const Tiles tiles{s.n, s.p(), s.q()};
+  const int64_t position_floats = cut.block * cut.gradient_stride();
+  for (int64_t t = 0; t < count; ++t) {
+    const TilePlace place(tiles, first + t);
+    const Pixels<kTile> tile({dy, s.p(), s.q(), s.k}, place.image, place.row, place.column, zeros);
+    float* const to = gradients + t * cut.gradient_stride() - part.k;
+    for_lanes(part.k, part.k_end, [&tile, to, position_floats]<class Lane>(int64_t k) {
+      using Value = typename Lane::Value;
+      transform_both<kTile, kPatch, Value>(
+          [](auto&& in, auto&& out) __attribute__((always_inline)) { transform_gradient<Value>(in, out); },
+          [&](int i, int j) { return Lane::load(tile.at[i][j] + k); },
+          [&](int i, int j, const Value& value) { Lane::store(to + (i * kPatch + j) * position_floats + k, value); });
+    });
+  }
+}
+
 // sums [position][cut.filters][cut.channels] = the products of the part's tiles.
 void sum_part(const Conv2dShape& s, const Cut& cut, const Part& part, const float* x, const float* dy, float* sums) {
-  // Floats from tile to tile of the gradients: no power of two, at which they would compete for the same cache sets.
-  const int64_t k_stride = cut.filters + 16, panels = ceil_divide(part.c_end - part.c, kTileColumns);
+  const int64_t k_stride = cut.gradient_stride(), panels = ceil_divide(part.c_end - part.c, kTileColumns);
   const int64_t channels = larger(s.c, s.k);
   float* const gradients = thread_scratch(Scratch::pack_a, kPositions * cut.block * k_stride + channels);
   float* const zeros = gradients + kPositions * cut.block * k_stride;
@@ -67,30 +103,20 @@ void sum_part(const Conv2dShape& s, const Cut& cut, const Part& part, const floa
   if (part.tile >= part.tile_end) zero_floats(sums, cut.sum_floats());
 
   const Tiles tiles{s.n, s.p(), s.q()};
-  const Image image{x, s.h, s.w, s.c}, gradient{dy, s.p(), s.q(), s.k};
   const int64_t tile_rows = even_part(part.k_end - part.k, kTileRows);
   int64_t row_offset[kFilterBlock];
   for (int64_t k = 0; k < part.k_end - part.k; ++k) row_offset[k] = k * cut.channels;
   for (int64_t first = part.tile; first < part.tile_end; first += cut.block) {
     const int64_t count = smaller(cut.block, part.tile_end - first);
-    for (int64_t t = 0; t < count; ++t) {
-      const TilePlace place(tiles, first + t);
-      transform_patch(image, place, s.pad_h, s.pad_w, part.c, part.c_end, zeros, [&](int64_t e, int64_t c) {
-        const int64_t panel = e * panels + (c - part.c) / kTileColumns;
-        return patches + (panel * cut.block + t) * kTileColumns + (c - part.c) % kTileColumns;
-      });
-      const Pixels<kTile> tile(gradient, place.image, place.row, place.column, zeros);
-      for_lanes(part.k, part.k_end, [&]<class Lane>(int64_t k) {
-        using Value = typename Lane::Value;
-        transform_both<kTile, kPatch, Value>(
-            [](auto&& in, auto&& out) __attribute__((always_inline)) { transform_gradient<Value>(in, out); },
-            [&](int i, int j) { return Lane::load(tile.at[i][j] + k); },
-            [&](int i, int j, const Value& value) {
-              Lane::store(gradients + ((i * kPatch + j) * cut.block + t) * k_stride + (k - part.k), value);
-            });
-      });
-    }
+    transform_patches(s, cut, part, first, count, x, zeros, patches);
+    transform_gradients(s, cut, part, first, count, dy, zeros, gradients);
+    // Memory brings the next block's lines meanwhile, where the part wants whole ones.
+    const int64_t next = first + count, next_end = smaller(next + cut.block, part.tile_end),
+                  half = kPositions / 2 * panels * ceil_divide(part.k_end - part.k, tile_rows);
+    Ahead image(lines_of_tiles(tiles, next, cut.channel_parts == 1 ? next_end : next, {x, s.h, s.w, s.c}), half),
+        gradient(lines_of_tiles(tiles, next, cut.filter_parts == 1 ? next_end : next, {dy, s.p(), s.q(), s.k}), half);
     for (int64_t e = 0; e < kPositions; ++e) {
+      Ahead& ahead = e < kPositions / 2 ? image : gradient;
       for (int64_t panel = 0; panel < panels; ++panel) {
         const int64_t columns = smaller(kTileColumns, part.c_end - part.c - panel * kTileColumns);
         for (int64_t k = 0; k < part.k_end - part.k; k += tile_rows) {
@@ -99,7 +125,9 @@ void sum_part(const Conv2dShape& s, const Cut& cut, const Part& part, const floa
               {.depth = count,
                .a = gradients + e * cut.block * k_stride + k,
                .a_stride = k_stride,
-               .b = patches + (e * panels + panel) * cut.block * kTileColumns},
+               .b = patches + (e * panels + panel) * cut.block * kTileColumns,
+               .ahead = ahead.take(1),
+               .ahead_floats = ahead.floats()},
               {.c = sums + (e * cut.filters + k) * cut.channels + panel * kTileColumns,
                .row_offset = row_offset,
                .columns = static_cast<int>(columns),
