@@ -87,8 +87,8 @@ struct Bench {
                               position);
     });
     time(text, [&] {
-      k().batch_norm_max_pool_backward_input(stream, s, s.n * s.h * s.w, x, dy, position, zero.data(), one.data(), 1e-5f,
-                                             one.data(), zero.data(), true, one.data(), one.data(), false, dx);
+      k().batch_norm_max_pool_backward_input(stream, s, s.n * s.h * s.w, x, dy, position, zero.data(), one.data(),
+                                             1e-5f, one.data(), zero.data(), true, one.data(), one.data(), false, dx);
     });
   }
 
