@@ -157,6 +157,9 @@ std::string contents_of_fused(const std::vector<ProfileRow>& rows) {
   constexpr std::array kFused = {
       Fused{Pass::forward, "batch_norm_normalize",
             "conv2d_forward contains the statistics of a batch norm that follows.\n"},
+      Fused{Pass::forward, "batch_norm_max_pool",
+            "conv2d_forward contains the statistics of a batch norm that follows, batch_norm_max_pool the max pooling "
+            "behind.\n"},
       Fused{Pass::backward, "gemm", "gemm of a backward contains that of a ReLU before the layer.\n"},
       Fused{Pass::backward, "gemm_adam_step", "gemm_adam_step contains the update of the layer's weight.\n"}};
   std::string text;

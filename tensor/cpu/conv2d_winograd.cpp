@@ -263,6 +263,7 @@ void winograd_backward_input(const Stream& stream, const Conv2dShape& s, const f
   run_winograd(stream, product, [&](int64_t panel, float* to, int64_t position_stride) {
     const int64_t begin = panel * kTileColumns, end = smaller(begin + kTileColumns, s.c);
     for (int64_t k = 0; k < s.k; ++k) {
+      for (int64_t tap = 0; tap < 9; ++tap) prefetch(w + ((k + kRowsAhead) * 9 + tap) * s.c + begin, end - begin);
       for_lanes(begin, end, [&]<class Lane>(int64_t c) {
         transform_filter_lanes<Lane>([&](int tap) { return w + (k * 9 + 8 - tap) * s.c + c; },
                                      [&](int e) { return to + e * position_stride + k * kTileColumns + (c - begin); });

@@ -196,17 +196,21 @@ TEST(ProfileTable, tells_what_its_kernels_contain_and_nothing_of_others) {
   for (const char* other : {"batch norm", "ReLU", "gemm"}) EXPECT_FALSE(has(without, other)) << without;
 
   const ProfiledCall call = record.calls.front();
-  for (const auto& [pass, kernel] : {std::pair(Pass::forward, "batch_norm_normalize"),
-                                     std::pair(Pass::backward, "gemm"), std::pair(Pass::backward, "gemm_adam_step")}) {
+  for (const auto& [pass, kernel] :
+       {std::pair(Pass::forward, "batch_norm_normalize"), std::pair(Pass::forward, "batch_norm_max_pool"),
+        std::pair(Pass::backward, "gemm"), std::pair(Pass::backward, "gemm_adam_step")}) {
     record.calls.push_back(call);
     record.calls.back().thread = 0;
     record.calls.back().pass = pass;
     record.calls.back().kernel = kernel;
   }
   const std::string text = table_of(record);
-  for (const char* line : {"\nconv2d_forward contains the statistics of a batch norm that follows.\n",
-                           "\ngemm of a backward contains that of a ReLU before the layer.\n",
-                           "\ngemm_adam_step contains the update of the layer's weight.\n"})
+  for (const char* line :
+       {"\nconv2d_forward contains the statistics of a batch norm that follows.\n",
+        "\nconv2d_forward contains the statistics of a batch norm that follows, batch_norm_max_pool the "
+        "max pooling behind.\n",
+        "\ngemm of a backward contains that of a ReLU before the layer.\n",
+        "\ngemm_adam_step contains the update of the layer's weight.\n"})
     EXPECT_TRUE(has(text, line)) << line << "\nin\n" << text;
 }
 
