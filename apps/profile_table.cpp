@@ -156,11 +156,13 @@ std::string contents_of_fused(const std::vector<ProfileRow>& rows) {
   };
   constexpr std::array kFused = {
       Fused{Pass::forward, "batch_norm_normalize",
-            "conv2d_forward contains the statistics of a batch norm that follows.\n"},
-      Fused{Pass::forward, "batch_norm_max_pool",
-            "conv2d_forward contains the statistics of a batch norm that follows, batch_norm_max_pool the max pooling "
-            "behind.\n"},
-      Fused{Pass::backward, "gemm", "gemm of a backward contains that of a ReLU before the layer.\n"},
+            "conv2d_forward contains the statistics of a batch norm behind it, where there is one.\n"},
+      Fused{
+          Pass::forward, "batch_norm_max_pool",
+          "conv2d_forward contains the statistics of a batch norm behind it, batch_norm_max_pool the pooling of maxima "
+          "behind that.\n"},
+      Fused{Pass::backward, "gemm",
+            "gemm of a backward contains that of a ReLU before the layer, where there is one.\n"},
       Fused{Pass::backward, "gemm_adam_step", "gemm_adam_step contains the update of the layer's weight.\n"}};
   std::string text;
   for (const Fused& fused : kFused)
@@ -218,12 +220,11 @@ std::string table_of(const ProfileRecord& record, double least_share) {
   lines.time("else outside kernels", step_seconds - kernels.seconds - waiting);
   lines.time("step", step_seconds);
   lines.add(
-      "\nGFLOP/s: two operations for each multiply-add of the definition. GB/s: every input read and every output "
-      "written\nonce. The limit is that of arithmetic or of memory, whichever takes longer for these; of a sum, the "
-      "sum "
-      "of these\ntimes. More than 100 % is possible: caches serve bytes faster than memory does, convolutions leave "
-      "the "
-      "padding\nout, and Winograd's multiply less often than defined.\n");
+      "\n"
+      "GFLOP/s: two operations for each multiply-add of the definition. GB/s: every input read and every output\n"
+      "written once. The limit is that of arithmetic or of memory, whichever takes longer for these; of a sum, the\n"
+      "sum of these times. More than 100 % is possible: caches serve bytes faster than memory does, convolutions\n"
+      "leave the padding out, and Winograd's multiply less often than defined.\n");
   lines.add(contents_of_fused(rows));
   if (beside > 0)
     lines.add(fmt::format("Beside the steps, other threads prepared batches: {:.1f} µs in kernels for each step.\n",

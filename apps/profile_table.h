@@ -22,7 +22,7 @@ struct ProfileRow {
 // Passes in the order in which a step takes them, in each the rows in the order of their first call.
 std::vector<ProfileRow> rows_of(const ProfileRecord& record);
 
-// Lines of at most 120 columns where names of layers are shorter than 36. Rows that take less than `least_share` of a step
+// Lines of at most 120 columns where names of layers have at most 30 letters. Rows that take less than `least_share` of a step
 // are added up in one for their pass. `record` has a step.
 std::string table_of(const ProfileRecord& record, double least_share = 0);
 

@@ -19,10 +19,11 @@ Variable Sequential::forward(const Variable& x) {
     const UnaryLayer* const unary = layer<UnaryLayer>(i + 1);
     const bool relu = unary != nullptr && unary->function() == Unary::relu;
     const Activation then = relu ? Activation::relu : Activation::none;
-    const MaxPool2d* const pool = norm != nullptr ? layer<MaxPool2d>(i + (relu ? 2 : 1)) : nullptr;
-    if (pool != nullptr && pool->size_side_by_side() != nullptr && !ForwardObserver::watching()) {
-      y = norm->pooled_after(*conv, y, then, *pool->size_side_by_side());
-      i += relu ? 2 : 1;
+    const size_t next = i + (relu ? 2 : 1);
+    const MaxPool2d* const pool = norm != nullptr && !ForwardObserver::watching() ? layer<MaxPool2d>(next) : nullptr;
+    if (const std::optional<Window> size = pool != nullptr ? pool->size_side_by_side() : std::nullopt) {
+      y = norm->pooled_after(*conv, y, then, *size);
+      i = next;
       continue;
     }
     y = norm != nullptr ? norm->after(*conv, y, then) : (*layers_[first])(y, then);

@@ -1,6 +1,8 @@
 // The layers, with PyTorch's defaults. Activations are [N,H,W,C] or [N,features].
 #pragma once
 
+#include <optional>
+
 #include "layers/module.h"
 
 namespace convoy {
@@ -85,8 +87,8 @@ class MaxPool2d : public Module {
  public:
   MaxPool2d(Window size, Window stride, Window pad);
   std::string describe() const override;
-  // The size of its windows where they lie side by side without padding, else null.
-  const Window* size_side_by_side() const;
+  // The size of its windows, where they lie side by side without padding.
+  std::optional<Window> size_side_by_side() const;
 
  protected:
   Variable forward(const Variable& x) override { return max_pool2d(x, size_, stride_, pad_); }

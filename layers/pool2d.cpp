@@ -27,9 +27,9 @@ MaxPool2d::MaxPool2d(Window size, Window stride, Window pad) : size_(size), stri
 
 std::string MaxPool2d::describe() const { return describe_pool("MaxPool2d", size_, stride_, pad_); }
 
-const Window* MaxPool2d::size_side_by_side() const {
+std::optional<Window> MaxPool2d::size_side_by_side() const {
   const bool side_by_side = stride_.h == size_.h && stride_.w == size_.w && pad_.h == 0 && pad_.w == 0;
-  return side_by_side ? &size_ : nullptr;
+  return side_by_side ? std::optional(size_) : std::nullopt;
 }
 
 AveragePool2d::AveragePool2d(Window size, Window stride, Window pad) : size_(size), stride_(stride), pad_(pad) {

@@ -141,7 +141,7 @@ struct Kernels {
 
   // --- batch norm, then max pooling in windows side by side (stride = window, no padding); on the CPU, a GPU's table has null ------
   // y and index as max_pool_forward gives them of what batch_norm_normalize makes of x [N,H,W,C]; x_at_max [N,P,Q,C] = x there. As dz
-  // is 0 elsewhere, batch_norm_backward_reduce of x_at_max and dy gives the sums. Null x_at_max, index: not wanted.
+  // is 0 elsewhere, batch_norm_backward_reduce of x_at_max and dy, for a finite x, gives the sums. Null x_at_max, index: not wanted.
   void (*batch_norm_max_pool)(const Stream&, const Pool2dShape&, ConstArray x, const float* mean, const float* variance,
                               float epsilon, const float* gamma, const float* beta, bool relu, Array y, Array x_at_max,
                               uint8_t* index);

@@ -193,6 +193,7 @@ BatchNormMaxPool2dResult batch_norm_max_pool2d(const Tensor& x, const BatchStati
                                                const Tensor& gamma, const Tensor& beta, bool relu, Window size,
                                                bool with_positions) {
   const Pool2dShape shape = max_pool2d_shape(x, size, size, {0, 0});
+  CHECK(has_batch_norm_max_pool(x), "batch_norm_max_pool2d: {} has no kernel for it", x.device().text());
   check_batch_norm(x, statistics, gamma, beta);
   const Shape result{shape.n, shape.p(), shape.q(), shape.c};
   BatchNormMaxPool2dResult pooled{.y = Tensor::empty(result, x.dtype(), x.device()), .x_at_max = {}, .index = {}};

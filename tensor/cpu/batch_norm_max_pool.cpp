@@ -93,8 +93,7 @@ inline void write_pixels(int64_t pixels, int64_t channels, NormGradientFactors f
 // of row i.
 template <class Body>
 inline void for_rows_of_windows(const Stream& stream, const Pool2dShape& shape, Body&& body) {
-  constexpr int64_t kChunkFloats = 16384;
-  const int64_t rows_per_chunk = larger(1, kChunkFloats / (shape.r * shape.w * shape.c + 1)), P = shape.p();
+  const int64_t rows_per_chunk = chunk_of(shape.r * shape.w * shape.c), P = shape.p();
   parallel_for(stream, shape.n * P, rows_per_chunk, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t pixel = (i / P * shape.h + i % P * shape.r) * shape.w;

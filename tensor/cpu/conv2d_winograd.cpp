@@ -57,7 +57,7 @@ struct FilterPanels {
 };
 
 // Of so many floats for each position: all positions are written at once and must not compete for the same cache sets.
-inline int64_t gapped(int64_t floats) { return floats + 16; }
+inline int64_t gapped(int64_t floats) { return floats + kPanelGap; }
 
 inline constexpr int64_t kColumnBlock = 128;  // of results in one task
 inline constexpr int64_t kFewTiles = 128;
@@ -102,17 +102,17 @@ struct Block {
   const int64_t tile_rows = even_part(block.tiles, kTileRows);
   int64_t row_offset[kTileRows];
   for (int64_t t = 0; t < tile_rows; ++t) row_offset[t] = t * block.row_floats();
-  // Memory brings meanwhile, first, the image for the block that this thread likely takes next, then the lines of the results; of blocks
-  // that have some of the columns, the last alone is followed by other tiles, and none has whole pixels to write.
+  // Memory brings meanwhile, first, the image for the block that this thread likely takes next, then the lines of the results. Not
+  // where the next block has other columns of the same tiles, nor where pixels are written in parts.
   const bool has_all = block.columns == p.columns, has_last = block.column + block.columns == p.columns;
   const int64_t end = block.first + block.tiles,
                 next_end = has_last ? smaller(end + block.tiles, p.tiles.count()) : end;
   const int64_t half =
       kPositions / 2 * rows.parts * ceil_divide(block.columns, kTileColumns) * ceil_divide(block.tiles, tile_rows);
-  Ahead image(lines_of_tiles(p.tiles, end, next_end, p.x), half),
+  Prefetched image(lines_of_tiles(p.tiles, end, next_end, p.x), half),
       results(lines_of_tiles(p.tiles, has_all ? block.first : end, end, {p.y, p.tiles.h, p.tiles.w, p.columns}), half);
   for (int64_t e = 0; e < kPositions; ++e) {
-    Ahead& ahead = e < kPositions / 2 ? image : results;
+    Prefetched& ahead = e < kPositions / 2 ? image : results;
     for (int64_t j = 0; j < block.columns; j += kTileColumns) {
       const float* const panel = filters.first + e * filters.position_stride + j / kTileColumns * p.panel_floats();
       const int64_t columns = smaller(kTileColumns, block.columns - j);

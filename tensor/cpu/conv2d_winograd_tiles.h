@@ -72,15 +72,15 @@ inline void transform_patch(const Image& x, const TilePlace& place, int64_t pad_
 inline std::span<const float> lines_of_tiles(const Tiles& tiles, int64_t first, int64_t end, const Image& images) {
   if (first >= end) return {};
   const TilePlace from(tiles, first), to(tiles, end - 1);
-  const int64_t begin = from.image * images.h + from.row,
-                lines = (to.image - from.image) * images.h + to.row - from.row + kTile;
+  const int64_t begin = from.image * images.h + smaller(from.row, images.h),
+                lines = to.image * images.h + smaller(to.row + kTile, images.h) - begin;
   return {images.pixels + begin * images.w * images.channels, static_cast<size_t>(lines * images.w * images.channels)};
 }
 
 // Memory to be asked for, in equal parts.
-class Ahead {
+class Prefetched {
  public:
-  Ahead(std::span<const float> memory, int64_t parts)
+  Prefetched(std::span<const float> memory, int64_t parts)
       : at_(memory.data()), floats_(ceil_divide(static_cast<int64_t>(memory.size()), parts)) {}
   int64_t floats() const { return floats_; }  // of a part
   const float* take(int64_t parts) {

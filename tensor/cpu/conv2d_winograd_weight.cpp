@@ -41,7 +41,7 @@ struct Cut {
   }
   int64_t sum_floats() const { return kPositions * filters * channels; }  // of a task
   // Floats from tile to tile of the gradients: no power of two, at which they would compete for the same cache sets.
-  int64_t gradient_stride() const { return filters + 16; }
+  int64_t gradient_stride() const { return filters + kPanelGap; }
 };
 
 // What a task computes.
@@ -77,17 +77,19 @@ struct Part {
 [[gnu::noinline]] void transform_gradients(const Conv2dShape& s, const Cut& cut, const Part& part, int64_t first,
                                            int64_t count, const float* dy, const float* zeros, float* gradients) {
   const Tiles tiles{s.n, s.p(), s.q()};
-  const int64_t position_floats = cut.block * cut.gradient_stride();
+  const int64_t k_begin = part.k, position_floats = cut.block * cut.gradient_stride();
   for (int64_t t = 0; t < count; ++t) {
     const TilePlace place(tiles, first + t);
     const Pixels<kTile> tile({dy, s.p(), s.q(), s.k}, place.image, place.row, place.column, zeros);
-    float* const to = gradients + t * cut.gradient_stride() - part.k;
-    for_lanes(part.k, part.k_end, [&tile, to, position_floats]<class Lane>(int64_t k) {
+    float* const to = gradients + t * cut.gradient_stride();
+    for_lanes(part.k, part.k_end, [&tile, to, k_begin, position_floats]<class Lane>(int64_t k) {
       using Value = typename Lane::Value;
       transform_both<kTile, kPatch, Value>(
           [](auto&& in, auto&& out) __attribute__((always_inline)) { transform_gradient<Value>(in, out); },
           [&](int i, int j) { return Lane::load(tile.at[i][j] + k); },
-          [&](int i, int j, const Value& value) { Lane::store(to + (i * kPatch + j) * position_floats + k, value); });
+          [&](int i, int j, const Value& value) {
+            Lane::store(to + (i * kPatch + j) * position_floats + (k - k_begin), value);
+          });
     });
   }
 }
@@ -113,10 +115,10 @@ void sum_part(const Conv2dShape& s, const Cut& cut, const Part& part, const floa
     // Memory brings the next block's lines meanwhile, where the part wants whole ones.
     const int64_t next = first + count, next_end = smaller(next + cut.block, part.tile_end),
                   half = kPositions / 2 * panels * ceil_divide(part.k_end - part.k, tile_rows);
-    Ahead image(lines_of_tiles(tiles, next, cut.channel_parts == 1 ? next_end : next, {x, s.h, s.w, s.c}), half),
+    Prefetched image(lines_of_tiles(tiles, next, cut.channel_parts == 1 ? next_end : next, {x, s.h, s.w, s.c}), half),
         gradient(lines_of_tiles(tiles, next, cut.filter_parts == 1 ? next_end : next, {dy, s.p(), s.q(), s.k}), half);
     for (int64_t e = 0; e < kPositions; ++e) {
-      Ahead& ahead = e < kPositions / 2 ? image : gradient;
+      Prefetched& ahead = e < kPositions / 2 ? image : gradient;
       for (int64_t panel = 0; panel < panels; ++panel) {
         const int64_t columns = smaller(kTileColumns, part.c_end - part.c - panel * kTileColumns);
         for (int64_t k = 0; k < part.k_end - part.k; k += tile_rows) {

@@ -22,6 +22,12 @@ inline void for_column_blocks(int64_t columns, Body&& body) {
   for (; c < columns; ++c) body.template operator()<Lanes<1>, 1>(c);
 }
 
+// Items of `floats` floats each that make up one chunk of about 64 KiB.
+inline int64_t chunk_of(int64_t floats) {
+  constexpr int64_t kChunkFloats = 16384;
+  return floats >= kChunkFloats ? 1 : kChunkFloats / (floats + 1) + 1;
+}
+
 // Rows of a matrix cut into pieces, one partial result each; by the shape alone, so sums come out the same on
 // any number of threads.
 struct RowPieces {

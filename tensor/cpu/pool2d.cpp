@@ -1,18 +1,11 @@
 // Pooling on NHWC images: a window's pixels are compared or added a register of channels at a time.
 #include <string.h>
 
-#include "tensor/cpu/lanes.h"
-#include "tensor/cpu/parallel.h"
+#include "tensor/cpu/matrix.h"
 #include "tensor/cpu/table.h"
 
 namespace convoy::CONVOY_ISA {
 namespace {
-
-// Items of `floats` floats each that make up one chunk of about 64 KiB.
-inline int64_t chunk_of(int64_t floats) {
-  constexpr int64_t kChunkFloats = 16384;
-  return floats >= kChunkFloats ? 1 : kChunkFloats / (floats + 1) + 1;
-}
 
 // The taps [begin, end) of a window starting at pixel `start` (may be negative) that lie inside an image of
 // `extent` pixels.

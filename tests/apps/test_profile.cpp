@@ -206,10 +206,10 @@ TEST(ProfileTable, tells_what_its_kernels_contain_and_nothing_of_others) {
   }
   const std::string text = table_of(record);
   for (const char* line :
-       {"\nconv2d_forward contains the statistics of a batch norm that follows.\n",
-        "\nconv2d_forward contains the statistics of a batch norm that follows, batch_norm_max_pool the "
-        "max pooling behind.\n",
-        "\ngemm of a backward contains that of a ReLU before the layer.\n",
+       {"\nconv2d_forward contains the statistics of a batch norm behind it, where there is one.\n",
+        "\nconv2d_forward contains the statistics of a batch norm behind it, batch_norm_max_pool the pooling of maxima "
+        "behind that.\n",
+        "\ngemm of a backward contains that of a ReLU before the layer, where there is one.\n",
         "\ngemm_adam_step contains the update of the layer's weight.\n"})
     EXPECT_TRUE(has(text, line)) << line << "\nin\n" << text;
 }

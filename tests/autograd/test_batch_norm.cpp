@@ -131,7 +131,7 @@ TEST_P(BatchNormGradient, with_running_statistics_matches_the_numeric_one) {
   }
 }
 
-// Pooling adds no rounding; where a result is largest, its magnitude is that of the pixel it comes from.
+// Pooling adds no rounding; the largest magnitude of a window bounds that of its largest result.
 void check_pooled(const Case& c, Window size) {
   SCOPED_TRACE(fmt::format("{} training {} relu {} pooled", c.shape, c.training, c.relu));
   const Pool2dShape pool{.n = c.shape[0],

@@ -227,8 +227,8 @@ TEST(Sequential, pools_in_the_pass_of_a_batch_norm_and_gives_the_same) {
       const Variable weight(random_tensor(fused_y.shape(), 2));
       sum(apply(Binary::multiply, fused_y, weight)).backward();
       sum(apply(Binary::multiply, separate_y, weight)).backward();
-      // Sums over at most 3*9*7 rows in another order: the forward error of a sum is n * eps times the sum of magnitudes, which n times
-      // the largest element of all gradients bounds.
+      // Sums over at most 189 = 3*9*7 rows in another order: the error of a sum is 189 * eps times the sum of its magnitudes, which are
+      // taken to be of the size of the largest gradient.
       double largest = 0;
       for (const auto& entry : separate->parameters())
         for (const float value :

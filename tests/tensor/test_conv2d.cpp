@@ -227,6 +227,8 @@ const Conv2dShape kTiledLayers[] = {
     // The same beside more tiles than filters are transformed anew for.
     {.n = 1, .h = 45, .w = 47, .c = 9, .k = 140, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
     {.n = 1, .h = 45, .w = 47, .c = 140, .k = 9, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+    // Several rows of patches, and micro-tiles, and parts of the columns, at once.
+    {.n = 9, .h = 16, .w = 15, .c = 330, .k = 140, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
     // More tiles than are summed at once for the weight; of several parts, too.
     {.n = 3, .h = 121, .w = 123, .c = 8, .k = 8, .r = 3, .s = 3, .pad_h = 0, .pad_w = 1},
     {.n = 3, .h = 60, .w = 60, .c = 4, .k = 140, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
