@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <string_view>
 
 #include "tensor/counted.h"
 
@@ -148,27 +149,27 @@ double seconds_until_batch(const ProfileRecord& record) {
   return seconds;
 }
 
-// What kernels do beside what their names say; a line for each that the rows have a sign of.
+// What kernels do beside what their names say, where the rows show that they did; a line each.
 std::string contents_of_fused(const std::vector<ProfileRow>& rows) {
-  struct Fused {
-    Pass pass;
-    const char *sign, *contents;
+  const auto has = [&](Pass pass, std::string_view kernel, const std::string* layer = nullptr) {
+    return std::ranges::any_of(rows, [&](const ProfileRow& row) {
+      return row.pass == pass && row.kernel == kernel && (layer == nullptr || row.layer == *layer);
+    });
   };
-  constexpr std::array kFused = {
-      Fused{Pass::forward, "batch_norm_normalize",
-            "conv2d_forward contains the statistics of a batch norm behind it, where there is one.\n"},
-      Fused{
-          Pass::forward, "batch_norm_max_pool",
-          "conv2d_forward contains the statistics of a batch norm behind it, batch_norm_max_pool the pooling of maxima "
-          "behind that.\n"},
-      Fused{Pass::backward, "gemm",
-            "gemm of a backward contains that of a ReLU before the layer, where there is one.\n"},
-      Fused{Pass::backward, "gemm_adam_step", "gemm_adam_step contains the update of the layer's weight.\n"}};
+  const bool pools = has(Pass::forward, "batch_norm_max_pool");
+  const bool statistics_are_elsewhere = std::ranges::any_of(rows, [&](const ProfileRow& row) {
+    return row.pass == Pass::forward && (row.kernel == "batch_norm_normalize" || row.kernel == "batch_norm_max_pool") &&
+           !has(Pass::forward, "batch_norm_statistics", &row.layer);
+  });
   std::string text;
-  for (const Fused& fused : kFused)
-    if (std::ranges::any_of(rows,
-                            [&](const ProfileRow& row) { return row.pass == fused.pass && row.kernel == fused.sign; }))
-      text += fused.contents;
+  if (statistics_are_elsewhere) text += "conv2d_forward contains the statistics of a batch norm right behind it.\n";
+  if (pools)
+    text +=
+        "batch_norm_max_pool and its backward contain the ReLU and the max pooling behind the batch norm;\n"
+        "batch_norm_backward_reduce sums over the maxima alone then.\n";
+  if (has(Pass::backward, "gemm"))
+    text += "gemm of a backward contains that of a ReLU right before the layer, where there is one.\n";
+  if (has(Pass::backward, "gemm_adam_step")) text += "gemm_adam_step contains the update of the layer's weight.\n";
   return text;
 }
 
