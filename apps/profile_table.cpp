@@ -45,8 +45,8 @@ std::string warnings(const ProfileRecord& record) {
   std::string text;
   if (record.limits.difference > kNoise)
     text += fmt::format(
-        "warning  the limits before and after the training differ by {:.0f} %, other programs were running; the higher "
-        "ones are used\n",
+        "warning  the limits before and after the training differ by {:.0f} %, "
+        "as if other programs were running; the higher ones are used\n",
         100 * record.limits.difference);
   if (record.threads > record.cores)
     text += fmt::format("warning  {} on {}: limits and kernels are slower than the CPU is\n",

@@ -237,8 +237,8 @@ TEST(ProfileTable, tells_the_range_of_steps_and_what_makes_limits_doubtful) {
   const std::string text = table_of(record);
   for (const char* line : {
            "profile  2 steps of 1.25 ms on average, 1.00 to 1.50; avx2 kernels, 64 threads\n",
-           "warning  the limits before and after the training differ by 34 %, other programs were running; the higher "
-           "ones are used\n",
+           "warning  the limits before and after the training differ by 34 %, "
+           "as if other programs were running; the higher ones are used\n",
            "warning  64 threads on 2 cores: limits and kernels are slower than the CPU is\n",
        })
     EXPECT_TRUE(has(text, line)) << line << "\nin\n" << text;
