@@ -84,9 +84,8 @@ void batch_norm_statistics(const Stream& stream, int64_t rows, int64_t channels,
 void batch_norm_normalize(const Stream& stream, int64_t rows, int64_t channels, const float* x, const float* mean,
                           const float* variance, float epsilon, const float* gamma, const float* beta, bool relu,
                           float* y) {
-  float* const multiplier = thread_scratch(Scratch::partial, channels);
-  compute_multiplier(channels, variance, epsilon, gamma, multiplier);
-  const NormFactors factors{mean, multiplier, beta};
+  const NormFactors factors =
+      norm_factors(channels, mean, variance, epsilon, gamma, beta, thread_scratch(Scratch::partial, channels));
   parallel_for(stream, rows, cut_rows(rows, channels).rows_per_piece, [=](int64_t begin, int64_t end) {
     for_row_blocks(begin, end, channels, [=](int64_t row, int64_t count) {
       for_column_blocks(channels, [=]<class Lane, int K>(int64_t c) {
@@ -109,8 +108,7 @@ void batch_norm_backward_reduce(const Stream& stream, int64_t rows, int64_t chan
   const RowPieces pieces = cut_rows(rows, channels);
   float* const multiplier = thread_scratch(Scratch::partial, (2 * pieces.count + 1) * channels);
   float* const partial = multiplier + channels;  // [piece][sum dz * (x - mean), sum dz][channels]
-  compute_multiplier(channels, variance, epsilon, gamma, multiplier);
-  const NormFactors factors{mean, multiplier, beta};
+  const NormFactors factors = norm_factors(channels, mean, variance, epsilon, gamma, beta, multiplier);
   parallel_for(stream, rows, pieces.rows_per_piece, [=](int64_t begin, int64_t end) {
     float* const piece_gamma = partial + begin / pieces.rows_per_piece * 2 * channels;
     float* const piece_beta = piece_gamma + channels;
@@ -164,12 +162,9 @@ void batch_norm_backward_input(const Stream& stream, int64_t rows, int64_t chann
                                const float* gamma, const float* beta, bool relu, const float* dgamma,
                                const float* dbeta, bool accumulate, float* dx) {
   if (rows == 0) return;
-  float* const multiplier = thread_scratch(Scratch::partial, 3 * channels);
-  float* const constant = multiplier + channels;
-  float* const slope = constant + channels;
-  compute_multiplier(channels, variance, epsilon, gamma, multiplier);
-  compute_correction(channels, total_rows, multiplier, variance, epsilon, dgamma, dbeta, constant, slope);
-  const NormGradientFactors factors{{mean, multiplier, beta}, constant, slope};
+  const NormGradientFactors factors =
+      norm_gradient_factors(channels, total_rows, mean, variance, epsilon, gamma, beta, dgamma, dbeta,
+                            thread_scratch(Scratch::partial, 3 * channels));
   parallel_for(stream, rows, cut_rows(rows, channels).rows_per_piece, [=](int64_t begin, int64_t end) {
     for_row_blocks(begin, end, channels, [=](int64_t row, int64_t count) {
       for_column_blocks(channels, [=]<class Lane, int K>(int64_t c) {

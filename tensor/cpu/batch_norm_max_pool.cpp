@@ -108,9 +108,8 @@ void batch_norm_max_pool(const Stream& stream, const Pool2dShape& shape, const f
                          const float* variance, float epsilon, const float* gamma, const float* beta, bool relu,
                          float* y, float* x_at_max, uint8_t* index) {
   const int64_t C = shape.c;
-  float* const multiplier = thread_scratch(Scratch::partial, C);
-  compute_multiplier(C, variance, epsilon, gamma, multiplier);
-  const NormFactors factors{mean, multiplier, beta};
+  const NormFactors factors =
+      norm_factors(C, mean, variance, epsilon, gamma, beta, thread_scratch(Scratch::partial, C));
   const Windows windows{shape.q(), shape.r, shape.s, shape.w * C, C};
   for_rows_of_windows(stream, shape, [=]<class Lane, int K>(int64_t i, int64_t pixel, int64_t c) {
     const int64_t to = i * windows.count * windows.channels + c;
@@ -126,12 +125,8 @@ void batch_norm_max_pool_backward_input(const Stream& stream, const Pool2dShape&
                                         float* dx) {
   if (shape.n == 0) return;
   const int64_t P = shape.p(), C = shape.c, below = shape.h - P * shape.r, beside = shape.w - shape.q() * shape.s;
-  float* const multiplier = thread_scratch(Scratch::partial, 3 * C);
-  float* const constant = multiplier + C;
-  float* const slope = constant + C;
-  compute_multiplier(C, variance, epsilon, gamma, multiplier);
-  compute_correction(C, total_rows, multiplier, variance, epsilon, dgamma, dbeta, constant, slope);
-  const NormGradientFactors all_factors{{mean, multiplier, beta}, constant, slope};
+  const NormGradientFactors all_factors = norm_gradient_factors(C, total_rows, mean, variance, epsilon, gamma, beta,
+                                                                dgamma, dbeta, thread_scratch(Scratch::partial, 3 * C));
   const Windows windows{shape.q(), shape.r, shape.s, shape.w * C, C};
   for_rows_of_windows(stream, shape, [=]<class Lane, int K>(int64_t i, int64_t pixel, int64_t c) {
     const NormGradientFactors factors = all_factors.from(c);

@@ -8,22 +8,6 @@
 
 namespace convoy::CONVOY_ISA {
 
-// What (x - mean) is multiplied by, [channels].
-inline void compute_multiplier(int64_t channels, const float* variance, float epsilon, const float* gamma,
-                               float* multiplier) {
-  for (int64_t c = 0; c < channels; ++c) multiplier[c] = gamma[c] / sqrtf(variance[c] + epsilon);
-}
-
-// What turns dz into dx, for gradients of gamma and beta that are sums over total_rows, all [channels].
-inline void compute_correction(int64_t channels, int64_t total_rows, const float* multiplier, const float* variance,
-                               float epsilon, const float* dgamma, const float* dbeta, float* constant, float* slope) {
-  const float inverse_rows = 1.0f / static_cast<float>(total_rows);
-  for (int64_t c = 0; c < channels; ++c) {
-    constant[c] = multiplier[c] * dbeta[c] * inverse_rows;
-    slope[c] = multiplier[c] * dgamma[c] * inverse_rows / sqrtf(variance[c] + epsilon);
-  }
-}
-
 // [channels] each; from(c) is what is left of them without the channels before c.
 struct NormFactors {
   const float *mean, *multiplier, *beta;
@@ -33,6 +17,28 @@ struct NormGradientFactors : NormFactors {
   const float *constant, *slope;
   NormGradientFactors from(int64_t c) const { return {NormFactors::from(c), constant + c, slope + c}; }
 };
+
+// What (x - mean) is multiplied by goes to `multiplier` [channels].
+inline NormFactors norm_factors(int64_t channels, const float* mean, const float* variance, float epsilon,
+                                const float* gamma, const float* beta, float* multiplier) {
+  for (int64_t c = 0; c < channels; ++c) multiplier[c] = gamma[c] / sqrtf(variance[c] + epsilon);
+  return {mean, multiplier, beta};
+}
+
+// Also what turns dz into dx, for gradients of gamma and beta that are sums over total_rows; all of it to `memory` [3][channels].
+inline NormGradientFactors norm_gradient_factors(int64_t channels, int64_t total_rows, const float* mean,
+                                                 const float* variance, float epsilon, const float* gamma,
+                                                 const float* beta, const float* dgamma, const float* dbeta,
+                                                 float* memory) {
+  const NormFactors forward = norm_factors(channels, mean, variance, epsilon, gamma, beta, memory);
+  float *const constant = memory + channels, *const slope = constant + channels;
+  const float inverse_rows = 1.0f / static_cast<float>(total_rows);
+  for (int64_t c = 0; c < channels; ++c) {
+    constant[c] = forward.multiplier[c] * dbeta[c] * inverse_rows;
+    slope[c] = forward.multiplier[c] * dgamma[c] * inverse_rows / sqrtf(variance[c] + epsilon);
+  }
+  return {forward, constant, slope};
+}
 
 // The factors of one run of channels.
 template <class Lane>
